@@ -1,0 +1,294 @@
+//! The sizes of a model and everything that follows from them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::draw::Draw;
+use crate::error::ConfigError;
+
+/// Height and width of an image in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSize {
+    /// Rows, H.
+    pub height: usize,
+    /// Columns, W.
+    pub width: usize,
+}
+
+impl ImageSize {
+    /// H·W.
+    pub const fn pixels(self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// The sizes and constants of one Meta Weight Transformer, under the paper's symbols.
+///
+/// A configuration is plain data. [`check`](Self::check) tells whether it is within the limits; a
+/// [`Bundle`](crate::Bundle) only ever holds one that is, and every derived size below is then free of
+/// overflow on a 32-bit target, but for [`alpha_len`](Self::alpha_len), which is why the bundle reader
+/// counts bytes in 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// D: width of the SIREN and of the Transformer. A multiple of 8; above 64 a multiple of 64.
+    pub width: usize,
+    /// L: hidden D→D sine layers behind the first one.
+    pub hidden_layers: usize,
+    /// k: inner gradient steps.
+    pub steps: usize,
+    /// B: Transformer blocks.
+    pub blocks: usize,
+    /// Width of a block's MLP in units of D.
+    pub mlp_mult: usize,
+    /// C: colour channels.
+    pub channels: usize,
+    /// K: classes.
+    pub classes: usize,
+    /// Size of the images that the model is for.
+    pub image: ImageSize,
+    /// P: pixels drawn for each inner step, max(1, ⌊s·H·W⌋).
+    pub pixels_per_step: usize,
+    /// ω: frequency of the first sine layer, and of that layer alone.
+    pub omega: f32,
+    /// λ: scale of the tokens, 500 in the paper.
+    pub lambda: f32,
+    /// One α for all steps, so that k may differ between training and use.
+    pub shared_alpha: bool,
+    /// Which pixels each inner step looks at.
+    pub draw: Draw,
+}
+
+const MNIST: ImageSize = ImageSize { height: 28, width: 28 };
+const CIFAR: ImageSize = ImageSize { height: 32, width: 32 };
+
+impl ModelConfig {
+    /// For tests: D 16, L 2, k 3, B 2, all pixels of 8×8 grey images.
+    pub const NANO: Self = Self {
+        width: 16,
+        hidden_layers: 2,
+        steps: 3,
+        blocks: 2,
+        mlp_mult: 1,
+        channels: 1,
+        classes: 10,
+        image: ImageSize { height: 8, width: 8 },
+        pixels_per_step: 64,
+        omega: 10.0,
+        lambda: 500.0,
+        shared_alpha: false,
+        draw: Draw::partition(0),
+    };
+
+    /// For microcontrollers: D 32, L 2, k 4, B 4; each pixel of 28×28 grey images seen once.
+    pub const MICRO: Self =
+        Self { width: 32, steps: 4, blocks: 4, image: MNIST, pixels_per_step: 196, ..Self::NANO };
+
+    /// For large microcontrollers: D 64, L 2, k 4, B 6 on 28×28 grey images.
+    pub const SMALL: Self = Self { width: 64, blocks: 6, ..Self::MICRO };
+
+    /// The paper's MWT on 32×32 colour images: D 128, L 4, k 6, B 10, s = 1/k.
+    pub const BASE: Self = Self {
+        width: 128,
+        hidden_layers: 4,
+        steps: 6,
+        blocks: 10,
+        channels: 3,
+        image: CIFAR,
+        pixels_per_step: 170,
+        ..Self::NANO
+    };
+
+    /// The paper's MWT-W: [`BASE`](Self::BASE) with an MLP four times as wide.
+    pub const WIDE: Self = Self { mlp_mult: 4, ..Self::BASE };
+
+    /// The paper's MWT-L: [`BASE`](Self::BASE) with D 256.
+    pub const LARGE: Self = Self { width: 256, ..Self::BASE };
+
+    /// Every preset with its name, smallest first.
+    pub const PRESETS: [(&'static str, Self); 6] = [
+        ("nano", Self::NANO),
+        ("micro", Self::MICRO),
+        ("small", Self::SMALL),
+        ("base", Self::BASE),
+        ("wide", Self::WIDE),
+        ("large", Self::LARGE),
+    ];
+
+    /// The preset of that name.
+    pub fn preset(name: &str) -> Option<Self> {
+        Self::PRESETS.iter().find(|(n, _)| *n == name).map(|(_, config)| *config)
+    }
+
+    /// This model for images of another size and number of channels; the share of pixels drawn for
+    /// each step stays.
+    pub const fn with_image(mut self, image: ImageSize, channels: usize) -> Self {
+        let share = (self.pixels_per_step, self.image.pixels());
+        self.image = image;
+        self.channels = channels;
+        let p = (share.0 as u64 * image.pixels() as u64 / share.1 as u64) as usize;
+        self.pixels_per_step = if p == 0 { 1 } else { p };
+        self
+    }
+
+    /// Refuses a configuration outside the limits that the arithmetic and the bundle format are made for.
+    ///
+    /// # Errors
+    /// The first field found out of its range.
+    pub const fn check(&self) -> Result<(), ConfigError> {
+        const fn within(value: usize, low: usize, high: usize) -> bool {
+            low <= value && value <= high
+        }
+        if !within(self.width, 8, 1024)
+            || !self.width.is_multiple_of(8)
+            || (self.width > 64 && !self.width.is_multiple_of(64))
+        {
+            return Err(ConfigError::Width);
+        }
+        if !within(self.hidden_layers, 1, 16) {
+            return Err(ConfigError::HiddenLayers);
+        }
+        if !within(self.steps, 1, 64) {
+            return Err(ConfigError::Steps);
+        }
+        if !within(self.blocks, 1, 64) {
+            return Err(ConfigError::Blocks);
+        }
+        if !within(self.mlp_mult, 1, 8) {
+            return Err(ConfigError::MlpMult);
+        }
+        if !within(self.channels, 1, Self::MAX_CHANNELS) {
+            return Err(ConfigError::Channels);
+        }
+        if !within(self.classes, 2, 65_535) {
+            return Err(ConfigError::Classes);
+        }
+        if !within(self.image.height, 1, 4096) || !within(self.image.width, 1, 4096) {
+            return Err(ConfigError::ImageSize);
+        }
+        if !within(self.pixels_per_step, 1, self.image.pixels()) {
+            return Err(ConfigError::PixelsPerStep);
+        }
+        // A NaN fails these comparisons too.
+        if !(self.omega > 0.0 && self.omega <= 1000.0) {
+            return Err(ConfigError::Omega);
+        }
+        if !(self.lambda > 0.0 && self.lambda <= 1e6) {
+            return Err(ConfigError::Lambda);
+        }
+        Ok(())
+    }
+
+    /// The most colour channels a model may have.
+    pub const MAX_CHANNELS: usize = 4;
+
+    /// Inputs of sine layer `layer` (0 is the first): 2 coordinates, then D.
+    pub const fn layer_inputs(&self, layer: usize) -> usize {
+        if layer == 0 { 2 } else { self.width }
+    }
+
+    /// |θ| = 3D + L(D² + D): adapted values.
+    pub const fn theta_len(&self) -> usize {
+        3 * self.width + self.hidden_layers * (self.width * self.width + self.width)
+    }
+
+    /// Rows of α: k, or 1 when all steps share one.
+    pub const fn alpha_rows(&self) -> usize {
+        if self.shared_alpha { 1 } else { self.steps }
+    }
+
+    /// Values of α.
+    pub const fn alpha_len(&self) -> u64 {
+        self.alpha_rows() as u64 * self.theta_len() as u64
+    }
+
+    /// T = L·D: tokens, one for each neuron of the hidden layers.
+    pub const fn tokens(&self) -> usize {
+        self.hidden_layers * self.width
+    }
+
+    /// D + 1: values of a token, a neuron's incoming offsets and its bias offset.
+    pub const fn token_len(&self) -> usize {
+        self.width + 1
+    }
+
+    /// Values of one attention head: 64, or D below that.
+    pub const fn head_dim(&self) -> usize {
+        if self.width < 64 { self.width } else { 64 }
+    }
+
+    /// Attention heads.
+    pub const fn heads(&self) -> usize {
+        self.width / self.head_dim()
+    }
+
+    /// Width of a block's MLP.
+    pub const fn mlp_width(&self) -> usize {
+        self.mlp_mult * self.width
+    }
+
+    /// Multiply-adds to fit one image.
+    pub const fn fit_macs(&self) -> u64 {
+        let (d, l, c) = (self.width as u64, self.hidden_layers as u64, self.channels as u64);
+        let forward = 2 * d + l * d * d + d * c;
+        let gradient = 2 * d + 2 * l * d * d + d * c;
+        self.steps as u64 * self.pixels_per_step as u64 * (forward + gradient)
+    }
+
+    /// Multiply-adds of the Transformer for one image.
+    pub const fn transformer_macs(&self) -> u64 {
+        let (d, t) = (self.width as u64, self.tokens() as u64);
+        let block = 4 * t * d * d + 2 * t * t * d + 2 * t * d * self.mlp_width() as u64;
+        t * (d + 1) * d + self.blocks as u64 * block + d * self.classes as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_and_sized_as_in_the_paper() {
+        for (name, config) in ModelConfig::PRESETS {
+            assert_eq!(config.check(), Ok(()), "{name}");
+            assert_eq!(ModelConfig::preset(name), Some(config));
+        }
+        assert_eq!(ModelConfig::BASE.theta_len(), 66_432);
+        assert_eq!(ModelConfig::BASE.alpha_len(), 398_592);
+        assert_eq!(ModelConfig::LARGE.theta_len(), 263_936);
+        assert_eq!((ModelConfig::BASE.heads(), ModelConfig::LARGE.heads()), (2, 4));
+        assert_eq!((ModelConfig::MICRO.theta_len(), ModelConfig::MICRO.tokens()), (2208, 64));
+        assert_eq!(ModelConfig::preset("huge"), None);
+    }
+
+    #[test]
+    fn each_limit_has_its_own_error() {
+        let ok = ModelConfig::MICRO;
+        let cases = [
+            (ModelConfig { width: 12, ..ok }, ConfigError::Width),
+            (ModelConfig { width: 96, ..ok }, ConfigError::Width),
+            (ModelConfig { width: 2048, ..ok }, ConfigError::Width),
+            (ModelConfig { hidden_layers: 0, ..ok }, ConfigError::HiddenLayers),
+            (ModelConfig { steps: 65, ..ok }, ConfigError::Steps),
+            (ModelConfig { blocks: 0, ..ok }, ConfigError::Blocks),
+            (ModelConfig { mlp_mult: 9, ..ok }, ConfigError::MlpMult),
+            (ModelConfig { channels: 5, ..ok }, ConfigError::Channels),
+            (ModelConfig { classes: 1, ..ok }, ConfigError::Classes),
+            (
+                ModelConfig { image: ImageSize { height: 0, width: 28 }, ..ok },
+                ConfigError::ImageSize,
+            ),
+            (ModelConfig { pixels_per_step: 785, ..ok }, ConfigError::PixelsPerStep),
+            (ModelConfig { omega: f32::NAN, ..ok }, ConfigError::Omega),
+            (ModelConfig { lambda: f32::INFINITY, ..ok }, ConfigError::Lambda),
+        ];
+        for (config, error) in cases {
+            assert_eq!(config.check(), Err(error));
+        }
+    }
+
+    #[test]
+    fn another_image_keeps_the_share_of_pixels() {
+        let wide = ModelConfig::MICRO.with_image(ImageSize { height: 32, width: 32 }, 3);
+        assert_eq!((wide.pixels_per_step, wide.channels), (256, 3));
+        assert_eq!(ModelConfig::NANO.with_image(MNIST, 1).pixels_per_step, 784);
+    }
+}

@@ -1,0 +1,303 @@
+//! Image folders: `train/<class>/*.{png,jpg,jpeg}` beside `test/` or `val/`.
+//!
+//! The files are gone through twice. The first pass reads only their headers
+//! and settles size and colour for all; the second decodes each image straight
+//! to its place. Both run in parallel and keep the order of the names, so the
+//! result is the same everywhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, ImageDecoder, ImageReader, imageops};
+use ndarray::Array3;
+use rayon::prelude::*;
+
+use super::split::zeroed;
+use super::{DataError, LoadOptions, Parts, Split};
+
+/// Names of the folder to test on; the first that exists is taken.
+const TEST_FOLDERS: [&str; 2] = ["test", "val"];
+
+/// Endings of image files, compared without regard to case.
+const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
+
+/// Height and width.
+type Size = (usize, usize);
+
+/// An image file and the index of its class.
+type Entry = (PathBuf, u16);
+
+/// What the first pass learns from a file.
+struct Header {
+    size: Size,
+    grey: bool,
+}
+
+/// Whether the directory has a folder to train on.
+pub(super) fn is_folder(dir: &Path) -> bool {
+    dir.join("train").is_dir()
+}
+
+/// Reads an image folder.
+pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError> {
+    let train_dir = dir.join("train");
+    let test_dir = TEST_FOLDERS
+        .iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.is_dir())
+        .ok_or_else(|| DataError::Missing {
+            path: dir.into(),
+            what: "a folder test/ or val/ with the same classes as train/".into(),
+        })?;
+
+    let classes = class_folders(&train_dir)?;
+    let train = thin_out(list(&train_dir, &classes, &classes)?, options.limit);
+    let test_classes = class_folders(&test_dir)?;
+    let test = thin_out(list(&test_dir, &test_classes, &classes)?, options.limit);
+
+    let mut headers = headers(&train)?;
+    headers.extend(self::headers(&test)?);
+    let size = match (options.image_size, headers.first()) {
+        (Some(size), _) => size,
+        (None, Some(first)) => {
+            require_size(train.iter().chain(&test), &headers, first.size)?;
+            first.size
+        }
+        (None, None) => return Err(DataError::NoImages { path: dir.into() }),
+    };
+    let all_grey = headers.iter().all(|header| header.grey);
+    let grey = options.grey.unwrap_or(all_grey);
+    Ok((
+        classes,
+        decode(&train, size, grey)?,
+        decode(&test, size, grey)?,
+    ))
+}
+
+/// Reads one image as a data set of this shape would hold it: cropped about its
+/// centre to the shape of `size` (height, width), resized to it, and as one
+/// grey channel or as RGB. Returns `[H, W, C]`.
+///
+/// Transparency is dropped and 16-bit samples become 8-bit.
+///
+/// # Errors
+///
+/// [`DataError::Io`] or [`DataError::Decode`] when the file cannot be read,
+/// [`DataError::BadSize`] when a side is 0.
+pub fn read_image(path: &Path, size: Size, grey: bool) -> Result<Array3<u8>, DataError> {
+    let shape = (size.0, size.1, channels(grey));
+    let mut bytes = zeroed(1, shape)?;
+    read_into(path, size, grey, &mut bytes)?;
+    Array3::from_shape_vec(shape, bytes).map_err(|_| bad_size(size))
+}
+
+/// The class folders of a split, sorted by name.
+fn class_folders(dir: &Path) -> Result<Vec<String>, DataError> {
+    let mut classes = Vec::new();
+    for path in visible_entries(dir)? {
+        if path.is_dir() {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let name = name.ok_or_else(|| DataError::BadName { path: path.clone() })?;
+            classes.push(name.to_string());
+        }
+    }
+    classes.sort_unstable();
+    let most = usize::from(u16::MAX) + 1;
+    match classes.len() {
+        0 => Err(DataError::NoImages { path: dir.into() }),
+        found if found > most => Err(DataError::TooManyClasses {
+            path: dir.into(),
+            found,
+        }),
+        _ => Ok(classes),
+    }
+}
+
+/// The image files in `folders`, labelled by each folder's place in `classes`,
+/// which is sorted.
+fn list(dir: &Path, folders: &[String], classes: &[String]) -> Result<Vec<Entry>, DataError> {
+    let mut entries = Vec::new();
+    for class in folders {
+        let folder = dir.join(class);
+        let label = classes.binary_search(class).ok();
+        let label = label.and_then(|index| u16::try_from(index).ok());
+        let Some(label) = label else {
+            return Err(DataError::UnknownClass {
+                path: folder,
+                class: class.clone(),
+            });
+        };
+        let mut files = visible_entries(&folder)?;
+        files.retain(|path| has_image_name(path) && path.is_file());
+        if files.is_empty() {
+            return Err(DataError::NoImages { path: folder });
+        }
+        files.sort_unstable();
+        entries.extend(files.into_iter().map(|path| (path, label)));
+    }
+    Ok(entries)
+}
+
+/// What a directory holds, but for names that begin with a dot: file managers
+/// leave such files behind, some of them ending in `.jpg`.
+fn visible_entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let io = |reason| DataError::io(dir, reason);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            paths.push(entry.path());
+        }
+    }
+    Ok(paths)
+}
+
+/// Whether the name ends like that of an image.
+fn has_image_name(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    EXTENSIONS
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// At most `limit` entries, evenly spaced so that all classes keep their share.
+fn thin_out(entries: Vec<Entry>, limit: Option<usize>) -> Vec<Entry> {
+    let total = entries.len();
+    let wanted = limit.unwrap_or(total).min(total);
+    if wanted == total {
+        return entries;
+    }
+    // Entry i is kept when the count of kept ones, i·wanted/total, steps there.
+    let step = |i: usize| (i as u128 * wanted as u128) / total as u128;
+    let numbered = entries.into_iter().enumerate();
+    let kept = numbered.filter(|(i, _)| step(i + 1) > step(*i));
+    kept.map(|(_, entry)| entry).collect()
+}
+
+/// First pass: the headers of all entries, in order.
+fn headers(entries: &[Entry]) -> Result<Vec<Header>, DataError> {
+    // Collected before the errors are looked at, so that the first file at fault
+    // is the one reported, whichever thread was faster.
+    let headers: Vec<_> = entries.par_iter().map(|(path, _)| header(path)).collect();
+    headers.into_iter().collect()
+}
+
+/// Reads the header of one image.
+fn header(path: &Path) -> Result<Header, DataError> {
+    let decoder = open(path)?
+        .into_decoder()
+        .map_err(|reason| decode_error(path, reason))?;
+    let (width, height) = decoder.dimensions();
+    Ok(Header {
+        size: (height as usize, width as usize),
+        grey: !decoder.color_type().has_color(),
+    })
+}
+
+/// Checks that every image has the expected size.
+fn require_size<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    headers: &[Header],
+    expected: Size,
+) -> Result<(), DataError> {
+    match entries.zip(headers).find(|(_, h)| h.size != expected) {
+        None => Ok(()),
+        Some(((path, _), header)) => Err(DataError::WrongSize {
+            path: path.clone(),
+            found: header.size,
+            expected,
+        }),
+    }
+}
+
+/// Second pass: decodes all entries to one shape.
+fn decode(entries: &[Entry], size: Size, grey: bool) -> Result<Split, DataError> {
+    let shape = (size.0, size.1, channels(grey));
+    let mut bytes = zeroed(entries.len(), shape)?;
+    if bytes.is_empty() && !entries.is_empty() {
+        return Err(bad_size(size));
+    }
+    // There may be no entries, but rayon refuses chunks of no bytes.
+    let image_bytes = bytes.len().checked_div(entries.len()).unwrap_or(1);
+    let results: Vec<_> = bytes
+        .par_chunks_exact_mut(image_bytes)
+        .zip(entries)
+        .map(|(out, (path, _))| read_into(path, size, grey, out))
+        .collect();
+    results.into_iter().collect::<Result<(), _>>()?;
+    let labels = entries.iter().map(|&(_, label)| label).collect();
+    Split::from_bytes(bytes, shape, labels)
+}
+
+/// Decodes one image into `out`, which has room for the shape asked for.
+fn read_into(path: &Path, size: Size, grey: bool, out: &mut [u8]) -> Result<(), DataError> {
+    let image = open(path)?
+        .decode()
+        .map_err(|reason| decode_error(path, reason))?;
+    let image = fit(recolour(image, grey), size)?;
+    for (to, from) in out.iter_mut().zip(image.as_bytes()) {
+        *to = *from;
+    }
+    Ok(())
+}
+
+/// Opens an image; what it is, its content tells better than its name.
+fn open(path: &Path) -> Result<ImageReader<std::io::BufReader<fs::File>>, DataError> {
+    let io = |reason| DataError::io(path, reason);
+    let reader = ImageReader::open(path).map_err(io)?;
+    reader.with_guessed_format().map_err(io)
+}
+
+/// Makes the image 8-bit grey or 8-bit RGB.
+fn recolour(image: DynamicImage, grey: bool) -> DynamicImage {
+    if grey {
+        image.into_luma8().into()
+    } else {
+        image.into_rgb8().into()
+    }
+}
+
+/// Crops the image about its centre to the proportions of `size`, so that
+/// nothing is distorted, and resizes it.
+fn fit(image: DynamicImage, size: Size) -> Result<DynamicImage, DataError> {
+    let side = |n: usize| u32::try_from(n).ok().filter(|&n| n > 0);
+    let (Some(height), Some(width)) = (side(size.0), side(size.1)) else {
+        return Err(bad_size(size));
+    };
+    let (old_width, old_height) = (image.width(), image.height());
+    if (old_width, old_height) == (width, height) {
+        return Ok(image);
+    }
+    // The longest sides that fit into the image at the wanted proportions. One
+    // of the two is always the image's own; neither is ever more than that.
+    let scaled = |a: u32, b: u32, c: u32| (u64::from(a) * u64::from(b) / u64::from(c)).max(1);
+    let crop_width = u64::from(old_width).min(scaled(old_height, width, height)) as u32;
+    let crop_height = u64::from(old_height).min(scaled(old_width, height, width)) as u32;
+    let left = (old_width - crop_width) / 2;
+    let top = (old_height - crop_height) / 2;
+    // Triangle averages over all the pixels that shrink into one, so nothing
+    // flickers, and unlike Lanczos it leaves no ringing at the edges.
+    Ok(image
+        .crop_imm(left, top, crop_width, crop_height)
+        .resize_exact(width, height, imageops::FilterType::Triangle))
+}
+
+/// Bytes per pixel.
+fn channels(grey: bool) -> usize {
+    if grey { 1 } else { 3 }
+}
+
+fn bad_size((height, width): Size) -> DataError {
+    DataError::BadSize { height, width }
+}
+
+fn decode_error(path: &Path, reason: image::ImageError) -> DataError {
+    DataError::Decode {
+        path: path.into(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;

@@ -1,0 +1,170 @@
+//! Tests of `folder.rs`, on tiny images that they write themselves.
+
+use image::{GrayImage, Luma, Rgb, RgbImage};
+use tempfile::TempDir;
+
+use super::*;
+use crate::data;
+
+fn place(dir: &TempDir, name: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    path
+}
+
+/// Writes an image, 3 high and 4 wide, of one grey level.
+fn grey(dir: &TempDir, name: &str, level: u8) {
+    let image = GrayImage::from_pixel(4, 3, Luma([level]));
+    image.save(place(dir, name)).unwrap();
+}
+
+/// Writes an image of one colour.
+fn rgb(dir: &TempDir, name: &str, (height, width): (u32, u32), colour: [u8; 3]) {
+    let image = RgbImage::from_pixel(width, height, Rgb(colour));
+    image.save(place(dir, name)).unwrap();
+}
+
+/// Two grey classes, tested on in the folder `test_name`.
+fn fixture(test_name: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    grey(&dir, "train/dog/b.png", 2);
+    grey(&dir, "train/dog/a.PNG", 1);
+    grey(&dir, "train/cat/z.jpeg", 128);
+    fs::write(place(&dir, "train/dog/notes.txt"), "no image").unwrap();
+    fs::write(place(&dir, "train/dog/._a.png"), "no image").unwrap();
+    grey(&dir, &format!("{test_name}/dog/c.png"), 3);
+    dir
+}
+
+fn load_all(dir: &TempDir) -> Result<Parts, DataError> {
+    load(dir.path(), &LoadOptions::default())
+}
+
+fn message(dir: &TempDir) -> String {
+    let message = load_all(dir).unwrap_err().to_string();
+    assert!(!message.contains('\n'), "{message}");
+    message
+}
+
+#[test]
+fn reads_grey_images_in_the_order_of_their_names() {
+    let dir = fixture("test");
+    assert_eq!(data::detect(dir.path()).unwrap(), data::Kind::ImageFolder);
+    let (classes, train, test) = load_all(&dir).unwrap();
+    assert_eq!(classes, ["cat", "dog"]);
+    assert_eq!(train.images.shape(), [3, 3, 4, 1]);
+    assert_eq!(train.labels, [0, 1, 1]);
+    let first: Vec<u8> = (0..3).map(|n| train.image(n)[[0, 0, 0]]).collect();
+    assert_eq!(first, [128, 1, 2]);
+    assert_eq!((test.labels[0], test.image(0)[[2, 3, 0]]), (1, 3));
+}
+
+#[test]
+fn one_coloured_image_makes_all_rgb() {
+    let dir = fixture("val");
+    rgb(&dir, "val/cat/d.png", (3, 4), [10, 20, 30]);
+    let (_, train, test) = load_all(&dir).unwrap();
+    assert_eq!(train.images.shape(), [3, 3, 4, 3]);
+    assert_eq!(train.image(1)[[0, 0, 2]], 1);
+    assert_eq!(test.labels, [0, 1]);
+    assert_eq!(test.image(0).as_slice().unwrap()[..3], [10, 20, 30]);
+
+    let options = LoadOptions {
+        grey: Some(true),
+        ..LoadOptions::default()
+    };
+    let (_, train, _) = load(dir.path(), &options).unwrap();
+    assert_eq!(train.shape(), (3, 4, 1));
+}
+
+#[test]
+fn test_goes_before_val_and_one_is_needed() {
+    let dir = fixture("test");
+    grey(&dir, "val/dog/c.png", 99);
+    let (_, _, test) = load_all(&dir).unwrap();
+    assert_eq!(test.image(0)[[0, 0, 0]], 3);
+
+    let dir = fixture("elsewhere");
+    assert!(message(&dir).contains("test/ or val/"));
+}
+
+#[test]
+fn an_odd_size_is_refused_by_name_or_resized() {
+    let dir = fixture("test");
+    rgb(&dir, "test/dog/odd.jpg", (30, 90), [200, 100, 50]);
+    let text = message(&dir);
+    assert!(text.contains("odd.jpg") && text.contains("30x90"), "{text}");
+
+    let options = LoadOptions {
+        image_size: Some((6, 5)),
+        ..LoadOptions::default()
+    };
+    let (_, train, test) = load(dir.path(), &options).unwrap();
+    assert_eq!(train.images.shape(), [3, 6, 5, 3]);
+    for (byte, want) in test.image(1).iter().zip([200, 100, 50].repeat(30)) {
+        assert!(byte.abs_diff(want) < 4, "{byte} is not {want}");
+    }
+}
+
+#[test]
+fn resizing_crops_about_the_centre() {
+    // Black, white, black, each as wide as the image is high.
+    let image = GrayImage::from_fn(12, 4, |x, _| Luma([if x / 4 == 1 { 255 } else { 0 }]));
+    let square = fit(image.into(), (2, 2)).unwrap();
+    assert_eq!(square.as_bytes(), [255; 4]);
+
+    let line = GrayImage::from_pixel(1, 5000, Luma([9]));
+    assert_eq!(fit(line.into(), (1, 7)).unwrap().as_bytes(), [9; 7]);
+}
+
+#[test]
+fn a_size_of_zero_is_refused() {
+    let dir = fixture("test");
+    let options = LoadOptions {
+        image_size: Some((0, 5)),
+        ..LoadOptions::default()
+    };
+    let error = load(dir.path(), &options).unwrap_err();
+    assert!(matches!(error, DataError::BadSize { .. }));
+    let path = dir.path().join("train/dog/b.png");
+    assert!(read_image(&path, (0, 1), true).is_err());
+    assert_eq!(read_image(&path, (2, 1), false).unwrap().shape(), [2, 1, 3]);
+}
+
+#[test]
+fn refuses_empty_and_unknown_classes() {
+    let dir = fixture("test");
+    fs::create_dir(dir.path().join("train/eel")).unwrap();
+    let text = message(&dir);
+    assert!(text.contains("eel: no images"), "{text}");
+
+    let dir = fixture("test");
+    grey(&dir, "test/newt/a.png", 0);
+    let text = message(&dir);
+    assert!(text.contains("`newt` has no folder in train/"), "{text}");
+}
+
+#[test]
+fn names_the_file_that_cannot_be_decoded() {
+    let dir = fixture("test");
+    fs::write(place(&dir, "train/dog/bad.png"), "not a png").unwrap();
+    assert!(message(&dir).contains("bad.png"));
+
+    // A good header and then nothing: only the second pass can see it.
+    let dir = fixture("test");
+    let path = dir.path().join("train/dog/b.png");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 16]).unwrap();
+    assert!(message(&dir).contains("b.png"));
+}
+
+#[test]
+fn a_limit_is_spread_over_the_classes() {
+    let entries: Vec<Entry> = (0..100).map(|i| (PathBuf::new(), i / 10)).collect();
+    let kept = thin_out(entries.clone(), Some(20));
+    let labels: Vec<u16> = kept.iter().map(|&(_, label)| label).collect();
+    let even: Vec<u16> = (0..20).map(|i| i / 2).collect();
+    assert_eq!(labels, even);
+    assert_eq!(thin_out(entries.clone(), Some(1000)), entries);
+    assert!(thin_out(entries, Some(0)).is_empty());
+}
