@@ -70,8 +70,10 @@ pub enum BlockTensor {
     Norm1Bias,
     /// Queries of all heads, [D, D].
     Query,
-    /// Keys of all heads, then values of all heads, [D, 2D].
-    KeyValue,
+    /// Keys of all heads, [D, D].
+    Key,
+    /// Values of all heads, [D, D].
+    Value,
     /// to_out, [D, D].
     AttnOut,
     /// Bias of to_out, [D].
@@ -96,11 +98,12 @@ pub enum BlockTensor {
 
 impl BlockTensor {
     /// The tensors of a block in the order of the file.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Norm1Weight,
         Self::Norm1Bias,
         Self::Query,
-        Self::KeyValue,
+        Self::Key,
+        Self::Value,
         Self::AttnOut,
         Self::AttnOutBias,
         Self::LayerScale1,
@@ -173,8 +176,10 @@ impl Tensor {
             Self::ToLogitsBias => Shape::Vector(config.classes),
             Self::SirenBias(_) | Self::AlphaBias { .. } | Self::ProjectInBias => Shape::Vector(d),
             Self::Block(_, tensor) => match tensor {
-                BlockTensor::Query | BlockTensor::AttnOut => Shape::Matrix(d, d),
-                BlockTensor::KeyValue => Shape::Matrix(d, 2 * d),
+                BlockTensor::Query
+                | BlockTensor::Key
+                | BlockTensor::Value
+                | BlockTensor::AttnOut => Shape::Matrix(d, d),
                 BlockTensor::Mlp1 => Shape::Matrix(d, config.mlp_width()),
                 BlockTensor::Mlp2 => Shape::Matrix(config.mlp_width(), d),
                 BlockTensor::Mlp1Bias => Shape::Vector(config.mlp_width()),

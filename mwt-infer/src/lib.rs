@@ -1,1 +1,52 @@
+//! Fits and classifies images with a Meta Weight Transformer bundle, on any CPU target from a Cortex-M4F to a
+//! server, without std, without a heap, in memory that is known at build time.
+//!
+//! The layers, from the bottom up:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`kernels`] | the arithmetic on slices: matrix products, sin and cos, gelu, exp |
+//! | [`workspace`] | the caller's memory: its size as a `const fn` of the configuration, and how it is cut up |
+//! | [`source`] | where pixels come from: byte images, scattered samples, or a type of yours |
+//! | `fit` | the inner loop: φ ← φ - α ⊙ ∇loss, k times |
+//! | `transformer` | tokens λ(φ - θ + β), the blocks, the logits |
+//! | [`classifier`] | [`Classifier`], which puts them together |
+//!
+//! ```no_run
+//! use mwt_infer::{Bundle, Classifier, Image, ModelConfig, Workspace, workspace_len};
+//!
+//! # fn main() -> Result<(), mwt_infer::Error> {
+//! # let (bytes, pixels): (&[u8], &[u8]) = (&[], &[]);
+//! // In firmware the workspace is a `static`; its size is a constant of the model.
+//! let mut workspace = Workspace::<{ workspace_len(&ModelConfig::MICRO) }>::new();
+//! let bundle = Bundle::parse(bytes)?;
+//! let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice())?;
+//! classifier.fit(&Image::grey(pixels, 28, 28)?)?;
+//! let best = classifier.top_k::<1>()?;
+//! if let Some(best) = best.first() {
+//!     let label = bundle.header().label(best.class);
+//!     # let _ = label;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate alloc;
+
+pub mod classifier;
+mod error;
+mod fit;
+pub mod kernels;
+pub mod source;
+mod transformer;
+pub mod workspace;
+
+pub use classifier::{Classifier, Prediction, Quality, SelfTest};
+pub use error::Error;
+pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};
+pub use source::{Image, PixelSource, Sample, Scattered};
+pub use workspace::{Workspace, workspace_len};

@@ -61,8 +61,10 @@ pub struct Block<'a> {
     pub norm1: Norm<'a>,
     /// Queries of all heads, [D, D], without a bias.
     pub query: Matrix<'a>,
-    /// Keys, then values, of all heads, [D, 2D], without a bias.
-    pub key_value: Matrix<'a>,
+    /// Keys of all heads, [D, D], without a bias.
+    pub key: Matrix<'a>,
+    /// Values of all heads, [D, D], without a bias.
+    pub value: Matrix<'a>,
     /// to_out.
     pub attn_out: Linear<'a>,
     /// ls1, [D].
@@ -205,7 +207,8 @@ impl<'a> Bundle<'a> {
         Block {
             norm1: Norm { weight: at.vector(t(Norm1Weight)), bias: at.vector(t(Norm1Bias)) },
             query: at.matrix(t(Query)),
-            key_value: at.matrix(t(KeyValue)),
+            key: at.matrix(t(Key)),
+            value: at.matrix(t(Value)),
             attn_out: at.linear(t(AttnOut), t(AttnOutBias)),
             layer_scale1: at.vector(t(LayerScale1)),
             norm2: Norm { weight: at.vector(t(Norm2Weight)), bias: at.vector(t(Norm2Bias)) },

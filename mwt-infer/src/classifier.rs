@@ -1,0 +1,320 @@
+//! The crate's front door.
+
+use mwt_core::grid::{self, psnr};
+use mwt_core::{Bundle, ImageSize, ModelConfig, draw};
+
+use crate::error::Error;
+use crate::fit::{self, Fit, Picked};
+use crate::kernels::Portable;
+use crate::source::{Image, PixelSource};
+use crate::transformer::{self, Transformer};
+use crate::workspace::{Carve, Plan, workspace_len};
+
+/// Fits one image after the other and classifies each, in the caller's memory.
+///
+/// After [`fit`](Self::fit), or after any number of [`step`](Self::step)s, the calls that read the fit may
+/// come in any order and any number of times.
+#[derive(Debug)]
+pub struct Classifier<'b, 'w> {
+    bundle: Bundle<'b>,
+    phi: &'w mut [f32],
+    logits: &'w mut [f32],
+    scratch: &'w mut [f32],
+    /// Inner steps taken; `None` before the first fit and after a failed one.
+    steps: Option<usize>,
+    /// Whether `logits` belong to φ as it is.
+    classified: bool,
+}
+
+/// A class and how likely it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    /// Index of the class, 0..K.
+    pub class: usize,
+    /// Its logit.
+    pub logit: f32,
+    /// Its softmax probability.
+    pub probability: f32,
+}
+
+/// How well the fitted SIREN reproduces a source.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quality {
+    /// Mean squared error of the values, which lie in [-1, 1].
+    pub mse: f32,
+    /// Peak signal-to-noise ratio in dB, after clamping.
+    pub psnr: f32,
+}
+
+/// What the golden samples of a bundle gave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SelfTest {
+    /// Samples tried.
+    pub samples: usize,
+    /// Largest distance of a logit from the trainer's.
+    pub max_error: f32,
+}
+
+impl<'b, 'w> Classifier<'b, 'w> {
+    /// Logits further than this from the trainer's fail the self-test.
+    pub const SELF_TEST_TOLERANCE: f32 = 1e-3;
+
+    /// A classifier for a parsed bundle in `workspace`, of which it takes the first
+    /// [`workspace_len`] values.
+    ///
+    /// # Errors
+    /// [`Error::Workspace`] when there are fewer.
+    pub fn new(bundle: &Bundle<'b>, workspace: &'w mut [f32]) -> Result<Self, Error> {
+        let (needed, given) = (workspace_len(bundle.config()), workspace.len());
+        let plan = Plan::new(bundle.config());
+        let mut workspace = Carve(workspace);
+        let error = Err(Error::Workspace { needed, given });
+        if given < needed {
+            return error;
+        }
+        Ok(Self {
+            bundle: *bundle,
+            phi: workspace.take(plan.phi)?,
+            logits: workspace.take(plan.logits)?,
+            scratch: workspace.0,
+            steps: None,
+            classified: false,
+        })
+    }
+
+    /// The bundle.
+    pub const fn bundle(&self) -> &Bundle<'b> {
+        &self.bundle
+    }
+
+    /// The model's configuration.
+    pub const fn config(&self) -> &ModelConfig {
+        self.bundle.config()
+    }
+
+    /// Fits a source in k steps on the pixels that the bundle's draw chooses. Gives the loss before the last
+    /// step's update.
+    ///
+    /// # Errors
+    /// An unsuitable source, a value that is not finite, or [`Error::Diverged`].
+    pub fn fit<S: PixelSource>(&mut self, source: &S) -> Result<f32, Error> {
+        self.begin();
+        let mut loss = 0.0;
+        while let Some(l) = self.step(source)? {
+            loss = l;
+        }
+        Ok(loss)
+    }
+
+    /// As [`fit`](Self::fit), on samples of the caller's choice: `indices` is [k, P], P at least 1.
+    ///
+    /// # Errors
+    /// [`Error::Indices`] besides those of [`fit`](Self::fit).
+    pub fn fit_indices<S: PixelSource>(
+        &mut self,
+        source: &S,
+        indices: &[u32],
+    ) -> Result<f32, Error> {
+        let steps = self.config().steps;
+        let count = indices.len() / steps;
+        let inside = indices.iter().all(|i| (*i as usize) < source.len());
+        if count == 0 || count * steps != indices.len() || !inside {
+            return Err(Error::Indices);
+        }
+        self.begin();
+        let mut loss = 0.0;
+        for indices in indices.chunks_exact(count) {
+            loss = self
+                .step_on(source, count, &|i| indices.get(i).map_or(0, |index| *index as usize))?;
+        }
+        Ok(loss)
+    }
+
+    /// Starts a fit: φ = θ.
+    pub fn begin(&mut self) {
+        fit::start(&self.bundle, self.phi);
+        (self.steps, self.classified) = (Some(0), false);
+    }
+
+    /// Takes the next inner step of the fit and gives the loss on its pixels before the update; `None` when
+    /// all k steps are taken. Starts a fit when none is under way.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit); a failed step ends the fit.
+    pub fn step<S: PixelSource>(&mut self, source: &S) -> Result<Option<f32>, Error> {
+        if self.steps.is_none() {
+            self.begin();
+        }
+        let (config, step) = (*self.config(), self.steps.unwrap_or(0));
+        if step >= config.steps {
+            return Ok(None);
+        }
+        let samples = source.len();
+        let count = draw::share(config.pixels_per_step, config.image.pixels(), samples);
+        let pixels = config.draw.step(step, count, samples);
+        self.step_on(&Picked { source, count, index: |i| pixels.index(i) }).map(Some)
+    }
+
+    fn step_on<S: PixelSource>(
+        &mut self,
+        picked: &Picked<'_, S, impl Fn(usize) -> usize>,
+    ) -> Result<f32, Error> {
+        let step = self.steps.take().unwrap_or(0);
+        self.classified = false;
+        picked.source.check(self.bundle.config())?;
+        if picked.source.is_empty() {
+            return Err(Error::NoSamples);
+        }
+        let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        let loss = fit.step(Portable, &self.bundle, self.phi, step, picked)?;
+        self.steps = Some(step + 1);
+        Ok(loss)
+    }
+
+    /// Inner steps taken; 0 when nothing is fitted.
+    pub fn steps(&self) -> usize {
+        self.steps.unwrap_or(0)
+    }
+
+    /// The K logits of the fit as it is, after all k steps or any number of them.
+    ///
+    /// # Errors
+    /// [`Error::NotFitted`], or [`Error::Diverged`] when a logit is not finite.
+    pub fn logits(&mut self) -> Result<&[f32], Error> {
+        self.fitted()?;
+        if !self.classified {
+            let mut transformer = Transformer::new(self.bundle.config(), self.scratch)?;
+            transformer.logits(Portable, &self.bundle, self.phi, self.logits)?;
+            self.classified = true;
+        }
+        Ok(self.logits)
+    }
+
+    /// The `N` most likely classes, most likely first; fewer when the model has fewer.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits).
+    pub fn top_k<const N: usize>(&mut self) -> Result<heapless::Vec<Prediction, N>, Error> {
+        let logits = self.logits()?;
+        let mut best = heapless::Vec::<Prediction, N>::new();
+        for (class, &logit) in logits.iter().enumerate() {
+            let at = best.iter().position(|b| logit > b.logit).unwrap_or(best.len());
+            if at < N {
+                if best.is_full() {
+                    best.pop();
+                }
+                // There is room and `at` is at most the length, so this cannot fail.
+                let _ = best.insert(at, Prediction { class, logit, probability: 0.0 });
+            }
+        }
+        let max = best.first().map_or(0.0, |b| b.logit);
+        let sum: f32 = logits.iter().map(|l| libm::expf(l - max)).sum();
+        best.iter_mut().for_each(|b| b.probability = libm::expf(b.logit - max) / sum);
+        Ok(best)
+    }
+
+    /// Mean squared error and PSNR of the fit over all samples of a source.
+    ///
+    /// # Errors
+    /// [`Error::NotFitted`], or an unsuitable source.
+    pub fn quality<S: PixelSource>(&mut self, source: &S) -> Result<Quality, Error> {
+        self.fitted()?;
+        source.check(self.bundle.config())?;
+        if source.is_empty() {
+            return Err(Error::NoSamples);
+        }
+        let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        let (mse, clamped) = fit.quality(Portable, &self.bundle, self.phi, source)?;
+        Ok(Quality { mse, psnr: psnr(clamped) })
+    }
+
+    /// The fitted SIREN's C values at (y, x), anywhere: [-1, 1] is the image, beyond is extrapolation.
+    ///
+    /// # Errors
+    /// [`Error::NotFitted`]; [`Error::OutputLength`] when `values` is not C long.
+    pub fn reconstruct_at(&mut self, y: f32, x: f32, values: &mut [f32]) -> Result<(), Error> {
+        self.predict(1, values.len(), &|_| [y, x], &mut |_, out| {
+            values.iter_mut().zip(out).for_each(|(v, o)| *v = *o);
+        })
+    }
+
+    /// The fitted SIREN as an image of any size: [H, W, C] bytes, row by row.
+    ///
+    /// # Errors
+    /// [`Error::NotFitted`]; [`Error::OutputLength`] when `bytes` is not height·width·C long.
+    pub fn reconstruct(&mut self, size: ImageSize, bytes: &mut [u8]) -> Result<(), Error> {
+        let (pixels, input) = (size.pixels(), self.bundle.header().input);
+        let channels = bytes.len().checked_div(pixels).unwrap_or(0);
+        if channels * pixels != bytes.len() {
+            return Err(Error::OutputLength);
+        }
+        let at = |i| grid::pixel(i, size.height, size.width);
+        self.predict(pixels, channels, &at, &mut |i, values| {
+            let out = bytes.get_mut(i * channels..).unwrap_or_default();
+            out.iter_mut().zip(values).for_each(|(byte, value)| *byte = input.byte(*value));
+        })
+    }
+
+    fn predict(
+        &mut self,
+        count: usize,
+        channels: usize,
+        coordinate: &impl Fn(usize) -> [f32; 2],
+        out: &mut impl FnMut(usize, &[f32]),
+    ) -> Result<(), Error> {
+        self.fitted()?;
+        if channels != self.config().channels {
+            return Err(Error::OutputLength);
+        }
+        let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        fit.predict(Portable, self.bundle.config(), self.phi, count, coordinate, out);
+        Ok(())
+    }
+
+    /// φ, the fitted values: for each sine layer W [inputs, D] row by row, then b [D].
+    ///
+    /// # Errors
+    /// [`Error::NotFitted`].
+    pub fn phi(&self) -> Result<&[f32], Error> {
+        self.fitted()?;
+        Ok(self.phi)
+    }
+
+    /// Token `token` = 0..T of the fit, λ(φ - θ + β), into `out`, which is D+1 long.
+    ///
+    /// # Errors
+    /// [`Error::NotFitted`]; [`Error::OutputLength`] for a wrong length or a token that is not there.
+    pub fn token(&self, token: usize, out: &mut [f32]) -> Result<(), Error> {
+        self.fitted()?;
+        let config = self.config();
+        if out.len() != config.token_len() || token >= config.tokens() {
+            return Err(Error::OutputLength);
+        }
+        let (layer, neuron) = (token / config.width + 1, token % config.width);
+        transformer::tokens(&self.bundle, self.phi, layer, neuron, out);
+        Ok(())
+    }
+
+    /// Fits and classifies the bundle's golden samples and compares with the trainer's logits.
+    ///
+    /// # Errors
+    /// [`Error::SelfTest`] when one is further away than
+    /// [`SELF_TEST_TOLERANCE`](Self::SELF_TEST_TOLERANCE), or what [`fit`](Self::fit) gives.
+    pub fn self_test(&mut self) -> Result<SelfTest, Error> {
+        let mut result = SelfTest { samples: 0, max_error: 0.0 };
+        let ModelConfig { image, channels, .. } = *self.config();
+        for sample in self.bundle.golden_samples() {
+            self.fit(&Image::new(sample.image, image.height, image.width, channels)?)?;
+            for (got, want) in self.logits()?.iter().zip(sample.logits.iter()) {
+                result.max_error = result.max_error.max((got - want).abs());
+            }
+            result.samples += 1;
+        }
+        let passed = result.max_error <= Self::SELF_TEST_TOLERANCE;
+        if passed { Ok(result) } else { Err(Error::SelfTest) }
+    }
+
+    fn fitted(&self) -> Result<(), Error> {
+        if self.steps.is_some() { Ok(()) } else { Err(Error::NotFitted) }
+    }
+}

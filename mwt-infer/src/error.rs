@@ -1,0 +1,72 @@
+//! The crate's error.
+
+use core::fmt;
+
+/// Why an image was not classified.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bundle is refused.
+    Bundle(mwt_core::Error),
+    /// The workspace holds fewer f32 values than [`workspace_len`](crate::workspace_len) says.
+    Workspace {
+        /// Values needed.
+        needed: usize,
+        /// Values given.
+        given: usize,
+    },
+    /// The image's bytes are not height·width·channels.
+    ImageBytes,
+    /// The image's size is not the one that the model was trained on.
+    ImageSize,
+    /// The source has another number of colour channels than the model.
+    Channels,
+    /// The source offers no sample at all.
+    NoSamples,
+    /// A sample's value is infinite or not a number.
+    NonFiniteSample,
+    /// A sample lies outside [-1, 1] × [-1, 1].
+    SampleOutside,
+    /// Given pixel indices are not k·P many, or one is past the last sample.
+    Indices,
+    /// The fit left the finite numbers: its rates are too large for this image.
+    Diverged,
+    /// No fit has been started.
+    NotFitted,
+    /// An output buffer has the wrong length.
+    OutputLength,
+    /// A golden sample of the bundle gave other logits than the trainer's.
+    SelfTest,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundle(e) => e.fmt(f),
+            Self::Workspace { needed, given } => {
+                write!(f, "workspace of {given} values is too small, the model needs {needed}")
+            }
+            Self::ImageBytes => f.write_str("image bytes are not height·width·channels"),
+            Self::ImageSize => f.write_str("image has another size than the model was trained on"),
+            Self::Channels => {
+                f.write_str("image has another number of colour channels than the model")
+            }
+            Self::NoSamples => f.write_str("there is no sample to fit"),
+            Self::NonFiniteSample => f.write_str("a sample's value is not finite"),
+            Self::SampleOutside => f.write_str("a sample's coordinate is outside [-1, 1]"),
+            Self::Indices => f.write_str("pixel indices are not k·P indices of existing samples"),
+            Self::Diverged => f.write_str("the fit diverged"),
+            Self::NotFitted => f.write_str("nothing has been fitted yet"),
+            Self::OutputLength => f.write_str("output buffer has the wrong length"),
+            Self::SelfTest => f.write_str("self-test failed: logits differ from the trainer's"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<mwt_core::Error> for Error {
+    fn from(e: mwt_core::Error) -> Self {
+        Self::Bundle(e)
+    }
+}

@@ -1,0 +1,354 @@
+//! The inner loop: one gradient step at a time on the pixels drawn for it.
+//!
+//! Pixels go through in tiles: forward, gradient, and on to the next tile, so that no activation outlives its
+//! tile. The gradient is in closed form (paper section 3, the SIREN's own chain rule):
+//! e = out - target; δ = 2/(P·C)·(e ⊙ out_scale)·Wo; for l = L..0: u = δ ⊙ cos(z_l) (times ω for l = 0),
+//! ∇W_l = h_{l-1}ᵀ·u, ∇b_l = Σ u, δ = u·W_lᵀ.
+
+use mwt_core::grid::clamped_squared_error;
+use mwt_core::{Bundle, ModelConfig};
+
+use crate::error::Error;
+use crate::kernels::{Init, Kernel, Mat, MatMut};
+use crate::source::PixelSource;
+use crate::workspace::{Carve, Plan};
+
+/// Values that are decoded from the bundle in one go.
+const CHUNK: usize = 32;
+
+/// The samples that a step looks at.
+pub(crate) struct Picked<'p, S, F> {
+    pub(crate) source: &'p S,
+    /// P.
+    pub(crate) count: usize,
+    /// Index of the i-th of them.
+    pub(crate) index: F,
+}
+
+/// Where layer `layer` begins in φ: W, then b.
+const fn layer_start(config: &ModelConfig, layer: usize) -> usize {
+    let d = config.width;
+    match layer.checked_sub(1) {
+        None => 0,
+        Some(hidden) => 3 * d + hidden * (d * d + d),
+    }
+}
+
+/// W and b of a sine layer in φ, or in anything laid out like it.
+pub(crate) fn layer<'a>(
+    config: &ModelConfig,
+    phi: &'a [f32],
+    layer: usize,
+) -> (&'a [f32], &'a [f32]) {
+    let (start, d) = (layer_start(config, layer), config.width);
+    let weights = config.layer_inputs(layer) * d;
+    let layer = phi.get(start..start + weights + d).unwrap_or_default();
+    layer.split_at_checked(weights).unwrap_or_default()
+}
+
+fn layer_mut<'a>(
+    config: &ModelConfig,
+    phi: &'a mut [f32],
+    layer: usize,
+) -> (&'a mut [f32], &'a mut [f32]) {
+    let (start, d) = (layer_start(config, layer), config.width);
+    let weights = config.layer_inputs(layer) * d;
+    let layer = phi.get_mut(start..start + weights + d).unwrap_or_default();
+    layer.split_at_mut_checked(weights).unwrap_or_default()
+}
+
+/// φ ← θ.
+pub(crate) fn start(bundle: &Bundle<'_>, phi: &mut [f32]) {
+    let config = bundle.config();
+    for l in 0..=config.hidden_layers {
+        let theta = bundle.theta(l);
+        let (weight, bias) = layer_mut(config, phi, l);
+        for (i, row) in weight.chunks_exact_mut(config.width).enumerate() {
+            theta.weight.read(i, 0, row);
+        }
+        bias.iter_mut().zip(theta.bias.iter()).for_each(|(b, v)| *b = v);
+    }
+}
+
+/// The scratch of a fit.
+pub(crate) struct Fit<'w> {
+    gradient: &'w mut [f32],
+    transposed: &'w mut [f32],
+    head: &'w mut [f32],
+    coordinates: &'w mut [f32],
+    targets: &'w mut [f32],
+    /// Prediction, then its error.
+    errors: &'w mut [f32],
+    /// h_l and cos(z_l) of each sine layer, [L+1][tile, D].
+    h: &'w mut [f32],
+    cos: &'w mut [f32],
+    delta: &'w mut [f32],
+    tile: usize,
+}
+
+impl<'w> Fit<'w> {
+    /// Cuts up `scratch` and reads the head, folding out_scale into it.
+    pub(crate) fn new(bundle: &Bundle<'_>, scratch: &'w mut [f32]) -> Result<Self, Error> {
+        let config = bundle.config();
+        let (plan, mut scratch) = (Plan::new(config), Carve(scratch));
+        let (tile, d) = (plan.pixels, config.width);
+        let layers = config.hidden_layers + 1;
+        let fit = Self {
+            gradient: scratch.take(plan.gradient)?,
+            transposed: scratch.take(plan.transposed)?,
+            head: scratch.take(plan.head)?,
+            h: scratch.take(layers * tile * d)?,
+            cos: scratch.take(layers * tile * d)?,
+            delta: scratch.take(tile * d)?,
+            coordinates: scratch.take(2 * tile)?,
+            targets: scratch.take(config.channels * tile)?,
+            errors: scratch.take(config.channels * tile)?,
+            tile,
+        };
+        let stored = bundle.head();
+        let (weights, biases) =
+            fit.head.split_at_mut_checked(config.channels * d).unwrap_or_default();
+        let scales = stored.scale.iter().zip(stored.bias.iter());
+        let outputs = weights.chunks_exact_mut(d).zip(biases);
+        for (c, ((weight, bias), (scale, stored_bias))) in outputs.zip(scales).enumerate() {
+            for (i, w) in weight.iter_mut().enumerate() {
+                stored.weight.read(i, c, core::slice::from_mut(w));
+                *w *= scale;
+            }
+            *bias = stored_bias * scale;
+        }
+        Ok(fit)
+    }
+
+    /// Inner step `step`: φ ← φ - α ⊙ ∇loss over the picked samples. Gives the loss before the update.
+    pub(crate) fn step<K: Kernel, S: PixelSource>(
+        &mut self,
+        kernel: K,
+        bundle: &Bundle<'_>,
+        phi: &mut [f32],
+        step: usize,
+        picked: &Picked<'_, S, impl Fn(usize) -> usize>,
+    ) -> Result<f32, Error> {
+        let (config, count) = (bundle.config(), picked.count);
+        let d = config.width;
+        for l in 1..=config.hidden_layers {
+            let (weight, _) = layer(config, phi, l);
+            let to = self.transposed.get_mut((l - 1) * d * d..).unwrap_or_default();
+            transpose(weight, to, d);
+        }
+        self.gradient.fill(0.0);
+        let mut loss = 0.0;
+        for first in (0..count).step_by(self.tile) {
+            let pixels = self.tile.min(count - first);
+            self.load(bundle, picked.source, pixels, &|i| (picked.index)(first + i))?;
+            self.forward(kernel, config, phi, pixels);
+            loss += self.errors(config, pixels, count);
+            self.backward(kernel, config, pixels);
+        }
+        loss /= (count * config.channels) as f32;
+        // A NaN or an infinity anywhere in the gradient ends up in φ: one sum over φ finds it.
+        let finite = self.update(bundle, phi, step);
+        if loss.is_finite() && finite { Ok(loss) } else { Err(Error::Diverged) }
+    }
+
+    /// Mean squared error over all samples, and the same after clamping as PSNR wants it.
+    pub(crate) fn quality<K: Kernel, S: PixelSource>(
+        &mut self,
+        kernel: K,
+        bundle: &Bundle<'_>,
+        phi: &[f32],
+        source: &S,
+    ) -> Result<(f32, f32), Error> {
+        let config = bundle.config();
+        // In f64: an image may have a million samples.
+        let (mut loss, mut clamped) = (0.0f64, 0.0f64);
+        for first in (0..source.len()).step_by(self.tile) {
+            let pixels = self.tile.min(source.len() - first);
+            self.load(bundle, source, pixels, &|i| first + i)?;
+            self.forward(kernel, config, phi, pixels);
+            let values = pixels * config.channels;
+            for (out, target) in self.errors.iter().zip(self.targets.iter()).take(values) {
+                loss += f64::from((out - target) * (out - target));
+                clamped += f64::from(clamped_squared_error(*out, *target));
+            }
+        }
+        let n = (source.len() * config.channels) as f64;
+        Ok(((loss / n) as f32, (clamped / n) as f32))
+    }
+
+    /// The prediction at coordinates (y, x); gives each to `out` with its C values.
+    pub(crate) fn predict<K: Kernel>(
+        &mut self,
+        kernel: K,
+        config: &ModelConfig,
+        phi: &[f32],
+        count: usize,
+        coordinate: &impl Fn(usize) -> [f32; 2],
+        out: &mut impl FnMut(usize, &[f32]),
+    ) {
+        for first in (0..count).step_by(self.tile) {
+            let pixels = self.tile.min(count - first);
+            for (i, at) in
+                self.coordinates.as_chunks_mut::<2>().0.iter_mut().take(pixels).enumerate()
+            {
+                *at = coordinate(first + i);
+            }
+            self.forward(kernel, config, phi, pixels);
+            let outputs = self.errors.chunks_exact(config.channels).take(pixels);
+            outputs.enumerate().for_each(|(i, values)| out(first + i, values));
+        }
+    }
+
+    fn load<S: PixelSource>(
+        &mut self,
+        bundle: &Bundle<'_>,
+        source: &S,
+        pixels: usize,
+        index: &impl Fn(usize) -> usize,
+    ) -> Result<(), Error> {
+        let (config, scaling) = (bundle.config(), bundle.header().input);
+        let coordinates = self.coordinates.as_chunks_mut::<2>().0.iter_mut();
+        let targets = self.targets.chunks_exact_mut(config.channels);
+        for (i, (at, values)) in coordinates.zip(targets).take(pixels).enumerate() {
+            *at = source.sample(index(i), scaling, values);
+            if !at.iter().all(|c| c.abs() <= 1.0) {
+                return Err(Error::SampleOutside);
+            }
+            if !values.iter().all(|v| v.is_finite()) {
+                return Err(Error::NonFiniteSample);
+            }
+        }
+        Ok(())
+    }
+
+    /// h and cos of every layer, and the prediction into `errors`.
+    fn forward<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, phi: &[f32], pixels: usize) {
+        let d = config.width;
+        let (weight, bias) = layer(config, phi, 0);
+        let (wy, wx) = weight.split_at_checked(d).unwrap_or_default();
+        let rows = self.h.chunks_exact_mut(d).zip(self.coordinates.as_chunks::<2>().0);
+        for (z, [y, x]) in rows.take(pixels) {
+            for (((z, wy), wx), b) in z.iter_mut().zip(wy).zip(wx).zip(bias) {
+                *z = config.omega * (y * wy + x * wx + b);
+            }
+        }
+        let size = self.tile * d;
+        let mut layers = self.h.chunks_exact_mut(size).zip(self.cos.chunks_exact_mut(size));
+        let used = pixels * d;
+        let Some((mut h, cos)) = layers.next() else { return };
+        sin_cos(kernel, h, cos, used);
+        for (l, (z, cos)) in layers.enumerate() {
+            let (weight, bias) = layer(config, phi, l + 1);
+            let weight = Mat::dense(weight, d, d);
+            kernel.gemm(
+                Mat::dense(h, pixels, d),
+                weight,
+                Init::Bias(bias),
+                MatMut::dense(z, pixels, d),
+            );
+            sin_cos(kernel, z, cos, used);
+            h = z;
+        }
+        let (weights, biases) = self.head.split_at_checked(config.channels * d).unwrap_or_default();
+        let pixels =
+            h.chunks_exact(d).zip(self.errors.chunks_exact_mut(config.channels)).take(pixels);
+        for (h, out) in pixels {
+            for ((out, weight), bias) in out.iter_mut().zip(weights.chunks_exact(d)).zip(biases) {
+                *out = kernel.dot(h, weight) + bias;
+            }
+        }
+    }
+
+    /// Turns predictions into 2/(P·C)·(out - target) and gives the sum of squared errors of the tile.
+    fn errors(&mut self, config: &ModelConfig, pixels: usize, count: usize) -> f32 {
+        let scale = 2.0 / (count * config.channels) as f32;
+        let mut sum = 0.0;
+        let values = self.errors.iter_mut().zip(self.targets.iter());
+        for (out, target) in values.take(pixels * config.channels) {
+            let e = *out - target;
+            sum += e * e;
+            *out = scale * e;
+        }
+        sum
+    }
+
+    /// Adds the tile's part to the gradient.
+    fn backward<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, pixels: usize) {
+        let d = config.width;
+        let size = self.tile * d;
+        let used = pixels * d;
+        let weights = self.head.get(..config.channels * d).unwrap_or_default();
+        let errors = self.errors.chunks_exact(config.channels);
+        for (delta, errors) in self.delta.chunks_exact_mut(d).zip(errors).take(pixels) {
+            delta.fill(0.0);
+            for (e, weight) in errors.iter().zip(weights.chunks_exact(d)) {
+                delta.iter_mut().zip(weight).for_each(|(delta, w)| *delta += e * w);
+            }
+        }
+        for l in (0..=config.hidden_layers).rev() {
+            let omega = if l == 0 { config.omega } else { 1.0 };
+            // u = δ ⊙ cos z takes cos z's place.
+            let u = self.cos.get_mut(l * size..l * size + used).unwrap_or_default();
+            u.iter_mut().zip(self.delta.iter()).for_each(|(u, delta)| *u *= delta * omega);
+            let u = Mat::dense(u, pixels, d);
+            let (weight, bias) = layer_mut(config, self.gradient, l);
+            for row in 0..pixels {
+                bias.iter_mut().zip(u.row(row)).for_each(|(g, u)| *g += u);
+            }
+            let inputs = match l.checked_sub(1) {
+                None => Mat::dense(self.coordinates, pixels, 2),
+                Some(below) => {
+                    let h = self.h.get(below * size..).unwrap_or_default();
+                    let transposed = self.transposed.get(below * d * d..).unwrap_or_default();
+                    let transposed = Mat::dense(transposed, d, d);
+                    kernel.gemm(u, transposed, Init::Zero, MatMut::dense(self.delta, pixels, d));
+                    Mat::dense(h, pixels, d)
+                }
+            };
+            kernel.gemm_tn(inputs, u, MatMut::dense(weight, config.layer_inputs(l), d));
+        }
+    }
+
+    /// φ ← φ - α_step ⊙ gradient. Gives whether φ is still finite.
+    fn update(&mut self, bundle: &Bundle<'_>, phi: &mut [f32], step: usize) -> bool {
+        let config = bundle.config();
+        let mut check = 0.0;
+        for l in 0..=config.hidden_layers {
+            let alpha = bundle.alpha(step, l);
+            let (gradient, gradient_bias) = layer(config, self.gradient, l);
+            let (weight, bias) = layer_mut(config, phi, l);
+            let d = config.width;
+            let rows = weight.chunks_exact_mut(d).zip(gradient.chunks_exact(d));
+            for (i, (row, gradient)) in rows.enumerate() {
+                let chunks = row.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK));
+                for (n, (row, gradient)) in chunks.enumerate() {
+                    let mut rates = [0.0; CHUNK];
+                    alpha.weight.read(i, n * CHUNK, rates.get_mut(..row.len()).unwrap_or_default());
+                    for ((w, g), rate) in row.iter_mut().zip(gradient).zip(rates) {
+                        *w -= rate * g;
+                        check += *w * 0.0;
+                    }
+                }
+            }
+            let biases = bias.iter_mut().zip(gradient_bias).zip(alpha.bias.iter());
+            for ((b, g), rate) in biases {
+                *b -= rate * g;
+                check += *b * 0.0;
+            }
+        }
+        // x·0 is 0 for every finite x and NaN for the rest.
+        check == 0.0
+    }
+}
+
+fn sin_cos<K: Kernel>(kernel: K, z: &mut [f32], cos: &mut [f32], used: usize) {
+    kernel.sin_cos(z.get_mut(..used).unwrap_or_default(), cos);
+}
+
+/// to = fromᵀ, both [d, d].
+fn transpose(from: &[f32], to: &mut [f32], d: usize) {
+    for (o, to) in to.chunks_exact_mut(d).take(d).enumerate() {
+        let column = from.get(o..).unwrap_or_default().iter().step_by(d);
+        to.iter_mut().zip(column).for_each(|(to, from)| *to = *from);
+    }
+}

@@ -1,0 +1,292 @@
+//! Safe Rust for any target.
+//!
+//! Every sum runs in the order of its index and nothing is fused, so the bits of a result depend neither on
+//! the target nor on the shape of the register blocks below.
+
+use super::{Init, Kernel, Mat, MatMut, PANEL};
+use mwt_core::math;
+use mwt_core::quant::{Matrix, Vector};
+
+/// The kernel in safe Rust.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Portable;
+
+/// Rows of a register block. Four rows by [`COLUMNS`] keep their sums in the registers of M4F (32 singles)
+/// and of SSE2 alike.
+const ROWS: usize = 4;
+
+/// Columns of a register block.
+const COLUMNS: usize = if cfg!(target_arch = "arm") { 4 } else { 8 };
+
+impl Kernel for Portable {
+    fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
+        for row in (0..c.rows().min(a.rows())).step_by(ROWS) {
+            let mut column = 0;
+            while column + COLUMNS <= c.columns() {
+                block::<COLUMNS>(a, b, init, &mut c, row, column);
+                column += COLUMNS;
+            }
+            while column < c.columns() {
+                block::<1>(a, b, init, &mut c, row, column);
+                column += 1;
+            }
+        }
+    }
+
+    fn gemm_tn(self, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
+        let mut row = 0;
+        while row < c.rows().min(a.columns()) {
+            let rows = ROWS.min(c.rows() - row);
+            let mut column = 0;
+            while column < c.columns() {
+                let columns = if column + COLUMNS <= c.columns() { COLUMNS } else { 1 };
+                match (rows, columns) {
+                    (ROWS, COLUMNS) => block_tn::<ROWS, COLUMNS>(a, b, &mut c, row, column),
+                    (_, COLUMNS) => {
+                        (row..row + rows)
+                            .for_each(|r| block_tn::<1, COLUMNS>(a, b, &mut c, r, column));
+                    }
+                    _ => (row..row + rows).for_each(|r| block_tn::<1, 1>(a, b, &mut c, r, column)),
+                }
+                column += columns;
+            }
+            row += rows;
+        }
+    }
+
+    fn linear(
+        self,
+        a: Mat<'_>,
+        w: &Matrix<'_>,
+        bias: Option<Vector<'_>>,
+        mut c: MatMut<'_>,
+        panel: &mut [f32],
+    ) {
+        // A few columns of the weight at a time are widened to f32; all rows of A then read them from there.
+        for column in (0..w.columns.min(c.columns())).step_by(PANEL) {
+            let columns = PANEL.min(w.columns - column);
+            let Some(panel) = panel.get_mut(..w.rows * columns) else { return };
+            for (row, values) in panel.chunks_exact_mut(columns).enumerate() {
+                w.read(row, column, values);
+            }
+            let mut bias_values = [0.0; PANEL];
+            if let Some(bias) = bias {
+                bias_values.iter_mut().zip(bias.from(column).iter()).for_each(|(o, v)| *o = v);
+            }
+            let (rows, stride) = (c.rows(), c.stride());
+            let Some(out) = c.data_mut().get_mut(column..) else { return };
+            let out = MatMut::new(out, rows, columns, stride);
+            self.gemm(a, Mat::dense(panel, w.rows, columns), Init::Bias(&bias_values), out);
+        }
+    }
+
+    fn sin_cos(self, z: &mut [f32], cos: &mut [f32]) {
+        for (z, c) in z.iter_mut().zip(cos) {
+            (*z, *c) = math::sin_cos(*z);
+        }
+    }
+
+    fn gelu(self, x: &mut [f32]) {
+        x.iter_mut().for_each(|x| *x = math::gelu(*x));
+    }
+
+    fn exp_sum(self, x: &mut [f32], scale: f32, max: f32) -> f32 {
+        x.iter_mut().for_each(|x| *x = math::exp(scale * *x - max));
+        self.sum(x)
+    }
+
+    fn sum(self, x: &[f32]) -> f32 {
+        sum_lanes(x.chunks(LANES).map(|x| (x, &[1.0; LANES][..])))
+    }
+
+    fn dot(self, a: &[f32], b: &[f32]) -> f32 {
+        sum_lanes(a.chunks(LANES).zip(b.chunks(LANES)))
+    }
+}
+
+/// Partial sums of a dot product.
+const LANES: usize = 8;
+
+/// Σ a·b in [`LANES`] partial sums that are added up pairwise: a fixed order that vectorizes.
+fn sum_lanes<'a>(chunks: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    for (a, b) in chunks {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// Up to [`ROWS`] rows by `N` columns of C = init + A·B.
+#[inline(always)]
+fn block<const N: usize>(
+    a: Mat<'_>,
+    b: Mat<'_>,
+    init: Init<'_>,
+    c: &mut MatMut<'_>,
+    row: usize,
+    column: usize,
+) {
+    let mut sums = [[0.0f32; N]; ROWS];
+    // Missing rows repeat the last one: computed, not stored.
+    let last = a.rows().saturating_sub(1);
+    let [a0, a1, a2, a3] = [row, row + 1, row + 2, row + 3].map(|r| a.row(r.min(last)));
+    // Chunks end at the stride but for the last row of B, which is cut to its columns by `first_chunk`.
+    let b_rows = b.data().get(column..).unwrap_or_default().chunks(b.stride()).take(b.rows());
+    for ((((a0, a1), a2), a3), b) in a0.iter().zip(a1).zip(a2).zip(a3).zip(b_rows) {
+        let Some(b) = b.first_chunk::<N>() else { break };
+        for i in 0..N {
+            sums[0][i] += a0 * b[i];
+            sums[1][i] += a1 * b[i];
+            sums[2][i] += a2 * b[i];
+            sums[3][i] += a3 * b[i];
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        let Some(c) = c.row_mut(row + r, column).first_chunk_mut::<N>() else { return };
+        match init {
+            Init::Zero => *c = *sums,
+            Init::Add => c.iter_mut().zip(sums).for_each(|(c, s)| *c += s),
+            Init::Bias(bias) => {
+                let Some(bias) = bias.get(column..).and_then(|b| b.first_chunk::<N>()) else {
+                    return;
+                };
+                for i in 0..N {
+                    c[i] = sums[i] + bias[i];
+                }
+            }
+        }
+    }
+}
+
+/// `M` rows by `N` columns of C = C + Aᵀ·B.
+#[inline(always)]
+fn block_tn<const M: usize, const N: usize>(
+    a: Mat<'_>,
+    b: Mat<'_>,
+    c: &mut MatMut<'_>,
+    row: usize,
+    column: usize,
+) {
+    let mut sums = [[0.0f32; N]; M];
+    let a_rows = a.data().get(row..).unwrap_or_default().chunks(a.stride()).take(a.rows());
+    let b_rows = b.data().get(column..).unwrap_or_default().chunks(b.stride()).take(b.rows());
+    for (a, b) in a_rows.zip(b_rows) {
+        let (Some(a), Some(b)) = (a.first_chunk::<M>(), b.first_chunk::<N>()) else { break };
+        for r in 0..M {
+            for i in 0..N {
+                sums[r][i] += a[r] * b[i];
+            }
+        }
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        let Some(c) = c.row_mut(row + r, column).first_chunk_mut::<N>() else { return };
+        c.iter_mut().zip(sums).for_each(|(c, s)| *c += s);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{vec, vec::Vec};
+    use mwt_core::draw::mix;
+
+    fn values(n: usize, seed: u32) -> Vec<f32> {
+        (0..n as u32).map(|i| (mix(i ^ mix(seed)) as i32) as f32 / 2f32.powi(31)).collect()
+    }
+
+    /// Every shape around the block edges, rows wider apart than they are long, against f64.
+    #[test]
+    fn products_agree_with_their_definition() {
+        for m in [1, 2, 3, 4, 5, 8, 13] {
+            for n in [1, 3, 7, 8, 9, 16, 21] {
+                for k in [1, 2, 5, 17, 33] {
+                    let (a, b) = (values(m * (k + 3), 1), values(k * (n + 2), 2));
+                    let (at, start) = (values(k * (m + 1), 3), values(m * (n + 1), 4));
+                    let bias = values(n, 5);
+                    let b_view = Mat::new(&b, k, n, n + 2);
+                    for case in 0..4 {
+                        let mut c = start.clone();
+                        let view = MatMut::new(&mut c, m, n, n + 1);
+                        match case {
+                            0 => Portable.gemm(Mat::new(&a, m, k, k + 3), b_view, Init::Zero, view),
+                            1 => Portable.gemm(
+                                Mat::new(&a, m, k, k + 3),
+                                b_view,
+                                Init::Bias(&bias),
+                                view,
+                            ),
+                            2 => Portable.gemm(Mat::new(&a, m, k, k + 3), b_view, Init::Add, view),
+                            _ => Portable.gemm_tn(Mat::new(&at, k, m, m + 1), b_view, view),
+                        }
+                        for (i, (&got, &before)) in c.iter().zip(&start).enumerate() {
+                            let (row, column) = (i / (n + 1), i % (n + 1));
+                            if column == n {
+                                assert_eq!(got, before, "wrote between the rows");
+                                continue;
+                            }
+                            let sum: f64 = (0..k)
+                                .map(|p| {
+                                    let a = if case == 3 {
+                                        at[p * (m + 1) + row]
+                                    } else {
+                                        a[row * (k + 3) + p]
+                                    };
+                                    f64::from(a) * f64::from(b[p * (n + 2) + column])
+                                })
+                                .sum();
+                            let want = sum
+                                + match case {
+                                    0 => 0.0,
+                                    1 => f64::from(bias[column]),
+                                    _ => f64::from(before),
+                                };
+                            assert!(
+                                (f64::from(got) - want).abs() < 1e-5,
+                                "case {case} {m}×{k}×{n}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stored_weight_multiplies_like_its_values() {
+        use mwt_core::quant::{Scheme, encode};
+        let (m, k, n) = (5, 33, 19);
+        let (a, w, bias) = (values(m * k, 1), values(k * n, 2), values(n, 3));
+        let bias_bytes: Vec<u8> = bias.iter().flat_map(|v| v.to_le_bytes()).collect();
+        for scheme in [Scheme::Int8, Scheme::F16, Scheme::F32] {
+            let mut bytes = vec![0xee]; // an odd address
+            encode(scheme, n, &w, &mut bytes);
+            let matrix = Matrix::new(k, n, scheme, &bytes[1..]);
+            let mut decoded = vec![0.0; k * n];
+            decoded.chunks_exact_mut(n).enumerate().for_each(|(r, out)| matrix.read(r, 0, out));
+            let (mut got, mut want) = (vec![0.0; m * n], vec![0.0; m * n]);
+            let mut panel = vec![0.0; k * PANEL];
+            let a = Mat::dense(&a, m, k);
+            let bias_view = Some(Vector::new(&bias_bytes));
+            Portable.linear(a, &matrix, bias_view, MatMut::dense(&mut got, m, n), &mut panel);
+            let b = Mat::dense(&decoded, k, n);
+            Portable.gemm(a, b, Init::Bias(&bias), MatMut::dense(&mut want, m, n));
+            assert_eq!(got, want, "{scheme:?}");
+        }
+    }
+
+    #[test]
+    fn sums_take_every_value() {
+        for n in [0, 1, 7, 8, 9, 40] {
+            let (a, b) = (values(n, 1), values(n, 2));
+            let want: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            assert!((f64::from(Portable.dot(&a, &b)) - want).abs() < 1e-6);
+            let mut x = a.clone();
+            let sum = Portable.exp_sum(&mut x, 0.5, 0.25);
+            let want: f64 = a.iter().map(|a| (0.5 * f64::from(*a) - 0.25).exp()).sum();
+            assert!((f64::from(sum) - want).abs() < 1e-5 * want.max(1.0));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The caller's memory.
+//!
+//! φ outlives a fit, so that an image can be classified, fitted further and reconstructed in any order. All
+//! else is scratch: what the fit needs and what the Transformer needs lie over each other.
+
+use mwt_core::ModelConfig;
+
+use crate::error::Error;
+use crate::kernels::PANEL;
+
+/// f32 values of workspace that a model needs.
+pub const fn workspace_len(config: &ModelConfig) -> usize {
+    let plan = Plan::new(config);
+    let scratch = if plan.fit() > plan.transformer() { plan.fit() } else { plan.transformer() };
+    plan.phi + plan.logits + scratch
+}
+
+/// Workspace of `N` = [`workspace_len`] values, for a `static` or a local.
+///
+/// ```
+/// use mwt_infer::{ModelConfig, Workspace, workspace_len};
+/// const N: usize = workspace_len(&ModelConfig::MICRO);
+/// static mut WORKSPACE: Workspace<N> = Workspace::new();
+/// assert!(size_of::<Workspace<N>>() <= 40 * 1024);
+/// ```
+// A cache line, so that rows of a multiple of 16 values start on one.
+#[repr(C, align(64))]
+#[derive(Clone, Debug)]
+pub struct Workspace<const N: usize>([f32; N]);
+
+impl<const N: usize> Workspace<N> {
+    /// All zero, so that a `static` takes no flash.
+    pub const fn new() -> Self {
+        Self([0.0; N])
+    }
+
+    /// The values, for [`Classifier::new`](crate::Classifier::new).
+    pub const fn as_mut_slice(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Default for Workspace<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Sizes of the workspace's regions, in values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) phi: usize,
+    pub(crate) logits: usize,
+
+    // The fit.
+    pub(crate) gradient: usize,
+    /// W_lᵀ of the hidden layers.
+    pub(crate) transposed: usize,
+    /// Wo ⊙ out_scale as [C, D], then bo ⊙ out_scale.
+    pub(crate) head: usize,
+    /// Pixels of a tile.
+    pub(crate) pixels: usize,
+    /// Values that each pixel of a tile takes: coordinate, target, h and cos of each sine layer, δ.
+    pub(crate) pixel: usize,
+
+    // The Transformer.
+    /// Each of x [T, D], keys transposed [D, T] and values [T, D].
+    pub(crate) stream: usize,
+    /// Tokens of a tile.
+    pub(crate) rows: usize,
+    /// Keys that attention looks at in one go.
+    pub(crate) keys: usize,
+    /// Each token of a tile: token or norm, queries or MLP, attention, scores, running softmax.
+    pub(crate) row: usize,
+    /// Scratch of a quantized linear layer.
+    pub(crate) panel: usize,
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+impl Plan {
+    pub(crate) const fn new(c: &ModelConfig) -> Self {
+        let (d, layers) = (c.width, c.hidden_layers);
+        // Narrow models are for small memories; wide ones want enough rows to use what they load.
+        let narrow = d <= 32;
+        let keys = if c.tokens() < 64 {
+            c.tokens()
+        } else if narrow {
+            32
+        } else {
+            64
+        };
+        Self {
+            phi: c.theta_len(),
+            logits: c.classes,
+            gradient: c.theta_len(),
+            transposed: layers * d * d,
+            head: c.channels * (d + 1),
+            pixels: if narrow { 8 } else { 32 },
+            pixel: 2 + 2 * c.channels + (2 * (layers + 1) + 1) * d,
+            stream: c.tokens() * d,
+            rows: if narrow { 8 } else { 32 },
+            keys,
+            row: c.token_len() + max(d, c.mlp_width()) + d + keys + 2,
+            panel: max(c.token_len(), c.mlp_width()) * PANEL,
+        }
+    }
+
+    const fn fit(&self) -> usize {
+        self.gradient + self.transposed + self.head + self.pixels * self.pixel
+    }
+
+    const fn transformer(&self) -> usize {
+        3 * self.stream + self.rows * self.row + self.panel
+    }
+}
+
+/// Cuts a slice into regions.
+pub(crate) struct Carve<'w>(pub(crate) &'w mut [f32]);
+
+impl<'w> Carve<'w> {
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'w mut [f32], Error> {
+        let all = core::mem::take(&mut self.0);
+        let given = all.len();
+        let (taken, rest) =
+            all.split_at_mut_checked(len).ok_or(Error::Workspace { needed: len, given })?;
+        self.0 = rest;
+        Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_keep_their_budgets() {
+        let kib = |c| (workspace_len(&c) * 4) as f64 / 1024.0;
+        assert!(kib(ModelConfig::MICRO) <= 40.0, "micro {}", kib(ModelConfig::MICRO));
+        assert!(kib(ModelConfig::SMALL) <= 192.0, "small {}", kib(ModelConfig::SMALL));
+        assert!(kib(ModelConfig::BASE) <= 1.2e6 / 1024.0, "base {}", kib(ModelConfig::BASE));
+    }
+}
