@@ -124,8 +124,8 @@ impl<'b, 'w> Classifier<'b, 'w> {
         self.begin();
         let mut loss = 0.0;
         for indices in indices.chunks_exact(count) {
-            loss = self
-                .step_on(source, count, &|i| indices.get(i).map_or(0, |index| *index as usize))?;
+            let index = |i| indices.get(i).map_or(0, |index| *index as usize);
+            loss = self.step_on(&Picked { source, count, index })?;
         }
         Ok(loss)
     }
