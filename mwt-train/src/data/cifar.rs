@@ -30,18 +30,8 @@ const NAMES_FILE: &str = "batches.meta.txt";
 const ARCHIVE_FOLDER: &str = "cifar-10-batches-bin";
 
 /// The class names for directories without [`NAMES_FILE`].
-const CLASSES: [&str; 10] = [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-];
+const CLASSES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// Where the batches are: in `dir`, or in the archive's folder inside it.
 pub(super) fn batches_dir(dir: &Path) -> Option<PathBuf> {
@@ -72,11 +62,7 @@ fn class_names(dir: &Path) -> Result<Vec<String>, DataError> {
     if names.len() == CLASSES.len() {
         Ok(names)
     } else {
-        Err(DataError::ClassNames {
-            path,
-            found: names.len(),
-            expected: CLASSES.len(),
-        })
+        Err(DataError::ClassNames { path, found: names.len(), expected: CLASSES.len() })
     }
 }
 

@@ -49,7 +49,7 @@ pub enum DataError {
     },
 
     /// A place that should hold images holds none.
-    #[error("{path}: no images found; add some, ask for more than none, or remove the folder")]
+    #[error("{path}: no images found; add some, set a limit above 0, or remove the folder")]
     NoImages {
         /// The file, directory or built-in source without images.
         path: PathBuf,
@@ -229,9 +229,6 @@ pub enum DataError {
 impl DataError {
     /// Puts the path to an error of the operating system.
     pub(super) fn io(path: &Path, reason: io::Error) -> Self {
-        DataError::Io {
-            path: path.into(),
-            reason,
-        }
+        DataError::Io { path: path.into(), reason }
     }
 }

@@ -41,22 +41,21 @@ pub(super) fn is_folder(dir: &Path) -> bool {
 /// Reads an image folder.
 pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError> {
     let train_dir = dir.join("train");
-    let test_dir = TEST_FOLDERS
-        .iter()
-        .map(|name| dir.join(name))
-        .find(|path| path.is_dir())
-        .ok_or_else(|| DataError::Missing {
-            path: dir.into(),
-            what: "a folder test/ or val/ with the same classes as train/".into(),
-        })?;
+    let test_dir =
+        TEST_FOLDERS.iter().map(|name| dir.join(name)).find(|path| path.is_dir()).ok_or_else(
+            || DataError::Missing {
+                path: dir.into(),
+                what: "a folder test/ or val/ with the same classes as train/".into(),
+            },
+        )?;
 
     let classes = class_folders(&train_dir)?;
     let train = thin_out(list(&train_dir, &classes, &classes)?, options.limit);
     let test_classes = class_folders(&test_dir)?;
     let test = thin_out(list(&test_dir, &test_classes, &classes)?, options.limit);
 
-    let mut headers = headers(&train)?;
-    headers.extend(self::headers(&test)?);
+    let mut headers = read_headers(&train)?;
+    headers.extend(read_headers(&test)?);
     let size = match (options.image_size, headers.first()) {
         (Some(size), _) => size,
         (None, Some(first)) => {
@@ -67,11 +66,7 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
     };
     let all_grey = headers.iter().all(|header| header.grey);
     let grey = options.grey.unwrap_or(all_grey);
-    Ok((
-        classes,
-        decode(&train, size, grey)?,
-        decode(&test, size, grey)?,
-    ))
+    Ok((classes, decode(&train, size, grey)?, decode(&test, size, grey)?))
 }
 
 /// Reads one image as a data set of this shape would hold it: cropped about its
@@ -83,7 +78,7 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
 /// # Errors
 ///
 /// [`DataError::Io`] or [`DataError::Decode`] when the file cannot be read,
-/// [`DataError::BadSize`] when a side is 0.
+/// [`DataError::BadSize`] or [`DataError::TooLarge`] when `size` is impossible.
 pub fn read_image(path: &Path, size: Size, grey: bool) -> Result<Array3<u8>, DataError> {
     let shape = (size.0, size.1, channels(grey));
     let mut bytes = zeroed(1, shape)?;
@@ -105,10 +100,7 @@ fn class_folders(dir: &Path) -> Result<Vec<String>, DataError> {
     let most = usize::from(u16::MAX) + 1;
     match classes.len() {
         0 => Err(DataError::NoImages { path: dir.into() }),
-        found if found > most => Err(DataError::TooManyClasses {
-            path: dir.into(),
-            found,
-        }),
+        found if found > most => Err(DataError::TooManyClasses { path: dir.into(), found }),
         _ => Ok(classes),
     }
 }
@@ -122,10 +114,7 @@ fn list(dir: &Path, folders: &[String], classes: &[String]) -> Result<Vec<Entry>
         let label = classes.binary_search(class).ok();
         let label = label.and_then(|index| u16::try_from(index).ok());
         let Some(label) = label else {
-            return Err(DataError::UnknownClass {
-                path: folder,
-                class: class.clone(),
-            });
+            return Err(DataError::UnknownClass { path: folder, class: class.clone() });
         };
         let mut files = visible_entries(&folder)?;
         files.retain(|path| has_image_name(path) && path.is_file());
@@ -155,9 +144,7 @@ fn visible_entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
 /// Whether the name ends like that of an image.
 fn has_image_name(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
-    EXTENSIONS
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
+    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// At most `limit` entries, evenly spaced so that all classes keep their share.
@@ -175,23 +162,18 @@ fn thin_out(entries: Vec<Entry>, limit: Option<usize>) -> Vec<Entry> {
 }
 
 /// First pass: the headers of all entries, in order.
-fn headers(entries: &[Entry]) -> Result<Vec<Header>, DataError> {
+fn read_headers(entries: &[Entry]) -> Result<Vec<Header>, DataError> {
     // Collected before the errors are looked at, so that the first file at fault
     // is the one reported, whichever thread was faster.
-    let headers: Vec<_> = entries.par_iter().map(|(path, _)| header(path)).collect();
+    let headers: Vec<_> = entries.par_iter().map(|(path, _)| read_header(path)).collect();
     headers.into_iter().collect()
 }
 
 /// Reads the header of one image.
-fn header(path: &Path) -> Result<Header, DataError> {
-    let decoder = open(path)?
-        .into_decoder()
-        .map_err(|reason| decode_error(path, reason))?;
+fn read_header(path: &Path) -> Result<Header, DataError> {
+    let decoder = open(path)?.into_decoder().map_err(|reason| decode_error(path, reason))?;
     let (width, height) = decoder.dimensions();
-    Ok(Header {
-        size: (height as usize, width as usize),
-        grey: !decoder.color_type().has_color(),
-    })
+    Ok(Header { size: (height as usize, width as usize), grey: !decoder.color_type().has_color() })
 }
 
 /// Checks that every image has the expected size.
@@ -202,11 +184,9 @@ fn require_size<'a>(
 ) -> Result<(), DataError> {
     match entries.zip(headers).find(|(_, h)| h.size != expected) {
         None => Ok(()),
-        Some(((path, _), header)) => Err(DataError::WrongSize {
-            path: path.clone(),
-            found: header.size,
-            expected,
-        }),
+        Some(((path, _), header)) => {
+            Err(DataError::WrongSize { path: path.clone(), found: header.size, expected })
+        }
     }
 }
 
@@ -231,9 +211,7 @@ fn decode(entries: &[Entry], size: Size, grey: bool) -> Result<Split, DataError>
 
 /// Decodes one image into `out`, which has room for the shape asked for.
 fn read_into(path: &Path, size: Size, grey: bool, out: &mut [u8]) -> Result<(), DataError> {
-    let image = open(path)?
-        .decode()
-        .map_err(|reason| decode_error(path, reason))?;
+    let image = open(path)?.decode().map_err(|reason| decode_error(path, reason))?;
     let image = fit(recolour(image, grey), size)?;
     for (to, from) in out.iter_mut().zip(image.as_bytes()) {
         *to = *from;
@@ -250,11 +228,7 @@ fn open(path: &Path) -> Result<ImageReader<std::io::BufReader<fs::File>>, DataEr
 
 /// Makes the image 8-bit grey or 8-bit RGB.
 fn recolour(image: DynamicImage, grey: bool) -> DynamicImage {
-    if grey {
-        image.into_luma8().into()
-    } else {
-        image.into_rgb8().into()
-    }
+    if grey { image.into_luma8().into() } else { image.into_rgb8().into() }
 }
 
 /// Crops the image about its centre to the proportions of `size`, so that
@@ -277,9 +251,11 @@ fn fit(image: DynamicImage, size: Size) -> Result<DynamicImage, DataError> {
     let top = (old_height - crop_height) / 2;
     // Triangle averages over all the pixels that shrink into one, so nothing
     // flickers, and unlike Lanczos it leaves no ringing at the edges.
-    Ok(image
-        .crop_imm(left, top, crop_width, crop_height)
-        .resize_exact(width, height, imageops::FilterType::Triangle))
+    Ok(image.crop_imm(left, top, crop_width, crop_height).resize_exact(
+        width,
+        height,
+        imageops::FilterType::Triangle,
+    ))
 }
 
 /// Bytes per pixel.
@@ -292,10 +268,7 @@ fn bad_size((height, width): Size) -> DataError {
 }
 
 fn decode_error(path: &Path, reason: image::ImageError) -> DataError {
-    DataError::Decode {
-        path: path.into(),
-        reason,
-    }
+    DataError::Decode { path: path.into(), reason }
 }
 
 #[cfg(test)]

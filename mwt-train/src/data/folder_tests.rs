@@ -69,10 +69,7 @@ fn one_coloured_image_makes_all_rgb() {
     assert_eq!(test.labels, [0, 1]);
     assert_eq!(test.image(0).as_slice().unwrap()[..3], [10, 20, 30]);
 
-    let options = LoadOptions {
-        grey: Some(true),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions { grey: Some(true), ..LoadOptions::default() };
     let (_, train, _) = load(dir.path(), &options).unwrap();
     assert_eq!(train.shape(), (3, 4, 1));
 }
@@ -95,10 +92,7 @@ fn an_odd_size_is_refused_by_name_or_resized() {
     let text = message(&dir);
     assert!(text.contains("odd.jpg") && text.contains("30x90"), "{text}");
 
-    let options = LoadOptions {
-        image_size: Some((6, 5)),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions { image_size: Some((6, 5)), ..LoadOptions::default() };
     let (_, train, test) = load(dir.path(), &options).unwrap();
     assert_eq!(train.images.shape(), [3, 6, 5, 3]);
     for (byte, want) in test.image(1).iter().zip([200, 100, 50].repeat(30)) {
@@ -120,10 +114,7 @@ fn resizing_crops_about_the_centre() {
 #[test]
 fn a_size_of_zero_is_refused() {
     let dir = fixture("test");
-    let options = LoadOptions {
-        image_size: Some((0, 5)),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions { image_size: Some((0, 5)), ..LoadOptions::default() };
     let error = load(dir.path(), &options).unwrap_err();
     assert!(matches!(error, DataError::BadSize { .. }));
     let path = dir.path().join("train/dog/b.png");

@@ -121,11 +121,7 @@ fn read<const AXES: usize>(path: &Path, magic: u32) -> Result<([usize; AXES], Ve
 
     let found_magic = read_u32(&mut reader, path)?;
     if found_magic != magic {
-        return Err(DataError::BadMagic {
-            path: path.into(),
-            found: found_magic,
-            expected: magic,
-        });
+        return Err(DataError::BadMagic { path: path.into(), found: found_magic, expected: magic });
     }
     let mut axes = [0; AXES];
     let mut expected: u64 = 1;
@@ -144,16 +140,9 @@ fn read<const AXES: usize>(path: &Path, magic: u32) -> Result<([usize; AXES], Ve
     reader.take(limit).read_to_end(&mut data).map_err(io)?;
     let found = data.len() as u64;
     if found < expected {
-        Err(DataError::Truncated {
-            path: path.into(),
-            expected,
-            found,
-        })
+        Err(DataError::Truncated { path: path.into(), expected, found })
     } else if found > expected {
-        Err(DataError::TooLong {
-            path: path.into(),
-            expected,
-        })
+        Err(DataError::TooLong { path: path.into(), expected })
     } else {
         Ok((axes, data))
     }
@@ -162,9 +151,7 @@ fn read<const AXES: usize>(path: &Path, magic: u32) -> Result<([usize; AXES], Ve
 /// Reads one big-endian number of the header.
 fn read_u32(reader: &mut impl Read, path: &Path) -> Result<u32, DataError> {
     let mut bytes = [0; 4];
-    reader
-        .read_exact(&mut bytes)
-        .map_err(|reason| DataError::io(path, reason))?;
+    reader.read_exact(&mut bytes).map_err(|reason| DataError::io(path, reason))?;
     Ok(u32::from_be_bytes(bytes))
 }
 
@@ -211,9 +198,7 @@ mod tests {
         let dir = fixture();
         fs::write(dir.path().join(name), bytes).unwrap();
         let source = dir.path().display().to_string();
-        let message = data::load(&source, &LoadOptions::default())
-            .unwrap_err()
-            .to_string();
+        let message = data::load(&source, &LoadOptions::default()).unwrap_err().to_string();
         assert!(message.contains(name), "{message}");
         assert!(!message.contains('\n'), "{message}");
         message
@@ -267,10 +252,7 @@ mod tests {
         let message = message_with("train-labels.idx1-ubyte", &file(0x801, &[2], &[0; 2]));
         assert!(message.contains("2 labels for 3 images"), "{message}");
         let message = message_with("train-labels.idx1-ubyte", &file(0x801, &[3], &[0, 10, 1]));
-        assert!(
-            message.contains("image 1 (from 0) has label 10"),
-            "{message}"
-        );
+        assert!(message.contains("image 1 (from 0) has label 10"), "{message}");
     }
 
     #[test]

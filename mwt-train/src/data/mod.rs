@@ -161,7 +161,10 @@ pub fn load(source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
         require_shape(source, split.shape(), options)?;
     }
     Ok(Dataset {
-        name: directory_name(dir),
+        name: match kind {
+            Kind::Digits => BUILT_IN.into(),
+            _ => directory_name(dir),
+        },
         classes,
         train,
         test,
@@ -220,39 +223,23 @@ mod tests {
 
     #[test]
     fn fixed_layouts_refuse_another_shape() {
-        let few = LoadOptions {
-            limit: Some(3),
-            ..LoadOptions::default()
-        };
+        let few = LoadOptions { limit: Some(3), ..LoadOptions::default() };
         let dataset = load("digits", &few).unwrap();
         assert_eq!(dataset.name, "digits");
         assert_eq!((dataset.train.len(), dataset.test.len()), (3, 3));
         assert_eq!((dataset.height(), dataset.width()), (28, 28));
         assert_eq!(dataset.channels(), 1);
 
-        let agreeing = LoadOptions {
-            image_size: Some((28, 28)),
-            grey: Some(true),
-            ..few.clone()
-        };
+        let agreeing = LoadOptions { image_size: Some((28, 28)), grey: Some(true), ..few.clone() };
         assert!(load("digits", &agreeing).is_ok());
-        let rgb = LoadOptions {
-            grey: Some(false),
-            ..few
-        };
+        let rgb = LoadOptions { grey: Some(false), ..few };
         let error = load("digits", &rgb).unwrap_err().to_string();
         assert!(error.contains("28x28x1") && error.contains("28x28x3"));
     }
 
     #[test]
     fn a_limit_of_zero_leaves_no_images() {
-        let none = LoadOptions {
-            limit: Some(0),
-            ..LoadOptions::default()
-        };
-        assert!(matches!(
-            load("digits", &none),
-            Err(DataError::NoImages { .. })
-        ));
+        let none = LoadOptions { limit: Some(0), ..LoadOptions::default() };
+        assert!(matches!(load("digits", &none), Err(DataError::NoImages { .. })));
     }
 }

@@ -15,10 +15,7 @@ impl Rng {
         // All SplitMix64 sequences lie on one long cycle. Hashing seed and
         // stream puts the starting points far apart even for 0, 1, 2, ...
         let start = Rng { state: seed }.next_u64();
-        let state = Rng {
-            state: start ^ stream,
-        }
-        .next_u64();
+        let state = Rng { state: start ^ stream }.next_u64();
         Rng { state }
     }
 

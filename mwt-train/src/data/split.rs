@@ -105,10 +105,7 @@ impl Split {
 /// where `vec!` would end the program.
 pub(super) fn zeroed(images: usize, shape: (usize, usize, usize)) -> Result<Vec<u8>, DataError> {
     let (height, width, channels) = shape;
-    let too_large = || DataError::TooLarge {
-        images,
-        shape: [height, width, channels],
-    };
+    let too_large = || DataError::TooLarge { images, shape: [height, width, channels] };
     let length = [height, width, channels]
         .into_iter()
         .try_fold(images, usize::checked_mul)
@@ -151,10 +148,7 @@ mod tests {
     #[test]
     fn hold_out_is_deterministic_and_disjoint() {
         let (rest, held_out) = numbered(50).hold_out(10, 3);
-        assert_eq!(
-            numbered(50).hold_out(10, 3),
-            (rest.clone(), held_out.clone())
-        );
+        assert_eq!(numbered(50).hold_out(10, 3), (rest.clone(), held_out.clone()));
         assert_ne!(numbered(50).hold_out(10, 4).1, held_out);
         assert_eq!((rest.len(), held_out.len()), (40, 10));
 

@@ -1,0 +1,5 @@
+//! wip
+pub mod data;
+pub mod exchange;
+pub mod export;
+pub mod weights;

@@ -1,0 +1,162 @@
+//! Golden vectors for the tests of the workspace.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mwt_core::{Draw, ImageSize, ModelConfig};
+use mwt_infer::Sample;
+use mwt_train::exchange;
+use mwt_train::weights::{Array, Weights};
+
+/// Golden vectors of one configuration; `tests/fixtures/README.md` explains the keys.
+pub struct Golden {
+    /// The model.
+    pub config: ModelConfig,
+    /// Its values.
+    pub weights: Weights,
+    /// Images, coordinates.
+    inputs: BTreeMap<String, Array>,
+    expect: BTreeMap<String, Array>,
+    /// [outer step, k+1, 4, P].
+    pub indices: Vec<u32>,
+    /// [4].
+    pub labels: Vec<usize>,
+}
+
+/// Images of each golden configuration.
+pub const IMAGES: usize = 4;
+
+/// A file of the repository's fixtures.
+pub fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// The folder with the full golden set, where there is one.
+pub fn golden_dir() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("MWT_GOLDEN_DIR")?);
+    assert!(dir.is_dir(), "MWT_GOLDEN_DIR names no folder: {}", dir.display());
+    Some(dir)
+}
+
+/// Says that a test was skipped for want of something.
+pub fn skipped(test: &str, want: &str) {
+    eprintln!("skipped {test}: needs {want}");
+}
+
+/// The golden vectors of `name` from the fixtures, or of `base` from the full set.
+pub fn golden(name: &str) -> Option<Golden> {
+    let mut config = ModelConfig::preset(name).expect("a preset's name");
+    let (dir, prefix) = match name {
+        "base" => (golden_dir()?, "f64."),
+        _ => (fixture(""), ""),
+    };
+    // The golden draws come as indices.
+    config.draw = Draw::random(0);
+    let path = |kind: &str| dir.join(format!("{name}.{kind}.safetensors"));
+    let read = |kind: &str| exchange::read(&path(kind)).expect("fixture");
+    let bytes = std::fs::read(path("inputs")).expect("fixture");
+    let integers = safetensors::SafeTensors::deserialize(&bytes).expect("fixture");
+    let integers = |name: &str| integers.tensor(name).expect("fixture").data().to_vec();
+    let mut expect = BTreeMap::new();
+    for (name, array) in read("expect") {
+        if let Some(name) = name.strip_prefix(prefix) {
+            expect.insert(name.to_owned(), array);
+        }
+    }
+    Some(Golden {
+        config,
+        weights: exchange::read_weights(&path("weights"), config).expect("fixture"),
+        inputs: read("inputs"),
+        expect,
+        indices: integers("indices")
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| u32::from_le_bytes(*b))
+            .collect(),
+        labels: integers("labels")
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|b| i64::from_le_bytes(*b) as usize)
+            .collect(),
+    })
+}
+
+impl Golden {
+    /// An expected tensor, flat.
+    pub fn expect(&self, name: &str) -> &[f32] {
+        &self.expect.get(name).unwrap_or_else(|| panic!("no golden {name}")).values
+    }
+
+    /// Whether there is such an expected tensor.
+    pub fn has(&self, name: &str) -> bool {
+        self.expect.contains_key(name)
+    }
+
+    /// One image's part of an expected tensor whose first axis is the image.
+    pub fn expect_of(&self, name: &str, image: usize) -> &[f32] {
+        let values = self.expect(name);
+        let len = values.len() / IMAGES;
+        &values[image * len..(image + 1) * len]
+    }
+
+    /// All images as [4, H·W, C] values in [-1, 1].
+    pub fn images(&self) -> Vec<f32> {
+        let (images, pixels) = (&self.inputs["images"].values, self.config.image.pixels());
+        let channels = self.config.channels;
+        (0..IMAGES * pixels * channels)
+            .map(|i| {
+                let (image, pixel, c) =
+                    (i / channels / pixels, i / channels % pixels, i % channels);
+                images[(image * channels + c) * pixels + pixel]
+            })
+            .collect()
+    }
+
+    /// One image as samples: its values are no bytes.
+    pub fn samples<const C: usize>(&self, image: usize) -> Vec<Sample<C>> {
+        let (images, coords) = (self.images(), &self.inputs["coords"].values);
+        let pixels = self.config.image.pixels();
+        (0..pixels)
+            .map(|p| Sample {
+                y: coords[2 * p],
+                x: coords[2 * p + 1],
+                values: std::array::from_fn(|c| images[(image * pixels + p) * C + c]),
+            })
+            .collect()
+    }
+
+    /// The pixel indices [P] of one image at draw `draw` = 0..=k of outer step `outer`.
+    pub fn draw(&self, outer: usize, draw: usize, image: usize) -> &[u32] {
+        let ModelConfig { steps, pixels_per_step: p, .. } = self.config;
+        let start = ((outer * (steps + 1) + draw) * IMAGES + image) * p;
+        &self.indices[start..start + p]
+    }
+
+    /// The pixel indices [k, P] of one image's inner steps at outer step 0.
+    pub fn inner_indices(&self, image: usize) -> Vec<u32> {
+        (0..self.config.steps).flat_map(|j| self.draw(0, j, image)).copied().collect()
+    }
+
+    /// Image size of the configuration.
+    pub const fn size(&self) -> ImageSize {
+        self.config.image
+    }
+}
+
+/// Largest distance of two slices of equal length.
+pub fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "lengths differ");
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, |m, d| if d > m || d.is_nan() { d } else { m })
+}
+
+/// Asserts that two slices are within `tolerance` of each other everywhere.
+#[track_caller]
+pub fn assert_close(what: &str, got: &[f32], want: &[f32], tolerance: f32) {
+    let d = distance(got, want);
+    assert!(d <= tolerance, "{what}: {d:e} apart, allowed {tolerance:e}");
+}
