@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mwt_core::{Draw, ImageSize, ModelConfig};
+use mwt_core::{Draw, ModelConfig};
 use mwt_infer::Sample;
 use mwt_train::exchange;
 use mwt_train::weights::{Array, Weights};
@@ -114,6 +114,11 @@ impl Golden {
             .collect()
     }
 
+    /// (y, x) of every pixel, flat.
+    pub fn coordinates(&self) -> Vec<f32> {
+        self.inputs["coords"].values.clone()
+    }
+
     /// One image as samples: its values are no bytes.
     pub fn samples<const C: usize>(&self, image: usize) -> Vec<Sample<C>> {
         let (images, coords) = (self.images(), &self.inputs["coords"].values);
@@ -137,11 +142,6 @@ impl Golden {
     /// The pixel indices [k, P] of one image's inner steps at outer step 0.
     pub fn inner_indices(&self, image: usize) -> Vec<u32> {
         (0..self.config.steps).flat_map(|j| self.draw(0, j, image)).copied().collect()
-    }
-
-    /// Image size of the configuration.
-    pub const fn size(&self) -> ImageSize {
-        self.config.image
     }
 }
 

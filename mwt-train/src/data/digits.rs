@@ -9,9 +9,9 @@
 //! every platform, which the sines of different maths libraries would not.
 
 use super::glyphs::{GLYPHS, Glyph, Point};
-use super::rng::Rng;
 use super::split::zeroed;
 use super::{DataError, LoadOptions, Parts, Split};
+use crate::random::Rng;
 
 /// Height and width of every image.
 const SIDE: usize = 28;

@@ -14,7 +14,6 @@ mod error;
 mod folder;
 mod glyphs;
 mod idx;
-mod rng;
 mod split;
 
 use std::path::Path;

@@ -3,7 +3,7 @@
 use ndarray::{Array4, ArrayView3, Axis};
 
 use super::DataError;
-use super::rng::Rng;
+use crate::random::Rng;
 
 /// The random stream of [`Split::hold_out`], apart from those of the digits.
 const HOLD_OUT_STREAM: u64 = 0x686f_6c64;

@@ -5,13 +5,13 @@
 /// Only integer arithmetic and exact scaling are used, so equal seeds give equal
 /// numbers everywhere. Not for secrets.
 #[derive(Clone, Debug)]
-pub(super) struct Rng {
+pub struct Rng {
     state: u64,
 }
 
 impl Rng {
     /// A generator for one of several independent streams of a seed.
-    pub(super) fn new(seed: u64, stream: u64) -> Self {
+    pub fn new(seed: u64, stream: u64) -> Self {
         // All SplitMix64 sequences lie on one long cycle. Hashing seed and
         // stream puts the starting points far apart even for 0, 1, 2, ...
         let start = Rng { state: seed }.next_u64();
@@ -20,7 +20,7 @@ impl Rng {
     }
 
     /// The next 64 random bits.
-    pub(super) fn next_u64(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,20 +29,20 @@ impl Rng {
     }
 
     /// A number in `0..n`; 0 when `n` is 0.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         // The high half of the product is below `n`, so it fits again.
         ((u128::from(self.next_u64()) * n as u128) >> 64) as usize
     }
 
     /// A number in `low..high`.
-    pub(super) fn between(&mut self, low: f32, high: f32) -> f32 {
+    pub fn between(&mut self, low: f32, high: f32) -> f32 {
         // 24 bits are what an f32 holds exactly.
         let unit = (self.next_u64() >> 40) as f32 / (1u32 << 24) as f32;
         low + (high - low) * unit
     }
 
     /// Puts the items into a random order (Fisher and Yates).
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             let j = self.below(i + 1);
             items.swap(i, j);
