@@ -1,10 +1,15 @@
 //! From learned values to a bundle.
 
+use burn::tensor::backend::Backend;
 use mwt_core::bundle::{Facts, Golden, Header};
 use mwt_core::grid::InputScaling;
 use mwt_core::{Bundle, Error, Schemes};
 
-use crate::weights::Weights;
+use crate::data::Split;
+use crate::evaluate;
+use crate::model::Params;
+use crate::run_dir::Model;
+use crate::weights::{Weights, from_bundle};
 
 /// What a bundle says besides its weights.
 #[derive(Clone, Debug, Default)]
@@ -44,12 +49,32 @@ impl Export<'_> {
     }
 }
 
-/// The values that a bundle really holds, after quantization: what the trainer has to be asked for golden
-/// logits.
+/// A model as a bundle, with the golden samples that its examples make: their logits are the trainer's, computed
+/// on back end `B` from the values as the bundle stores them.
 ///
 /// # Errors
-/// Whatever the bundle reader refuses.
-pub fn stored_weights(bundle: &[u8]) -> Result<Weights, Error> {
-    let bundle = Bundle::parse(bundle)?;
-    Ok(crate::weights::from_bundle(&bundle))
+/// One line: whatever the bundle reader would refuse.
+pub fn with_golden<B: Backend>(
+    model: &Model,
+    schemes: Schemes,
+    device: &B::Device,
+) -> Result<Vec<u8>, String> {
+    let Model { weights, summary, examples } = model;
+    let export = Export { schemes, labels: &summary.labels, golden: &[], facts: summary.facts() };
+    let bytes = export.bundle(weights).map_err(|e| e.to_string())?;
+    let Some(images) = examples.clone().filter(|e| !e.is_empty()) else { return Ok(bytes) };
+    let stored = from_bundle(&Bundle::parse(&bytes).map_err(|e| e.to_string())?);
+    let split = Split { labels: vec![0; images.dim().0], images };
+    let params = Params::<B>::from_weights(&stored, device);
+    let answers = evaluate::on_backend(&params, &split, split.len(), device);
+    let golden: Vec<Golden> = split
+        .images
+        .outer_iter()
+        .zip(answers.logits.chunks_exact(answers.classes))
+        .map(|(image, logits)| Golden {
+            image: image.iter().copied().collect(),
+            logits: logits.to_vec(),
+        })
+        .collect();
+    Export { golden: &golden, ..export }.bundle(weights).map_err(|e| e.to_string())
 }

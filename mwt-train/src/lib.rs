@@ -1,10 +1,31 @@
-//! wip
+//! Trains a Meta Weight Transformer and exports it as one quantized bundle.
+//!
+//! The program `mwt-train` is a thin layer over this library; its parts, from the bottom up:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`data`] | data sets: idx, CIFAR-10 binary, image folders, and the built-in digits |
+//! | [`weights`], [`exchange`] | learned values on the host under the reference's names; safetensors and `.pt` |
+//! | [`model`] | the model as tensors of any burn back end |
+//! | [`batch`] | from byte images to the pixels of a batch |
+//! | [`optim`], [`step`], [`trainer`] | AdamW and its schedule, one outer step, the outer loop |
+//! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |
+//! | [`export`], [`picture`] | bundles and pictures |
+//! | [`settings`], [`run_dir`], [`backend`], [`cli`] | what a user sets, what a run leaves behind, the program |
+
+pub mod backend;
 pub mod batch;
+pub mod cli;
 pub mod data;
+pub mod evaluate;
 pub mod exchange;
 pub mod export;
 pub mod model;
 pub mod optim;
+pub mod picture;
 pub mod random;
+pub mod run_dir;
+pub mod settings;
 pub mod step;
+pub mod trainer;
 pub mod weights;

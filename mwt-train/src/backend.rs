@@ -1,0 +1,80 @@
+//! The back ends that this program was built with.
+
+/// A burn back end of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BackendName {
+    /// burn's flex: any CPU.
+    Cpu,
+    /// NVIDIA GPUs. Needs a build with `--features cuda`.
+    Cuda,
+    /// Vulkan, Metal or DirectX GPUs. Needs a build with `--features wgpu`.
+    Wgpu,
+}
+
+impl BackendName {
+    /// Whether this program was built with the back end.
+    ///
+    /// # Errors
+    /// One line that says how to build it.
+    pub fn check(self) -> Result<(), String> {
+        let (built, feature) = match self {
+            Self::Cpu => (cfg!(feature = "cpu"), "cpu"),
+            Self::Cuda => (cfg!(feature = "cuda"), "cuda"),
+            Self::Wgpu => (cfg!(feature = "wgpu"), "wgpu"),
+        };
+        if !built {
+            return Err(format!(
+                "this program was built without {feature}; build it with `cargo build --release -p \
+                 mwt-train --features {feature}`"
+            ));
+        }
+        #[cfg(feature = "cuda")]
+        if self == Self::Cuda {
+            return cuda_driver();
+        }
+        Ok(())
+    }
+}
+
+/// Whether the CUDA driver is there: asked before burn does, which would panic in a worker thread.
+#[cfg(feature = "cuda")]
+fn cuda_driver() -> Result<(), String> {
+    // NVIDIA's driver makes these nodes; in a container they are passed through with the GPU.
+    let node = std::path::Path::new("/dev/nvidiactl").exists();
+    let wsl = std::path::Path::new("/dev/dxg").exists();
+    if node || wsl || cfg!(windows) {
+        Ok(())
+    } else {
+        Err("no NVIDIA GPU found (no /dev/nvidiactl): use --backend cpu".into())
+    }
+}
+
+/// Runs `$body` with `$B` as the autodiff back end of that name and `$device` as its default device.
+/// [`BackendName::check`] must have passed.
+#[macro_export]
+macro_rules! with_backend {
+    ($name:expr, $B:ident, $device:ident => $body:expr) => {
+        match $name {
+            #[cfg(feature = "cpu")]
+            $crate::backend::BackendName::Cpu => {
+                type $B = burn::backend::Autodiff<burn::backend::Flex>;
+                let $device = Default::default();
+                $body
+            }
+            #[cfg(feature = "cuda")]
+            $crate::backend::BackendName::Cuda => {
+                type $B = burn::backend::Autodiff<burn::backend::Cuda>;
+                let $device = Default::default();
+                $body
+            }
+            #[cfg(feature = "wgpu")]
+            $crate::backend::BackendName::Wgpu => {
+                type $B = burn::backend::Autodiff<burn::backend::Wgpu>;
+                let $device = Default::default();
+                $body
+            }
+            #[allow(unreachable_patterns)]
+            _ => unreachable!("checked before"),
+        }
+    };
+}

@@ -1,0 +1,68 @@
+//! `mwt-train classify`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mwt_infer::{Classifier, Image, workspace_len};
+
+#[derive(Debug, Args)]
+pub(super) struct Classify {
+    /// An .mwt bundle
+    bundle: PathBuf,
+    /// PNG or JPEG files; an image of another shape is cut and scaled to the model's
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Print one JSON array, an object an image
+    #[arg(long)]
+    json: bool,
+}
+
+impl Classify {
+    pub(super) fn run(&self) -> Result<(), String> {
+        let bytes = super::read(&self.bundle)?;
+        let bundle = super::parse(&self.bundle, &bytes)?;
+        let config = *bundle.config();
+        let mut workspace = vec![0.0; workspace_len(&config)];
+        let mut classifier = Classifier::new(&bundle, &mut workspace).map_err(|e| e.to_string())?;
+        let mut report = Vec::new();
+        for path in &self.images {
+            let named = |e: mwt_infer::Error| format!("{}: {e}", path.display());
+            let pixels = super::read_image(&config, path)?;
+            let size = config.image;
+            let source = Image::new(&pixels, size.height, size.width, config.channels);
+            let source = source.map_err(named)?;
+            classifier.fit(&source).map_err(named)?;
+            let psnr = classifier.quality(&source).map_err(named)?.psnr;
+            let best = classifier.top_k::<3>().map_err(named)?;
+            let label = |class: usize| bundle.header().label(class);
+            if self.json {
+                let logits = classifier.logits().map_err(named)?.to_vec();
+                report.push(serde_json::json!({
+                    "file": path.display().to_string(),
+                    "prediction": best[0].class,
+                    "label": label(best[0].class),
+                    "probabilities": softmax(&logits),
+                    "logits": logits,
+                    "psnr": psnr,
+                }));
+            } else {
+                let best: Vec<_> = best
+                    .iter()
+                    .map(|p| format!("{} {:.1} %", label(p.class), 100.0 * p.probability))
+                    .collect();
+                println!("{}: {} (PSNR {psnr:.1} dB)", path.display(), best.join(", "));
+            }
+        }
+        if self.json {
+            println!("{}", serde_json::Value::Array(report));
+        }
+        Ok(())
+    }
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let max = logits.iter().fold(f32::MIN, |m, l| m.max(*l));
+    let exp: Vec<f32> = logits.iter().map(|l| (l - max).exp()).collect();
+    let sum: f32 = exp.iter().sum();
+    exp.iter().map(|e| e / sum).collect()
+}

@@ -1,0 +1,98 @@
+//! `mwt-train import`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mwt_core::{Draw, ImageSize, ModelConfig};
+
+use super::QuantArgs;
+use super::train::{DrawName, PresetName};
+use crate::exchange;
+use crate::export::Export;
+use crate::run_dir::{Model, Summary, save_model, write};
+use crate::weights::Weights;
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// A reference checkpoint (.pt, read as data and never executed), or the same tensors as safetensors
+    #[arg(value_name = "REF.pt")]
+    checkpoint: PathBuf,
+    /// What to write: a bundle (.mwt), or a run's model (.safetensors)
+    #[arg(long, short, value_name = "OUT")]
+    output: PathBuf,
+    /// What the shapes do not tell: image size, ω, λ and pixels per step
+    #[arg(long, value_enum, default_value = "base")]
+    preset: PresetName,
+    /// Size of the images that the model is for [default: the preset's]
+    #[arg(long, value_name = "HxW", value_parser = super::parse_size)]
+    image_size: Option<(usize, usize)>,
+    /// ω, the frequency of the first sine layer [default: the preset's]
+    #[arg(long)]
+    omega: Option<f32>,
+    /// λ, the scale of the tokens [default: the preset's]
+    #[arg(long)]
+    lambda: Option<f32>,
+    /// P, pixels that each inner step looks at [default: the preset's share of the image]
+    #[arg(long, value_name = "P")]
+    pixels_per_step: Option<usize>,
+    /// k, when one α serves all steps [default: one step for each α]
+    #[arg(long, value_name = "K")]
+    shared_alpha_steps: Option<usize>,
+    /// Which pixels each inner step looks at
+    #[arg(long, value_enum, default_value = "random")]
+    draw: DrawName,
+    /// Class labels, separated by commas [default: numbers]
+    #[arg(long, value_delimiter = ',')]
+    labels: Vec<String>,
+    #[command(flatten)]
+    quant: QuantArgs,
+}
+
+impl Import {
+    pub(super) fn run(&self) -> Result<(), String> {
+        let arrays = exchange::read(&self.checkpoint).map_err(|e| e.to_string())?;
+        let named = |e: &dyn std::fmt::Display| format!("{}: {e}", self.checkpoint.display());
+        let mut defaults = self.preset.config();
+        if let Some(steps) = self.shared_alpha_steps {
+            (defaults.shared_alpha, defaults.steps) = (true, steps);
+        }
+        let mut config = exchange::infer_config(&arrays, defaults).map_err(|e| named(&e))?;
+        if let Some((height, width)) = self.image_size {
+            config = config.with_image(ImageSize { height, width }, config.channels);
+        }
+        let config = ModelConfig {
+            omega: self.omega.unwrap_or(config.omega),
+            lambda: self.lambda.unwrap_or(config.lambda),
+            pixels_per_step: self.pixels_per_step.unwrap_or(config.pixels_per_step),
+            draw: match self.draw {
+                DrawName::Random => Draw::random(0),
+                DrawName::Partition => Draw::partition(0),
+            },
+            ..config
+        };
+        config.check().map_err(|e| named(&e))?;
+        let weights = Weights::new(config, arrays).map_err(|e| named(&e))?;
+        let summary = Summary {
+            model: config,
+            labels: self.labels.clone(),
+            data_set: String::new(),
+            seed: 0,
+            outer_steps: 0,
+            accuracy: None,
+            psnr: None,
+        };
+        if self.output.extension().is_some_and(|e| e == "safetensors") {
+            save_model(&self.output, &Model { weights, summary, examples: None })?;
+        } else {
+            let export = Export {
+                schemes: self.quant.schemes(),
+                labels: &summary.labels,
+                facts: summary.facts(),
+                golden: &[],
+            };
+            write(&self.output, &export.bundle(&weights).map_err(|e| named(&e))?)?;
+        }
+        println!("{}: {}", self.output.display(), super::inspect::sizes(&config));
+        Ok(())
+    }
+}

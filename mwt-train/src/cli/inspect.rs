@@ -1,0 +1,104 @@
+//! `mwt-train inspect`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mwt_core::ModelConfig;
+use mwt_core::draw::DrawKind;
+use mwt_infer::workspace_len;
+
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// An .mwt bundle
+    bundle: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A configuration in the paper's symbols.
+pub(super) fn sizes(c: &ModelConfig) -> String {
+    format!(
+        "D {}, L {}, k {}, B {}, C {}, K {}, {}×{} pixels, P {}",
+        c.width,
+        c.hidden_layers,
+        c.steps,
+        c.blocks,
+        c.channels,
+        c.classes,
+        c.image.height,
+        c.image.width,
+        c.pixels_per_step
+    )
+}
+
+impl Inspect {
+    pub(super) fn run(&self) -> Result<(), String> {
+        let bytes = super::read(&self.bundle)?;
+        let bundle = super::parse(&self.bundle, &bytes)?;
+        let (header, config) = (bundle.header(), bundle.config());
+        let workspace = 4 * workspace_len(config);
+        let labels: Vec<&str> = header.labels().collect();
+        if self.json {
+            let report = serde_json::json!({
+                "bytes": bytes.len(),
+                "workspace_bytes": workspace,
+                "fit_macs": config.fit_macs(),
+                "transformer_macs": config.transformer_macs(),
+                "config": config,
+                "storage": header.schemes,
+                "input": header.input,
+                "labels": labels,
+                "golden_samples": header.golden_samples,
+                "facts": header.facts,
+            });
+            println!("{report}");
+            return Ok(());
+        }
+        let s = header.schemes;
+        let draw = match config.draw.kind {
+            DrawKind::Random => "random",
+            DrawKind::Partition => "partition",
+        };
+        println!("bundle      {} bytes, format version {}", bytes.len(), mwt_core::bundle::VERSION);
+        println!("model       {}", sizes(config));
+        println!(
+            "            ω {}, λ {}, MLP ×{}, {} heads of {}, {draw} draw{}",
+            config.omega,
+            config.lambda,
+            config.mlp_mult,
+            config.heads(),
+            config.head_dim(),
+            if config.shared_alpha { ", one α for all steps" } else { "" }
+        );
+        println!(
+            "storage     θ {}, α {}, β {}, Transformer {}",
+            s.theta.name(),
+            s.alpha.name(),
+            s.beta.name(),
+            s.transformer.name()
+        );
+        println!("workspace   {workspace} bytes of RAM");
+        println!(
+            "arithmetic  {:.2} M multiply-adds to fit, {:.2} M to classify",
+            config.fit_macs() as f64 / 1e6,
+            config.transformer_macs() as f64 / 1e6
+        );
+        println!("labels      {}", labels.join(", "));
+        println!("self-test   {} golden samples", header.golden_samples);
+        let facts = header.facts;
+        if !facts.data_set.is_empty() {
+            println!(
+                "trained     on {}, seed {}, {} outer steps, by {}",
+                facts.data_set, facts.seed, facts.outer_steps, facts.producer
+            );
+        }
+        if let (Some(accuracy), Some(psnr)) = (facts.accuracy, facts.psnr) {
+            let percent = 100.0 * accuracy;
+            println!(
+                "measured    {percent:.2} % and {psnr:.2} dB on held-out images, before quantization"
+            );
+        }
+        Ok(())
+    }
+}

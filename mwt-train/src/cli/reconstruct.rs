@@ -1,0 +1,48 @@
+//! `mwt-train reconstruct`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mwt_core::ImageSize;
+use mwt_infer::{Classifier, Image, workspace_len};
+
+use crate::picture;
+
+#[derive(Debug, Args)]
+pub(super) struct Reconstruct {
+    /// An .mwt bundle
+    bundle: PathBuf,
+    /// A PNG or JPEG file; an image of another shape is cut and scaled to the model's
+    image: PathBuf,
+    /// The PNG to write
+    #[arg(long, short, value_name = "OUT.png")]
+    output: PathBuf,
+    /// Draw the fit at this many times the image's resolution
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    scale: u32,
+}
+
+impl Reconstruct {
+    pub(super) fn run(&self) -> Result<(), String> {
+        let bytes = super::read(&self.bundle)?;
+        let bundle = super::parse(&self.bundle, &bytes)?;
+        let config = *bundle.config();
+        let named = |e: mwt_infer::Error| format!("{}: {e}", self.image.display());
+        let pixels = super::read_image(&config, &self.image)?;
+        let size = config.image;
+        let source =
+            Image::new(&pixels, size.height, size.width, config.channels).map_err(named)?;
+        let mut workspace = vec![0.0; workspace_len(&config)];
+        let mut classifier = Classifier::new(&bundle, &mut workspace).map_err(named)?;
+        classifier.fit(&source).map_err(named)?;
+        let scale = self.scale as usize;
+        let large = ImageSize { height: size.height * scale, width: size.width * scale };
+        let mut out = vec![0; large.pixels() * config.channels];
+        classifier.reconstruct(large, &mut out).map_err(named)?;
+        picture::save(&picture::to_rgb(&out, large, config.channels), &self.output)?;
+        let psnr = classifier.quality(&source).map_err(named)?.psnr;
+        let (h, w) = (large.height, large.width);
+        println!("{}: {h}×{w}, PSNR {psnr:.2} dB at the image's pixels", self.output.display());
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! `mwt-train train`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::backend::AutodiffBackend;
+use clap::{Args, ValueEnum};
+use mwt_core::{Draw, ImageSize, ModelConfig};
+
+use super::progress::Reporter;
+use crate::backend::BackendName;
+use crate::data::{self, Dataset, LoadOptions, Split};
+use crate::evaluate;
+use crate::run_dir::{Model, RunDir, Summary};
+use crate::settings::{DataSettings, Mode, Settings, TrainSettings};
+use crate::trainer::Trainer;
+use crate::with_backend;
+
+#[derive(Debug, Args)]
+pub(super) struct Train {
+    /// `digits` (built in), or a directory: MNIST-style idx files, CIFAR-10 binary batches, or an image folder
+    /// with train/<class>/ and test/ or val/
+    #[arg(long)]
+    data: String,
+    /// Sizes of the model
+    #[arg(long, value_enum, default_value = "micro")]
+    preset: PresetName,
+    /// The run is written to DIR/NAME
+    #[arg(long, default_value = "run")]
+    name: String,
+    /// Directory of all runs
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    runs: PathBuf,
+    /// Bring the images of a folder to this size [default: their own]
+    #[arg(long, value_name = "HxW", value_parser = super::parse_size)]
+    image_size: Option<(usize, usize)>,
+    #[command(flatten)]
+    recipe: Recipe,
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "cpu")]
+    backend: BackendName,
+    /// Say nothing but the result
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(super) enum PresetName {
+    /// For tests: D 16, L 2, k 3, B 2
+    Nano,
+    /// For microcontrollers: D 32, L 2, k 4, B 4
+    Micro,
+    /// For large microcontrollers: D 64, L 2, k 4, B 6
+    Small,
+    /// The paper's MWT: D 128, L 4, k 6, B 10
+    Base,
+    /// The paper's MWT-W: base with an MLP four times as wide
+    Wide,
+    /// The paper's MWT-L: base with D 256
+    Large,
+}
+
+impl PresetName {
+    pub(super) const fn config(self) -> ModelConfig {
+        match self {
+            Self::Nano => ModelConfig::NANO,
+            Self::Micro => ModelConfig::MICRO,
+            Self::Small => ModelConfig::SMALL,
+            Self::Base => ModelConfig::BASE,
+            Self::Wide => ModelConfig::WIDE,
+            Self::Large => ModelConfig::LARGE,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DrawName {
+    /// The paper's: fresh pixels for each step and image
+    Random,
+    /// One fixed shuffled partition of the pixels over the steps, the same for every image
+    Partition,
+}
+
+/// What a run may be told besides data and model.
+#[derive(Debug, Args)]
+pub(super) struct Recipe {
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Passes over the training images
+    #[arg(long, default_value_t = 10)]
+    epochs: u64,
+    /// N: images an outer step
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// How SIREN and classifier are trained together
+    #[arg(long, value_enum, default_value = "mwt")]
+    mode: Mode,
+    /// Weight of the classification loss's gradient on θ, α and the head
+    #[arg(long, default_value_t = 0.01)]
+    w_cls: f64,
+    /// Peak rate of θ and the head
+    #[arg(long, default_value_t = 1e-3)]
+    rate_siren: f64,
+    /// Peak rate of α
+    #[arg(long, default_value_t = 1e-2)]
+    rate_alpha: f64,
+    /// Peak rate of the Transformer and β
+    #[arg(long, default_value_t = 1e-3)]
+    rate_classifier: f64,
+    /// Which pixels each inner step looks at
+    #[arg(long, value_enum, default_value = "partition")]
+    draw: DrawName,
+    /// s: share of the pixels that each inner step looks at [default: the preset's]
+    #[arg(long)]
+    sampling: Option<f64>,
+    /// Training images held out; the run reports its accuracy on them
+    #[arg(long, default_value_t = 5000)]
+    held_out: usize,
+    /// The most images of each split
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+impl Recipe {
+    /// The settings of a run on this data set.
+    fn settings(
+        &self,
+        source: &str,
+        set: &Dataset,
+        preset: ModelConfig,
+    ) -> Result<Settings, String> {
+        let size = ImageSize { height: set.height(), width: set.width() };
+        let mut model = preset.with_image(size, set.channels());
+        model.classes = set.classes.len();
+        if let Some(share) = self.sampling {
+            if !(share > 0.0 && share <= 1.0) {
+                return Err(format!("sampling is {share}, must be above 0 and at most 1"));
+            }
+            model.pixels_per_step = ((share * size.pixels() as f64) as usize).max(1);
+        }
+        let seed = self.seed as u32;
+        model.draw = match self.draw {
+            DrawName::Random => Draw::random(seed),
+            DrawName::Partition => Draw::partition(seed),
+        };
+        let settings = Settings {
+            data: DataSettings {
+                source: source.to_owned(),
+                held_out: self.held_out,
+                limit: self.limit.unwrap_or(0),
+            },
+            train: TrainSettings {
+                seed: self.seed,
+                epochs: self.epochs,
+                batch: self.batch,
+                mode: self.mode,
+                w_cls: self.w_cls,
+                rate_siren: self.rate_siren,
+                rate_alpha: self.rate_alpha,
+                rate_classifier: self.rate_classifier,
+                ..TrainSettings::default()
+            },
+            model,
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+impl Train {
+    pub(super) fn run(&self) -> Result<(), String> {
+        self.backend.check()?;
+        let options = LoadOptions {
+            image_size: self.image_size,
+            limit: self.recipe.limit,
+            ..LoadOptions::default()
+        };
+        let set = data::load(&self.data, &options).map_err(|e| e.to_string())?;
+        let settings = self.recipe.settings(&self.data, &set, self.preset.config())?;
+        let path = self.runs.join(&self.name);
+        let start = Instant::now();
+        let summary = with_backend!(self.backend, B, device => {
+            train::<B>(&settings, set, &path, &device, self.quiet)?
+        });
+        println!("trained in {:.0} s: {}", start.elapsed().as_secs_f64(), path.display());
+        if let (Some(accuracy), Some(psnr)) = (summary.accuracy, summary.psnr) {
+            let percent = 100.0 * accuracy;
+            println!("held-out images: accuracy {percent:.2} %, PSNR {psnr:.2} dB");
+        }
+        println!("next: mwt-train export {} -o model.mwt", path.display());
+        Ok(())
+    }
+}
+
+/// Trains a run into its directory and evaluates it on the images held out.
+pub(super) fn train<B: AutodiffBackend>(
+    settings: &Settings,
+    set: Dataset,
+    path: &Path,
+    device: &B::Device,
+    quiet: bool,
+) -> Result<Summary, String> {
+    let run = RunDir::create(path, settings)?;
+    // At most a fifth: a small set must keep enough to train on.
+    let held_out = settings.data.held_out.min(set.train.len() / 5);
+    let (split, held_out) = set.train.hold_out(held_out, settings.train.seed);
+    let mut trainer = Trainer::<B>::new(settings, device);
+    let mut reporter = Reporter::new(settings.train.batch, quiet);
+    let (mut logged, mut steps) = (Ok(()), 0);
+    let look = &mut |_: &Trainer<B>, progress: &_, end_of_epoch| {
+        reporter.look(progress, end_of_epoch);
+        steps = progress.step;
+        if logged.is_ok() {
+            logged = run.log(progress);
+        }
+    };
+    trainer.run(&split, look).map_err(|e| e.to_string())?;
+    reporter.finish();
+    logged?;
+    let mut summary = Summary {
+        model: settings.model,
+        labels: set.classes,
+        data_set: set.name,
+        seed: settings.train.seed,
+        outer_steps: steps,
+        accuracy: None,
+        psnr: None,
+    };
+    if !held_out.is_empty() {
+        let batch = settings.train.batch;
+        let evaluation = evaluate::on_backend(trainer.params(), &held_out, batch, device);
+        summary.accuracy = Some(evaluation.accuracy());
+        summary.psnr = Some(evaluation.mean_psnr());
+    }
+    let examples = Some(golden_examples(&held_out, &split).images);
+    run.save(&Model { weights: trainer.weights(), summary: summary.clone(), examples })?;
+    Ok(summary)
+}
+
+/// Images that a bundle carries for its self-test: the first ones of different classes.
+fn golden_examples(held_out: &Split, split: &Split) -> Split {
+    /// A few: each takes an image's bytes of flash.
+    const COUNT: usize = 2;
+    let from = if held_out.is_empty() { split } else { held_out };
+    let mut chosen: Vec<usize> = Vec::new();
+    for (n, label) in from.labels.iter().enumerate() {
+        if chosen.len() < COUNT && chosen.iter().all(|c| from.labels[*c] != *label) {
+            chosen.push(n);
+        }
+    }
+    from.select(&chosen)
+}

@@ -1,0 +1,179 @@
+//! A run's directory: `settings.toml`, `metrics.csv`, `model.safetensors`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use mwt_core::ModelConfig;
+use mwt_core::bundle::Facts;
+use ndarray::Array4;
+use safetensors::tensor::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use crate::exchange;
+use crate::settings::Settings;
+use crate::trainer::Progress;
+use crate::weights::{Array, Weights};
+
+/// What a run found out, kept beside its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Sizes and constants of the model.
+    pub model: ModelConfig,
+    /// K class labels.
+    pub labels: Vec<String>,
+    /// Name of the data set.
+    pub data_set: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Outer steps taken.
+    pub outer_steps: u64,
+    /// Accuracy on the images held out of training, before quantization.
+    pub accuracy: Option<f32>,
+    /// PSNR of the same images in dB.
+    pub psnr: Option<f32>,
+}
+
+impl Summary {
+    /// The facts of a bundle.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts {
+            data_set: &self.data_set,
+            producer: concat!("mwt-train ", env!("CARGO_PKG_VERSION")),
+            seed: self.seed,
+            outer_steps: self.outer_steps,
+            accuracy: self.accuracy,
+            psnr: self.psnr,
+        }
+    }
+}
+
+/// A run's directory.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+const MODEL: &str = "model.safetensors";
+const METRICS: &str = "metrics.csv";
+/// Key of the summary in the metadata of `model.safetensors`.
+const SUMMARY: &str = "mwt";
+/// Name of the tensor with the images for the self-test.
+const EXAMPLES: &str = "mwt.examples";
+
+impl RunDir {
+    /// Makes the directory of a new run.
+    ///
+    /// # Errors
+    /// A directory that holds a run already, or cannot be written.
+    pub fn create(path: &Path, settings: &Settings) -> Result<Self, String> {
+        let named = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+        fs::create_dir_all(path).map_err(|e| named(&e))?;
+        if path.join(METRICS).exists() {
+            return Err(named(&"holds a run already; choose another --name or remove it"));
+        }
+        let text = toml::to_string(settings).map_err(|e| e.to_string())?;
+        write(&path.join("settings.toml"), text.as_bytes())?;
+        let head = "step,epoch,reconstruction,classification,accuracy,norm_siren,norm_alpha,\
+                    norm_classifier,rate_siren,rate_alpha,rate_classifier\n";
+        write(&path.join(METRICS), head.as_bytes())?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a line to `metrics.csv`.
+    ///
+    /// # Errors
+    /// One line naming the file.
+    pub fn log(&self, p: &Progress) -> Result<(), String> {
+        let path = self.path.join(METRICS);
+        let ([n0, n1, n2], [r0, r1, r2]) = (p.norms, p.rates);
+        let line = format!(
+            "{},{},{},{},{},{n0},{n1},{n2},{r0},{r1},{r2}\n",
+            p.step, p.epoch, p.reconstruction, p.classification, p.accuracy
+        );
+        fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    /// Writes the model.
+    ///
+    /// # Errors
+    /// One line naming the file.
+    pub fn save(&self, model: &Model) -> Result<(), String> {
+        save_model(&self.path.join(MODEL), model)
+    }
+}
+
+/// A trained model: its values and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The learned values.
+    pub weights: Weights,
+    /// What the run found out.
+    pub summary: Summary,
+    /// Images for the self-test of a bundle, [n, H, W, C].
+    pub examples: Option<Array4<u8>>,
+}
+
+/// Writes a model as safetensors under the reference's tensor names.
+///
+/// # Errors
+/// One line naming the file.
+pub fn save_model(path: &Path, model: &Model) -> Result<(), String> {
+    let json = serde_json::to_string(&model.summary).map_err(|e| e.to_string())?;
+    let mut arrays = model.weights.arrays().clone();
+    if let Some(examples) = &model.examples {
+        let values = examples.iter().map(|b| f32::from(*b)).collect();
+        arrays.insert(EXAMPLES.into(), Array { shape: examples.shape().to_vec(), values });
+    }
+    let bytes = exchange::to_safetensors(&arrays, vec![(SUMMARY.into(), json)])?;
+    write(path, &bytes)
+}
+
+/// Reads what [`save_model`] wrote; `path` is the file or its run's directory.
+///
+/// # Errors
+/// One line naming the file.
+pub fn load_model(path: &Path) -> Result<Model, String> {
+    let file = if path.is_dir() { path.join(MODEL) } else { path.to_owned() };
+    let named = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+    let bytes = fs::read(&file).map_err(|e| named(&e))?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes)
+        .map_err(|e| named(&format!("not a safetensors file ({e})")))?;
+    let facts: HashMap<String, String> = metadata.metadata().clone().unwrap_or_default();
+    let json = facts.get(SUMMARY).ok_or_else(|| {
+        named(&"has no model configuration: use `mwt-train import` for a file of another program")
+    })?;
+    let summary: Summary = serde_json::from_str(json).map_err(|e| named(&e))?;
+    summary.model.check().map_err(|e| named(&e))?;
+    let mut arrays = exchange::read(&file).map_err(|e| e.to_string())?;
+    let examples = arrays.remove(EXAMPLES).and_then(|a| {
+        let shape: [usize; 4] = a.shape.try_into().ok()?;
+        Array4::from_shape_vec(shape, a.values.into_iter().map(|v| v as u8).collect()).ok()
+    });
+    let weights = Weights::new(summary.model, arrays).map_err(|e| named(&e))?;
+    Ok(Model { weights, summary, examples })
+}
+
+/// Writes a file whole or not at all: to a temporary name first, then renamed.
+///
+/// # Errors
+/// One line naming the file.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let named = |e: std::io::Error| format!("{}: {e}", path.display());
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    let mut file = fs::File::create(&temporary).map_err(named)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(named)?;
+    fs::rename(&temporary, path).map_err(named)
+}

@@ -1,0 +1,119 @@
+//! Every setting of a training run.
+
+use mwt_core::ModelConfig;
+use serde::{Deserialize, Serialize};
+
+/// A run's settings, as they are written into its directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Data.
+    pub data: DataSettings,
+    /// Outer loop.
+    pub train: TrainSettings,
+    /// Sizes and constants of the model.
+    pub model: ModelConfig,
+}
+
+/// Which images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSettings {
+    /// `digits`, or a directory.
+    pub source: String,
+    /// Training images held out to choose by.
+    pub held_out: usize,
+    /// The most images of each split; 0 for all.
+    pub limit: usize,
+}
+
+/// How the classifier and the SIREN are trained together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// End to end: the classification loss shapes θ and α, weighted by w_cls.
+    Mwt,
+    /// The paper's WT: both losses at once, no gradient from the classifier into the SIREN.
+    WtSimultaneous,
+    /// The paper's WT, one after the other: first the SIREN, then the classifier, for the same epochs each.
+    WtSequential,
+}
+
+/// The outer loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Passes over the training images.
+    pub epochs: u64,
+    /// N: images an outer step.
+    pub batch: usize,
+    /// How SIREN and classifier are trained together.
+    pub mode: Mode,
+    /// w_cls: weight of the classification loss's gradient on θ, α and the head.
+    pub w_cls: f64,
+    /// Peak rate of θ and the head.
+    pub rate_siren: f64,
+    /// Peak rate of α.
+    pub rate_alpha: f64,
+    /// Peak rate of the Transformer and β.
+    pub rate_classifier: f64,
+    /// Share of the steps in which the rates rise.
+    pub rise: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Norm to which each group's gradient is clipped.
+    pub clip: f64,
+}
+
+impl Default for TrainSettings {
+    /// The paper's recipe but for batch and rates, which suit the small models of this machine class better.
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            epochs: 10,
+            batch: 32,
+            mode: Mode::Mwt,
+            w_cls: 0.01,
+            rate_siren: 1e-3,
+            rate_alpha: 1e-2,
+            rate_classifier: 1e-3,
+            rise: 0.05,
+            weight_decay: 1e-4,
+            clip: 1.0,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses settings that no run could use.
+    ///
+    /// # Errors
+    /// One line naming the setting, its value and its range.
+    pub fn check(&self) -> Result<(), String> {
+        self.model.check().map_err(|e| e.to_string())?;
+        let t = &self.train;
+        let positive = |name: &str, value: f64| {
+            let ok = value.is_finite() && value > 0.0;
+            ok.then_some(()).ok_or_else(|| format!("{name} is {value}, must be above 0"))
+        };
+        positive("rate_siren", t.rate_siren)?;
+        positive("rate_alpha", t.rate_alpha)?;
+        positive("rate_classifier", t.rate_classifier)?;
+        positive("clip", t.clip)?;
+        if !(0.0..=1.0).contains(&t.w_cls) {
+            return Err(format!("w_cls is {}, must be in 0..=1", t.w_cls));
+        }
+        if !(0.0..1.0).contains(&t.rise) {
+            return Err(format!("rise is {}, must be in 0..1", t.rise));
+        }
+        if !(0.0..1.0).contains(&t.weight_decay) {
+            return Err(format!("weight_decay is {}, must be in 0..1", t.weight_decay));
+        }
+        if t.epochs == 0 || t.batch == 0 {
+            return Err("epochs and batch must be at least 1".into());
+        }
+        Ok(())
+    }
+}
