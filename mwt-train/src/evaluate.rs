@@ -1,6 +1,5 @@
 //! How well a model does: through burn, or through mwt-infer as a device would.
 
-use burn::tensor::backend::Backend;
 use mwt_core::grid::{clamped_squared_error, psnr};
 use mwt_core::{Bundle, ModelConfig};
 use mwt_infer::{Classifier, Image, workspace_len};
@@ -9,7 +8,7 @@ use rayon::prelude::*;
 use crate::batch::{self, DrawSeed, Sampler};
 use crate::data::Split;
 use crate::model::params::host;
-use crate::model::{Model, Params};
+use crate::model::{Fit, Model, Params};
 
 /// What a model answered to each image of a split.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +56,7 @@ impl Evaluation {
 }
 
 /// Evaluates parameters on a back end, `batch` images at a time, with the pixels that a device would draw.
-pub fn on_backend<B: Backend>(
+pub fn on_backend<B: Fit>(
     params: &Params<B>,
     split: &Split,
     batch: usize,
@@ -78,7 +77,7 @@ pub fn on_backend<B: Backend>(
         let output = model.forward(&pixels, 1.0);
         evaluation.logits.extend(host(output.logits));
         let all = sampler.all_coordinates::<B>(images.len(), device);
-        let predicted = host(model.siren.predict(&config, &output.offsets, all));
+        let predicted = host(model.siren.predict(&config, &output.fitted.offsets, all));
         let targets = host(batch::values::<B>(&images, device));
         let len = config.image.pixels() * config.channels;
         for (predicted, target) in predicted.chunks_exact(len).zip(targets.chunks_exact(len)) {

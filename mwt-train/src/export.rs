@@ -1,13 +1,12 @@
 //! From learned values to a bundle.
 
-use burn::tensor::backend::Backend;
 use mwt_core::bundle::{Facts, Golden, Header};
 use mwt_core::grid::InputScaling;
 use mwt_core::{Bundle, Error, Schemes};
 
 use crate::data::Split;
 use crate::evaluate;
-use crate::model::Params;
+use crate::model::{Fit, Params};
 use crate::run_dir::Model;
 use crate::weights::{Weights, from_bundle};
 
@@ -54,7 +53,7 @@ impl Export<'_> {
 ///
 /// # Errors
 /// One line: whatever the bundle reader would refuse.
-pub fn with_golden<B: Backend>(
+pub fn with_golden<B: Fit>(
     model: &Model,
     schemes: Schemes,
     device: &B::Device,

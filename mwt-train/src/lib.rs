@@ -7,6 +7,7 @@
 //! | [`data`] | data sets: idx, CIFAR-10 binary, image folders, and the built-in digits |
 //! | [`weights`], [`exchange`] | learned values on the host under the reference's names; safetensors and `.pt` |
 //! | [`model`] | the model as tensors of any burn back end |
+//! | `native` | the inner loop as one differentiable operation on the CPU |
 //! | [`batch`] | from byte images to the pixels of a batch |
 //! | [`optim`], [`step`], [`trainer`] | AdamW and its schedule, one outer step, the outer loop |
 //! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |
@@ -21,6 +22,8 @@ pub mod evaluate;
 pub mod exchange;
 pub mod export;
 pub mod model;
+#[cfg(feature = "cpu")]
+mod native;
 pub mod optim;
 pub mod picture;
 pub mod random;

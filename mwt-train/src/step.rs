@@ -1,9 +1,9 @@
 //! One outer step: forward, both losses, one backward pass, AdamW.
 
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, activation};
 
-use crate::model::{Model, Output, Params, Pixels};
+use crate::model::{Fit, Model, Output, Params, Pixels, TrainBackend};
 use crate::optim::{AdamW, Rates, gradients};
 
 /// Which losses a step uses.
@@ -35,16 +35,23 @@ pub fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, labels: Tensor<B, 1, Int>
 }
 
 /// Forward pass and losses of a batch.
-pub fn losses<B: Backend>(
+pub fn losses<B: Fit>(
     model: &Model<B>,
     pixels: &Pixels<B>,
     labels: Tensor<B, 1, Int>,
     w_cls: f64,
 ) -> (Output<B>, Losses<B>) {
-    let output = model.forward(pixels, w_cls);
+    losses_of(model.forward(pixels, w_cls), labels)
+}
+
+/// The losses of what a forward pass gave.
+pub fn losses_of<B: Backend>(
+    output: Output<B>,
+    labels: Tensor<B, 1, Int>,
+) -> (Output<B>, Losses<B>) {
     let predicted = output.logits.clone().detach().argmax(1).flatten(0, 1);
     let losses = Losses {
-        reconstruction: output.reconstruction.clone().mean(),
+        reconstruction: output.fitted.reconstruction.clone().mean(),
         classification: cross_entropy(output.logits.clone(), labels.clone()),
         correct: predicted.equal(labels).float().sum(),
     };
@@ -61,7 +68,7 @@ pub struct Taken<B: Backend> {
 }
 
 /// Takes one outer step. `rates` are the groups'; a phase leaves the groups that it does not train as they are.
-pub fn outer_step<B: AutodiffBackend>(
+pub fn outer_step<B: TrainBackend>(
     params: &mut Params<B::InnerBackend>,
     optimizer: &mut AdamW<B::InnerBackend>,
     pixels: &Pixels<B>,

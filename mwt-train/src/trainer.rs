@@ -1,10 +1,11 @@
 //! The outer loop.
 
 use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 
 use crate::batch::{self, DrawSeed, Sampler};
 use crate::data::Split;
+use crate::model::TrainBackend;
 use crate::model::params::{Params, host, initial};
 use crate::optim::{AdamW, AdamWConfig, OneCycle};
 use crate::settings::{Mode, Settings};
@@ -58,7 +59,7 @@ pub enum TrainError {
 
 /// A run under way.
 #[derive(Debug)]
-pub struct Trainer<B: AutodiffBackend> {
+pub struct Trainer<B: TrainBackend> {
     settings: Settings,
     params: Params<B::InnerBackend>,
     optimizer: AdamW<B::InnerBackend>,
@@ -66,7 +67,7 @@ pub struct Trainer<B: AutodiffBackend> {
     device: B::Device,
 }
 
-impl<B: AutodiffBackend> Trainer<B> {
+impl<B: TrainBackend> Trainer<B> {
     /// A new run, from initial values that follow from the seed.
     pub fn new(settings: &Settings, device: &B::Device) -> Self {
         let weights = initial(&settings.model, settings.train.seed);

@@ -5,9 +5,9 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Int, Tensor, TensorData};
 use mwt_tests::{Golden, IMAGES, assert_close, distance, golden, skipped};
 use mwt_train::model::params::host;
-use mwt_train::model::{Model, Params, Pixels};
+use mwt_train::model::{Fit, Model, Output, Params, Pixels, inner};
 use mwt_train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
-use mwt_train::step::{Phase, losses, outer_step};
+use mwt_train::step::{Losses, Phase, losses_of, outer_step};
 
 type Cpu = Autodiff<Flex>;
 
@@ -48,23 +48,54 @@ fn leaves(golden: &Golden) -> Params<Cpu> {
     params.with_tensors(params.tensors().iter().map(|t| t.clone().require_grad()).collect())
 }
 
+/// The two implementations of the inner loop.
+#[derive(Clone, Copy, Debug)]
+enum Inner {
+    /// One operation with its own backward: what training on the CPU uses.
+    Native,
+    /// Ordinary tensor operations: what other back ends use.
+    Tensors,
+}
+
+const BOTH: [Inner; 2] = [Inner::Native, Inner::Tensors];
+
+/// Forward pass and losses at outer step 0.
+fn pass(
+    golden: &Golden,
+    model: &Model<Cpu>,
+    inner: Inner,
+    w_cls: f64,
+) -> (Output<Cpu>, Losses<Cpu>) {
+    let (pixels, config) = (pixels(golden, 0), golden.config);
+    let fitted = match inner {
+        Inner::Native => Cpu::fit(&config, &model.siren, &model.alpha, &pixels),
+        Inner::Tensors => inner::fit(&config, &model.siren, &model.alpha, &pixels),
+    };
+    losses_of(model.read(fitted, w_cls), labels(golden))
+}
+
 fn forward(golden: &Golden) {
-    let model = Model::new(&leaves(golden));
-    let (output, losses) = losses(&model, &pixels(golden, 0), labels(golden), W_CLS);
-    let steps = golden.config.steps;
-    let offsets = golden.expect(&format!("offset.{steps}"));
-    assert_close("φ - θ", &host(output.offsets.clone()), offsets, 5e-6);
-    let tokens = host(model.tokens(output.offsets.clone()));
-    assert_close("tokens", &tokens, golden.expect("tokens"), 1e-3);
-    assert_close("logits", &host(output.logits), golden.expect("logits"), 1e-4);
-    let reconstruction = host(output.reconstruction);
-    assert_close("reconstruction loss", &reconstruction, golden.expect("recon_loss"), 1e-5);
-    assert_close("cross-entropy", &host(losses.classification), golden.expect("cls_loss"), 1e-5);
-    let coordinates = golden.coordinates().repeat(IMAGES);
-    let coordinates = TensorData::new(coordinates, [IMAGES, golden.config.image.pixels(), 2]);
-    let coordinates = Tensor::from_data(coordinates, &Default::default());
-    let prediction = host(model.siren.predict(&golden.config, &output.offsets, coordinates));
-    assert_close("PSNR", &psnr(&prediction, &golden.images()), golden.expect("psnr_all"), 1e-3);
+    for inner in BOTH {
+        let model = Model::new(&leaves(golden));
+        let (output, losses) = pass(golden, &model, inner, W_CLS);
+        let fitted = output.fitted;
+        let offsets = golden.expect(&format!("offset.{}", golden.config.steps));
+        assert_close("φ - θ", &host(fitted.offsets.clone()), offsets, 5e-6);
+        let tokens = host(model.tokens(fitted.offsets.clone()));
+        assert_close("tokens", &tokens, golden.expect("tokens"), 1e-3);
+        assert_close("logits", &host(output.logits), golden.expect("logits"), 1e-4);
+        let reconstruction = host(fitted.reconstruction);
+        let want = golden.expect("recon_loss");
+        assert_close("reconstruction loss", &reconstruction, want, 1e-5);
+        let cross_entropy = host(losses.classification);
+        assert_close("cross-entropy", &cross_entropy, golden.expect("cls_loss"), 1e-5);
+        let coordinates = golden.coordinates().repeat(IMAGES);
+        let data = TensorData::new(coordinates, [IMAGES, golden.config.image.pixels(), 2]);
+        let coordinates = Tensor::from_data(data, &Default::default());
+        let prediction = model.siren.predict(&golden.config, &fitted.offsets, coordinates);
+        let psnr = psnr(&host(prediction), &golden.images());
+        assert_close("PSNR", &psnr, golden.expect("psnr_all"), 1e-3);
+    }
 }
 
 /// PSNR of each of the images.
@@ -79,14 +110,17 @@ fn psnr(predicted: &[f32], target: &[f32]) -> Vec<f32> {
 
 /// Every outer gradient within `tolerance` of its tensor's largest one.
 fn gradient(golden: &Golden, tolerance: f32) {
-    let params = leaves(golden);
-    let (_, losses) = losses(&Model::new(&params), &pixels(golden, 0), labels(golden), W_CLS);
-    let gradients = gradients(&params, losses.reconstruction + losses.classification);
-    for (spec, gradient) in params.specs().iter().zip(gradients) {
-        let want = golden.expect(&format!("grad.{}", spec.name));
-        let largest = want.iter().fold(0.0f32, |m, g| m.max(g.abs()));
-        let apart = distance(&host(gradient), want) / largest;
-        assert!(apart <= tolerance, "gradient of {}: {apart:e} of its maximum", spec.name);
+    for inner in BOTH {
+        let params = leaves(golden);
+        let (_, losses) = pass(golden, &Model::new(&params), inner, W_CLS);
+        let gradients = gradients(&params, losses.reconstruction + losses.classification);
+        for (spec, gradient) in params.specs().iter().zip(gradients) {
+            let want = golden.expect(&format!("grad.{}", spec.name));
+            let largest = want.iter().fold(0.0f32, |m, g| m.max(g.abs()));
+            let apart = distance(&host(gradient), want) / largest;
+            let name = &spec.name;
+            assert!(apart <= tolerance, "{inner:?}: gradient of {name} {apart:e} of its maximum");
+        }
     }
 }
 
@@ -156,7 +190,7 @@ fn one_pass_equals_two() {
     let golden = golden("nano").unwrap();
     let run = |w_cls: f64, classification: bool| {
         let params = leaves(&golden);
-        let (_, losses) = losses(&Model::new(&params), &pixels(&golden, 0), labels(&golden), w_cls);
+        let (_, losses) = pass(&golden, &Model::new(&params), Inner::Native, w_cls);
         let loss = if classification { losses.classification } else { losses.reconstruction };
         gradients(&params, loss).into_iter().map(host).collect::<Vec<_>>()
     };

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 use mwt_core::{Bundle, Draw, ModelConfig, Scheme, Schemes};
 use mwt_infer::workspace_len;
@@ -11,6 +10,7 @@ use mwt_infer::workspace_len;
 use super::train::train;
 use crate::backend::BackendName;
 use crate::data::{self, LoadOptions, Split};
+use crate::model::TrainBackend;
 use crate::settings::{DataSettings, Settings, TrainSettings};
 use crate::{evaluate, export, picture, run_dir, with_backend};
 
@@ -39,7 +39,7 @@ impl Demo {
         with_backend!(self.backend, B, device => self.run_on::<B>(&device))
     }
 
-    fn run_on<B: AutodiffBackend>(&self, device: &B::Device) -> Result<(), String> {
+    fn run_on<B: TrainBackend>(&self, device: &B::Device) -> Result<(), String> {
         let start = Instant::now();
         let options =
             LoadOptions { seed: self.seed, digits_train: self.images, ..LoadOptions::default() };
@@ -73,7 +73,7 @@ impl Demo {
     }
 
     /// Exports both bundles and tells how each does on images that the training has not seen.
-    fn report<B: AutodiffBackend>(&self, test: &Split, device: &B::Device) -> Result<(), String> {
+    fn report<B: TrainBackend>(&self, test: &Split, device: &B::Device) -> Result<(), String> {
         let mut model = run_dir::load_model(&self.output)?;
         let evaluation = {
             let params =

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, ValueEnum};
 use mwt_core::{Draw, ImageSize, ModelConfig};
 
@@ -11,6 +10,7 @@ use super::progress::Reporter;
 use crate::backend::BackendName;
 use crate::data::{self, Dataset, LoadOptions, Split};
 use crate::evaluate;
+use crate::model::TrainBackend;
 use crate::run_dir::{Model, RunDir, Summary};
 use crate::settings::{DataSettings, Mode, Settings, TrainSettings};
 use crate::trainer::Trainer;
@@ -195,7 +195,7 @@ impl Train {
 }
 
 /// Trains a run into its directory and evaluates it on the images held out.
-pub(super) fn train<B: AutodiffBackend>(
+pub(super) fn train<B: TrainBackend>(
     settings: &Settings,
     set: Dataset,
     path: &Path,

@@ -1,10 +1,12 @@
-//! The inner loop as ordinary tensor operations: the readable reference, on any back end.
+//! The inner loop: fitting a batch in k gradient steps.
 //!
-//! The gradient is in closed form and of first order, so first-order autodiff through the k steps gives the
-//! exact meta-gradient.
+//! [`Fit`] is how a back end does it. [`fit`] is the readable reference, in ordinary tensor operations on any
+//! back end: the gradient is in closed form and of first order, so first-order autodiff through the k steps
+//! gives the exact meta-gradient. The CPU has one operation with its own backward instead
+//! ([`native`](crate::native)).
 
 use burn::tensor::Tensor;
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use mwt_core::ModelConfig;
 
 use super::params::Cursor;
@@ -51,6 +53,33 @@ pub struct Fitted<B: Backend> {
     pub reconstruction: Tensor<B, 1>,
 }
 
+/// A back end that can fit a batch, differentiably if it has autodiff.
+pub trait Fit: Backend {
+    /// Fits a batch in k gradient steps from θ, as [`fit`] does.
+    fn fit(
+        config: &ModelConfig,
+        siren: &Siren<Self>,
+        alpha: &Tensor<Self, 2>,
+        pixels: &Pixels<Self>,
+    ) -> Fitted<Self> {
+        fit(config, siren, alpha, pixels)
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Fit for burn::backend::Cuda {}
+#[cfg(feature = "cuda")]
+impl Fit for burn::backend::Autodiff<burn::backend::Cuda> {}
+#[cfg(feature = "wgpu")]
+impl Fit for burn::backend::Wgpu {}
+#[cfg(feature = "wgpu")]
+impl Fit for burn::backend::Autodiff<burn::backend::Wgpu> {}
+
+/// A back end to train on.
+pub trait TrainBackend: AutodiffBackend<InnerBackend: Fit> + Fit {}
+
+impl<B: AutodiffBackend<InnerBackend: Fit> + Fit> TrainBackend for B {}
+
 /// φ of a batch: W_l [N, inputs, D] and b_l [N, 1, D] of each sine layer.
 type Phi<B> = Vec<(Tensor<B, 3>, Tensor<B, 3>)>;
 
@@ -80,6 +109,18 @@ fn activations<B: Backend>(
 }
 
 impl<B: Backend> Siren<B> {
+    /// θ in its flat order, [|θ|].
+    pub fn theta(&self) -> Tensor<B, 1> {
+        let flat = |(w, b): &(Tensor<B, 2>, Tensor<B, 1>)| [w.clone().flatten(0, 1), b.clone()];
+        Tensor::cat(self.layers.iter().flat_map(flat).collect(), 0)
+    }
+
+    /// Wo, bo and out_scale, flat.
+    pub fn head_values(&self) -> Tensor<B, 1> {
+        let weight = self.head_weight.clone().flatten(0, 1);
+        Tensor::cat(vec![weight, self.head_bias.clone(), self.out_scale.clone()], 0)
+    }
+
     /// out = (h_L·Woᵀ + bo) ⊙ out_scale, [N, P, C].
     fn head(&self, h: Tensor<B, 3>) -> Tensor<B, 3> {
         let out = h.matmul(self.head_weight.clone().transpose().unsqueeze());

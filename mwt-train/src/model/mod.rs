@@ -4,7 +4,7 @@ pub mod inner;
 pub mod params;
 pub mod transformer;
 
-pub use inner::{Pixels, Siren};
+pub use inner::{Fit, Fitted, Pixels, Siren, TrainBackend};
 pub use params::Params;
 pub use transformer::Transformer;
 
@@ -29,10 +29,8 @@ pub struct Model<B: Backend> {
 /// What one pass over a batch gives.
 #[derive(Clone, Debug)]
 pub struct Output<B: Backend> {
-    /// φ_k - θ, [N, |θ|].
-    pub offsets: Tensor<B, 2>,
-    /// Reconstruction loss on the last draw, [N].
-    pub reconstruction: Tensor<B, 1>,
+    /// φ_k - θ, and the reconstruction loss on the last draw.
+    pub fitted: Fitted<B>,
     /// [N, K].
     pub logits: Tensor<B, 2>,
 }
@@ -58,8 +56,15 @@ impl<B: Backend> Model<B> {
     /// Fits every image of a batch and classifies it. The gradient of whatever is made of the logits reaches
     /// θ, α and the head scaled by `w_cls`, β and the Transformer unscaled (paper, section 3.3); 0 cuts the
     /// classifier off from the SIREN, which is the paper's WT.
-    pub fn forward(&self, pixels: &Pixels<B>, w_cls: f64) -> Output<B> {
-        let fitted = inner::fit(&self.config, &self.siren, &self.alpha, pixels);
+    pub fn forward(&self, pixels: &Pixels<B>, w_cls: f64) -> Output<B>
+    where
+        B: Fit,
+    {
+        self.read(B::fit(&self.config, &self.siren, &self.alpha, pixels), w_cls)
+    }
+
+    /// The second half of [`forward`](Self::forward): classifies what was fitted.
+    pub fn read(&self, fitted: Fitted<B>, w_cls: f64) -> Output<B> {
         // Equal in value to the offsets; the gradient takes only the first summand.
         let boundary = if w_cls == 1.0 {
             fitted.offsets.clone()
@@ -69,7 +74,7 @@ impl<B: Backend> Model<B> {
             fitted.offsets.clone() * w_cls + fitted.offsets.clone().detach() * (1.0 - w_cls)
         };
         let logits = self.classify(boundary);
-        Output { offsets: fitted.offsets, reconstruction: fitted.reconstruction, logits }
+        Output { fitted, logits }
     }
 
     /// λ(φ - θ + β), [N, T, D+1], from φ - θ, [N, |θ|].

@@ -1,0 +1,353 @@
+//! The SIREN's gradient and its adjoint on a tile of pixels (METHOD, "The inner step's adjoint").
+
+use std::ops::Range;
+
+use mwt_core::ModelConfig;
+use mwt_infer::kernels::{Init, Kernel, Mat, MatMut, Portable};
+
+use super::add;
+
+/// Pixels of a tile: enough rows to use a weight that was loaded, few enough to stay in the second cache.
+const ROWS: usize = 32;
+
+/// The activations of a tile and their adjoints; each is [L+1][ROWS, D] where a layer has its own.
+pub(super) struct Tile {
+    h: Vec<f32>,
+    cos: Vec<f32>,
+    delta: Vec<f32>,
+    u: Vec<f32>,
+    h_bar: Vec<f32>,
+    delta_bar: Vec<f32>,
+    a_bar: Vec<f32>,
+    /// ū of the layer at hand, [ROWS, D].
+    u_bar: Vec<f32>,
+    /// q = h_L·Woᵀ + bo, [ROWS, C].
+    q: Vec<f32>,
+    /// e = q ⊙ out_scale - target, [ROWS, C].
+    e: Vec<f32>,
+    /// W_lᵀ and ḡW_lᵀ of the hidden layers, [L][D, D].
+    transposed: Vec<f32>,
+    bar_transposed: Vec<f32>,
+}
+
+/// Where W and b of a sine layer lie in φ.
+fn layer(config: &ModelConfig, l: usize) -> (Range<usize>, Range<usize>) {
+    let d = config.width;
+    let start = if l == 0 { 0 } else { 3 * d + (l - 1) * (d * d + d) };
+    let weight = start..start + config.layer_inputs(l) * d;
+    (weight.clone(), weight.end..weight.end + d)
+}
+
+/// W_lᵀ of each hidden layer of `phi`.
+fn transpose(config: &ModelConfig, phi: &[f32], out: &mut [f32]) {
+    let d = config.width;
+    for (l, out) in out.chunks_exact_mut(d * d).enumerate() {
+        let weight = &phi[layer(config, l + 1).0];
+        for (o, row) in out.chunks_exact_mut(d).enumerate() {
+            row.iter_mut().zip(weight[o..].iter().step_by(d)).for_each(|(to, from)| *to = *from);
+        }
+    }
+}
+
+/// The head's parts: Wo [C, D], bo [C], out_scale [C].
+fn split_head<'h>(config: &ModelConfig, head: &'h [f32]) -> (&'h [f32], &'h [f32], &'h [f32]) {
+    let (c, d) = (config.channels, config.width);
+    (&head[..c * d], &head[c * d..][..c], &head[c * d + c..][..c])
+}
+
+/// Tiles of P pixels: first pixel and count.
+fn tiles(p: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..p).step_by(ROWS).map(move |first| (first, ROWS.min(p - first)))
+}
+
+impl Tile {
+    pub(super) fn new(config: &ModelConfig) -> Self {
+        let (d, l, c) = (config.width, config.hidden_layers, config.channels);
+        let layers = || vec![0.0; (l + 1) * ROWS * d];
+        Self {
+            h: layers(),
+            cos: layers(),
+            delta: layers(),
+            u: layers(),
+            h_bar: layers(),
+            delta_bar: layers(),
+            a_bar: layers(),
+            u_bar: vec![0.0; ROWS * d],
+            q: vec![0.0; ROWS * c],
+            e: vec![0.0; ROWS * c],
+            transposed: vec![0.0; l * d * d],
+            bar_transposed: vec![0.0; l * d * d],
+        }
+    }
+
+    /// ∇_φ of the mean squared error on a draw.
+    pub(super) fn gradient(
+        &mut self,
+        config: &ModelConfig,
+        head: &[f32],
+        phi: &[f32],
+        (coordinates, targets): (&[f32], &[f32]),
+        gradient: &mut [f32],
+    ) {
+        transpose(config, phi, &mut self.transposed);
+        gradient.fill(0.0);
+        for (first, n) in tiles(config.pixels_per_step) {
+            let x = &coordinates[2 * first..][..2 * n];
+            let t = &targets[config.channels * first..][..config.channels * n];
+            self.forward(config, head, phi, x, t);
+            self.deltas(config, head, n);
+            let u = std::mem::take(&mut self.u);
+            for (l, u) in u.chunks_exact(ROWS * config.width).enumerate() {
+                self.add_outer(config, l, x, &u[..n * config.width], gradient);
+            }
+            self.u = u;
+        }
+    }
+
+    /// The mean squared error on a draw.
+    pub(super) fn loss(
+        &mut self,
+        config: &ModelConfig,
+        head: &[f32],
+        phi: &[f32],
+        (coordinates, targets): (&[f32], &[f32]),
+    ) -> f32 {
+        let c = config.channels;
+        let mut sum = 0.0f64;
+        for (first, n) in tiles(config.pixels_per_step) {
+            let x = &coordinates[2 * first..][..2 * n];
+            self.forward(config, head, phi, x, &targets[c * first..][..c * n]);
+            sum += self.e[..n * c].iter().map(|e| f64::from(e * e)).sum::<f64>();
+        }
+        (sum / (config.pixels_per_step * c) as f64) as f32
+    }
+
+    /// Adds to φ̄ and to the head's gradient what the loss on a draw contributes.
+    #[allow(clippy::too_many_arguments)] // the operands of one equation
+    pub(super) fn loss_adjoint(
+        &mut self,
+        config: &ModelConfig,
+        head: &[f32],
+        phi: &[f32],
+        (coordinates, targets): (&[f32], &[f32]),
+        loss_bar: f32,
+        phi_bar: &mut [f32],
+        head_bar: &mut [f32],
+    ) {
+        transpose(config, phi, &mut self.transposed);
+        let c = config.channels;
+        let scale = loss_bar * 2.0 / (config.pixels_per_step * c) as f32;
+        for (first, n) in tiles(config.pixels_per_step) {
+            let x = &coordinates[2 * first..][..2 * n];
+            self.forward(config, head, phi, x, &targets[c * first..][..c * n]);
+            self.h_bar.fill(0.0);
+            self.a_bar.fill(0.0);
+            for p in 0..n {
+                for channel in 0..c {
+                    let y_bar = scale * self.e[p * c + channel];
+                    self.through_head(config, head, p, channel, y_bar, head_bar);
+                }
+            }
+            self.through_layers(config, x, n, phi_bar);
+        }
+    }
+
+    /// Adds to φ̄ and to the head's gradient what the gradient of a step contributes, given ḡ.
+    #[allow(clippy::too_many_arguments)] // the operands of one equation
+    pub(super) fn gradient_adjoint(
+        &mut self,
+        config: &ModelConfig,
+        head: &[f32],
+        phi: &[f32],
+        (coordinates, targets): (&[f32], &[f32]),
+        gradient_bar: &[f32],
+        phi_bar: &mut [f32],
+        head_bar: &mut [f32],
+    ) {
+        transpose(config, phi, &mut self.transposed);
+        transpose(config, gradient_bar, &mut self.bar_transposed);
+        let c = config.channels;
+        for (first, n) in tiles(config.pixels_per_step) {
+            let x = &coordinates[2 * first..][..2 * n];
+            self.forward(config, head, phi, x, &targets[c * first..][..c * n]);
+            self.deltas(config, head, n);
+            self.h_bar.fill(0.0);
+            self.up(config, phi, x, n, gradient_bar, phi_bar);
+            self.top(config, head, n, head_bar);
+            self.through_layers(config, x, n, phi_bar);
+        }
+    }
+
+    /// h_l = sin a_l, cos a_l, q and e.
+    fn forward(&mut self, config: &ModelConfig, head: &[f32], phi: &[f32], x: &[f32], t: &[f32]) {
+        let (d, c, n) = (config.width, config.channels, x.len() / 2);
+        let size = ROWS * d;
+        let (weight, bias) = layer(config, 0);
+        let (wy, wx) = phi[weight].split_at(d);
+        for (z, at) in self.h.chunks_exact_mut(d).zip(x.chunks_exact(2)) {
+            for (((z, wy), wx), b) in z.iter_mut().zip(wy).zip(wx).zip(&phi[bias.clone()]) {
+                *z = config.omega * (at[0] * wy + at[1] * wx + b);
+            }
+        }
+        Portable.sin_cos(&mut self.h[..n * d], &mut self.cos[..n * d]);
+        for l in 1..=config.hidden_layers {
+            let (weight, bias) = layer(config, l);
+            let (below, z) = self.h[(l - 1) * size..].split_at_mut(size);
+            let (below, weight) = (Mat::dense(below, n, d), Mat::dense(&phi[weight], d, d));
+            Portable.gemm(below, weight, Init::Bias(&phi[bias]), MatMut::dense(z, n, d));
+            Portable.sin_cos(&mut z[..n * d], &mut self.cos[l * size..][..n * d]);
+        }
+        let (weights, biases, scales) = split_head(config, head);
+        let h = self.h[config.hidden_layers * size..].chunks_exact(d).take(n);
+        for (p, h) in h.enumerate() {
+            for channel in 0..c {
+                let q = Portable.dot(h, &weights[channel * d..][..d]) + biases[channel];
+                self.q[p * c + channel] = q;
+                self.e[p * c + channel] = q * scales[channel] - t[p * c + channel];
+            }
+        }
+    }
+
+    /// δ_L = 2/(P·C)·(e ⊙ out_scale)·Wo, then u_l = δ_l ⊙ cos a_l (times ω for l = 0) and δ_{l-1} = u_l·W_lᵀ.
+    fn deltas(&mut self, config: &ModelConfig, head: &[f32], n: usize) {
+        let (d, c, size) = (config.width, config.channels, ROWS * config.width);
+        let (weights, _, scales) = split_head(config, head);
+        let scale = 2.0 / (config.pixels_per_step * c) as f32;
+        let top = &mut self.delta[config.hidden_layers * size..];
+        for (p, delta) in top.chunks_exact_mut(d).take(n).enumerate() {
+            delta.fill(0.0);
+            for channel in 0..c {
+                let e = scale * self.e[p * c + channel] * scales[channel];
+                let weight = &weights[channel * d..][..d];
+                delta.iter_mut().zip(weight).for_each(|(delta, w)| *delta += e * w);
+            }
+        }
+        for l in (0..=config.hidden_layers).rev() {
+            let omega = if l == 0 { config.omega } else { 1.0 };
+            let at = l * size..l * size + n * d;
+            let values = self.u[at.clone()].iter_mut().zip(&self.delta[at.clone()]);
+            for ((u, delta), cos) in values.zip(&self.cos[at.clone()]) {
+                *u = omega * delta * cos;
+            }
+            if l > 0 {
+                let u = Mat::dense(&self.u[at], n, d);
+                let weight = Mat::dense(&self.transposed[(l - 1) * d * d..], d, d);
+                let below = MatMut::dense(&mut self.delta[(l - 1) * size..], n, d);
+                Portable.gemm(u, weight, Init::Zero, below);
+            }
+        }
+    }
+
+    /// Adds h_{l-1}ᵀ·v to W and Σ v to b of layer `l` of `out`.
+    fn add_outer(&self, config: &ModelConfig, l: usize, x: &[f32], v: &[f32], out: &mut [f32]) {
+        let (d, n) = (config.width, x.len() / 2);
+        let (weight, bias) = layer(config, l);
+        let inputs = match l.checked_sub(1) {
+            None => Mat::dense(x, n, 2),
+            Some(below) => Mat::dense(&self.h[below * ROWS * d..], n, d),
+        };
+        let rows = config.layer_inputs(l);
+        Portable.gemm_tn(inputs, Mat::dense(v, n, d), MatMut::dense(&mut out[weight], rows, d));
+        v.chunks_exact(d).for_each(|row| add(&mut out[bias.clone()], row));
+    }
+
+    /// Step 1 of the adjoint: from the first layer up, ū, δ̄ and ā, and what W gets from δ_{l-1} = u_l·W_lᵀ.
+    fn up(
+        &mut self,
+        config: &ModelConfig,
+        phi: &[f32],
+        x: &[f32],
+        n: usize,
+        gradient_bar: &[f32],
+        phi_bar: &mut [f32],
+    ) {
+        let (d, size) = (config.width, ROWS * config.width);
+        for l in 0..=config.hidden_layers {
+            let (weight, bias) = layer(config, l);
+            let at = l * size..l * size + n * d;
+            let weight_bar = Mat::dense(&gradient_bar[weight.clone()], config.layer_inputs(l), d);
+            let inputs = match l.checked_sub(1) {
+                None => Mat::dense(x, n, 2),
+                Some(below) => Mat::dense(&self.h[below * size..], n, d),
+            };
+            let init = Init::Bias(&gradient_bar[bias]);
+            Portable.gemm(inputs, weight_bar, init, MatMut::dense(&mut self.u_bar, n, d));
+            if let Some(below) = l.checked_sub(1) {
+                let delta_bar = Mat::dense(&self.delta_bar[below * size..], n, d);
+                let u = Mat::dense(&self.u[at.clone()], n, d);
+                let w = Mat::dense(&phi[weight.clone()], d, d);
+                Portable.gemm(delta_bar, w, Init::Add, MatMut::dense(&mut self.u_bar, n, d));
+                let transposed = Mat::dense(&self.bar_transposed[below * d * d..], d, d);
+                let h_bar = MatMut::dense(&mut self.h_bar[below * size..], n, d);
+                Portable.gemm(u, transposed, Init::Add, h_bar);
+                Portable.gemm_tn(delta_bar, u, MatMut::dense(&mut phi_bar[weight], d, d));
+            }
+            let omega = if l == 0 { config.omega } else { 1.0 };
+            for (i, i_bar) in at.zip(0..) {
+                let u_bar = omega * self.u_bar[i_bar];
+                self.delta_bar[i] = u_bar * self.cos[i];
+                self.a_bar[i] = -u_bar * self.delta[i] * self.h[i];
+            }
+        }
+    }
+
+    /// Step 2: from δ̄_L to ē and the head.
+    fn top(&mut self, config: &ModelConfig, head: &[f32], n: usize, head_bar: &mut [f32]) {
+        let (d, c, size) = (config.width, config.channels, ROWS * config.width);
+        let (weights, _, scales) = split_head(config, head);
+        let scale = 2.0 / (config.pixels_per_step * c) as f32;
+        for p in 0..n {
+            for channel in 0..c {
+                let delta_bar = &self.delta_bar[config.hidden_layers * size + p * d..][..d];
+                let e = self.e[p * c + channel];
+                let through = scale * Portable.dot(delta_bar, &weights[channel * d..][..d]);
+                let (s, s_bar) = (scales[channel], &mut head_bar[c * d + c + channel]);
+                *s_bar += e * through;
+                let weight_bar = head_bar[channel * d..][..d].iter_mut();
+                weight_bar.zip(delta_bar).for_each(|(w, bar)| *w += scale * e * s * bar);
+                self.through_head(config, head, p, channel, through * s, head_bar);
+            }
+        }
+    }
+
+    /// From ȳ of one value, y = (h_L·Wo + bo)·out_scale, to h̄_L and the head.
+    fn through_head(
+        &mut self,
+        config: &ModelConfig,
+        head: &[f32],
+        p: usize,
+        channel: usize,
+        y_bar: f32,
+        head_bar: &mut [f32],
+    ) {
+        let (d, c, size) = (config.width, config.channels, ROWS * config.width);
+        let (weights, _, scales) = split_head(config, head);
+        let v = y_bar * scales[channel];
+        let at = config.hidden_layers * size + p * d;
+        let h_bar = self.h_bar[at..][..d].iter_mut();
+        h_bar.zip(&weights[channel * d..][..d]).for_each(|(bar, w)| *bar += v * w);
+        let weight_bar = head_bar[channel * d..][..d].iter_mut();
+        weight_bar.zip(&self.h[at..][..d]).for_each(|(bar, h)| *bar += v * h);
+        head_bar[c * d + channel] += v;
+        head_bar[c * d + c + channel] += y_bar * self.q[p * c + channel];
+    }
+
+    /// Step 3: from the last layer down, z̄ = ā + h̄ ⊙ cos a (times ω for l = 0) to W, b and h̄_{l-1}.
+    fn through_layers(&mut self, config: &ModelConfig, x: &[f32], n: usize, phi_bar: &mut [f32]) {
+        let (d, size) = (config.width, ROWS * config.width);
+        for l in (0..=config.hidden_layers).rev() {
+            let omega = if l == 0 { config.omega } else { 1.0 };
+            for (i, z_bar) in (l * size..l * size + n * d).zip(&mut self.u_bar) {
+                *z_bar = omega * (self.a_bar[i] + self.h_bar[i] * self.cos[i]);
+            }
+            let z_bar = std::mem::take(&mut self.u_bar);
+            self.add_outer(config, l, x, &z_bar[..n * d], phi_bar);
+            if let Some(below) = l.checked_sub(1) {
+                let transposed = Mat::dense(&self.transposed[below * d * d..], d, d);
+                let h_bar = MatMut::dense(&mut self.h_bar[below * size..], n, d);
+                Portable.gemm(Mat::dense(&z_bar, n, d), transposed, Init::Add, h_bar);
+            }
+            self.u_bar = z_bar;
+        }
+    }
+}
