@@ -5,7 +5,7 @@ use mwt_core::{Bundle, ImageSize, ModelConfig, draw};
 
 use crate::error::Error;
 use crate::fit::{self, Fit, Picked};
-use crate::kernels::Portable;
+use crate::kernels::{Isa, with_kernel};
 use crate::source::{Image, PixelSource};
 use crate::transformer::{self, Transformer};
 use crate::workspace::{Carve, Plan, workspace_len};
@@ -17,6 +17,7 @@ use crate::workspace::{Carve, Plan, workspace_len};
 #[derive(Debug)]
 pub struct Classifier<'b, 'w> {
     bundle: Bundle<'b>,
+    isa: Isa,
     phi: &'w mut [f32],
     logits: &'w mut [f32],
     scratch: &'w mut [f32],
@@ -74,12 +75,25 @@ impl<'b, 'w> Classifier<'b, 'w> {
         }
         Ok(Self {
             bundle: *bundle,
+            isa: Isa::detect(),
             phi: workspace.take(plan.phi)?,
             logits: workspace.take(plan.logits)?,
             scratch: workspace.0,
             steps: None,
             classified: false,
         })
+    }
+
+    /// The same classifier with the kernels of another instruction set than the fastest that the CPU has.
+    #[must_use]
+    pub fn with_isa(mut self, isa: Isa) -> Self {
+        (self.isa, self.classified) = (isa, false);
+        self
+    }
+
+    /// The instruction set whose kernels it uses.
+    pub const fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// The bundle.
@@ -166,7 +180,9 @@ impl<'b, 'w> Classifier<'b, 'w> {
             return Err(Error::NoSamples);
         }
         let mut fit = Fit::new(&self.bundle, self.scratch)?;
-        let loss = fit.step(Portable, &self.bundle, self.phi, step, picked)?;
+        let loss = with_kernel!(self.isa, kernel => {
+            fit.step(kernel, &self.bundle, self.phi, step, picked)
+        })?;
         self.steps = Some(step + 1);
         Ok(loss)
     }
@@ -184,7 +200,9 @@ impl<'b, 'w> Classifier<'b, 'w> {
         self.fitted()?;
         if !self.classified {
             let mut transformer = Transformer::new(self.bundle.config(), self.scratch)?;
-            transformer.logits(Portable, &self.bundle, self.phi, self.logits)?;
+            with_kernel!(self.isa, kernel => {
+                transformer.logits(kernel, &self.bundle, self.phi, self.logits)
+            })?;
             self.classified = true;
         }
         Ok(self.logits)
@@ -224,7 +242,9 @@ impl<'b, 'w> Classifier<'b, 'w> {
             return Err(Error::NoSamples);
         }
         let mut fit = Fit::new(&self.bundle, self.scratch)?;
-        let (mse, clamped) = fit.quality(Portable, &self.bundle, self.phi, source)?;
+        let (mse, clamped) = with_kernel!(self.isa, kernel => {
+            fit.quality(kernel, &self.bundle, self.phi, source)
+        })?;
         Ok(Quality { mse, psnr: psnr(clamped) })
     }
 
@@ -267,7 +287,9 @@ impl<'b, 'w> Classifier<'b, 'w> {
             return Err(Error::OutputLength);
         }
         let mut fit = Fit::new(&self.bundle, self.scratch)?;
-        fit.predict(Portable, self.bundle.config(), self.phi, count, coordinate, out);
+        with_kernel!(self.isa, kernel => {
+            fit.predict(kernel, self.bundle.config(), self.phi, count, coordinate, out);
+        });
         Ok(())
     }
 

@@ -6,15 +6,13 @@
 //! ∇W_l = h_{l-1}ᵀ·u, ∇b_l = Σ u, δ = u·W_lᵀ.
 
 use mwt_core::grid::clamped_squared_error;
+use mwt_core::quant::{Matrix, Values};
 use mwt_core::{Bundle, ModelConfig};
 
 use crate::error::Error;
 use crate::kernels::{Init, Kernel, Mat, MatMut};
 use crate::source::PixelSource;
 use crate::workspace::{Carve, Plan};
-
-/// Values that are decoded from the bundle in one go.
-const CHUNK: usize = 32;
 
 /// The samples that a step looks at.
 pub(crate) struct Picked<'p, S, F> {
@@ -133,21 +131,24 @@ impl<'w> Fit<'w> {
         let d = config.width;
         for l in 1..=config.hidden_layers {
             let (weight, _) = layer(config, phi, l);
-            let to = self.transposed.get_mut((l - 1) * d * d..).unwrap_or_default();
-            transpose(weight, to, d);
+            let to = self.transposed.get_mut((l - 1) * d * d..l * d * d).unwrap_or_default();
+            kernel.transpose(Mat::dense(weight, d, d), MatMut::dense(to, d, d));
         }
         self.gradient.fill(0.0);
         let mut loss = 0.0;
-        for first in (0..count).step_by(self.tile) {
-            let pixels = self.tile.min(count - first);
+        // Tiles of nearly equal size: each one reads and writes the whole gradient.
+        let (tiles, mut first) = (count.div_ceil(self.tile), 0);
+        for tile in 0..tiles {
+            let pixels = (count - first).div_ceil(tiles - tile);
             self.load(bundle, picked.source, pixels, &|i| (picked.index)(first + i))?;
             self.forward(kernel, config, phi, pixels);
             loss += self.errors(config, pixels, count);
             self.backward(kernel, config, pixels);
+            first += pixels;
         }
         loss /= (count * config.channels) as f32;
         // A NaN or an infinity anywhere in the gradient ends up in φ: one sum over φ finds it.
-        let finite = self.update(bundle, phi, step);
+        let finite = self.update(kernel, bundle, phi, step);
         if loss.is_finite() && finite { Ok(loss) } else { Err(Error::Diverged) }
     }
 
@@ -225,13 +226,14 @@ impl<'w> Fit<'w> {
     fn forward<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, phi: &[f32], pixels: usize) {
         let d = config.width;
         let (weight, bias) = layer(config, phi, 0);
-        let (wy, wx) = weight.split_at_checked(d).unwrap_or_default();
-        let rows = self.h.chunks_exact_mut(d).zip(self.coordinates.as_chunks::<2>().0);
-        for (z, [y, x]) in rows.take(pixels) {
-            for (((z, wy), wx), b) in z.iter_mut().zip(wy).zip(wx).zip(bias) {
-                *z = config.omega * (y * wy + x * wx + b);
-            }
-        }
+        let z = self.h.get_mut(..pixels * d).unwrap_or_default();
+        kernel.gemm(
+            Mat::dense(self.coordinates, pixels, 2),
+            Mat::dense(weight, 2, d),
+            Init::Bias(bias),
+            MatMut::dense(z, pixels, d),
+        );
+        kernel.scale(z, config.omega);
         let size = self.tile * d;
         let mut layers = self.h.chunks_exact_mut(size).zip(self.cos.chunks_exact_mut(size));
         let used = pixels * d;
@@ -277,24 +279,23 @@ impl<'w> Fit<'w> {
         let d = config.width;
         let size = self.tile * d;
         let used = pixels * d;
-        let weights = self.head.get(..config.channels * d).unwrap_or_default();
-        let errors = self.errors.chunks_exact(config.channels);
-        for (delta, errors) in self.delta.chunks_exact_mut(d).zip(errors).take(pixels) {
-            delta.fill(0.0);
-            for (e, weight) in errors.iter().zip(weights.chunks_exact(d)) {
-                delta.iter_mut().zip(weight).for_each(|(delta, w)| *delta += e * w);
-            }
-        }
+        let head = self.head.get(..config.channels * d).unwrap_or_default();
+        kernel.gemm(
+            Mat::dense(self.errors, pixels, config.channels),
+            Mat::dense(head, config.channels, d),
+            Init::Zero,
+            MatMut::dense(self.delta, pixels, d),
+        );
         for l in (0..=config.hidden_layers).rev() {
-            let omega = if l == 0 { config.omega } else { 1.0 };
             // u = δ ⊙ cos z takes cos z's place.
             let u = self.cos.get_mut(l * size..l * size + used).unwrap_or_default();
-            u.iter_mut().zip(self.delta.iter()).for_each(|(u, delta)| *u *= delta * omega);
+            kernel.multiply(u, self.delta);
+            if l == 0 {
+                kernel.scale(u, config.omega);
+            }
             let u = Mat::dense(u, pixels, d);
             let (weight, bias) = layer_mut(config, self.gradient, l);
-            for row in 0..pixels {
-                bias.iter_mut().zip(u.row(row)).for_each(|(g, u)| *g += u);
-            }
+            kernel.add_rows(u, bias);
             let inputs = match l.checked_sub(1) {
                 None => Mat::dense(self.coordinates, pixels, 2),
                 Some(below) => {
@@ -310,45 +311,28 @@ impl<'w> Fit<'w> {
     }
 
     /// φ ← φ - α_step ⊙ gradient. Gives whether φ is still finite.
-    fn update(&mut self, bundle: &Bundle<'_>, phi: &mut [f32], step: usize) -> bool {
+    fn update<K: Kernel>(
+        &mut self,
+        kernel: K,
+        bundle: &Bundle<'_>,
+        phi: &mut [f32],
+        step: usize,
+    ) -> bool {
         let config = bundle.config();
-        let mut check = 0.0;
+        let mut finite = true;
         for l in 0..=config.hidden_layers {
             let alpha = bundle.alpha(step, l);
+            let alpha_bias =
+                Matrix { rows: 1, columns: config.width, values: Values::F32(alpha.bias) };
             let (gradient, gradient_bias) = layer(config, self.gradient, l);
             let (weight, bias) = layer_mut(config, phi, l);
-            let d = config.width;
-            let rows = weight.chunks_exact_mut(d).zip(gradient.chunks_exact(d));
-            for (i, (row, gradient)) in rows.enumerate() {
-                let chunks = row.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK));
-                for (n, (row, gradient)) in chunks.enumerate() {
-                    let mut rates = [0.0; CHUNK];
-                    alpha.weight.read(i, n * CHUNK, rates.get_mut(..row.len()).unwrap_or_default());
-                    for ((w, g), rate) in row.iter_mut().zip(gradient).zip(rates) {
-                        *w -= rate * g;
-                        check += *w * 0.0;
-                    }
-                }
-            }
-            let biases = bias.iter_mut().zip(gradient_bias).zip(alpha.bias.iter());
-            for ((b, g), rate) in biases {
-                *b -= rate * g;
-                check += *b * 0.0;
-            }
+            finite &= kernel.descend(weight, &alpha.weight, gradient);
+            finite &= kernel.descend(bias, &alpha_bias, gradient_bias);
         }
-        // x·0 is 0 for every finite x and NaN for the rest.
-        check == 0.0
+        finite
     }
 }
 
 fn sin_cos<K: Kernel>(kernel: K, z: &mut [f32], cos: &mut [f32], used: usize) {
     kernel.sin_cos(z.get_mut(..used).unwrap_or_default(), cos);
-}
-
-/// to = fromᵀ, both [d, d].
-fn transpose(from: &[f32], to: &mut [f32], d: usize) {
-    for (o, to) in to.chunks_exact_mut(d).take(d).enumerate() {
-        let column = from.get(o..).unwrap_or_default().iter().step_by(d);
-        to.iter_mut().zip(column).for_each(|(to, from)| *to = *from);
-    }
 }

@@ -32,7 +32,7 @@
 //! ```
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(test)]
 extern crate alloc;
@@ -47,6 +47,7 @@ pub mod workspace;
 
 pub use classifier::{Classifier, Prediction, Quality, SelfTest};
 pub use error::Error;
+pub use kernels::Isa;
 pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};
 pub use source::{Image, PixelSource, Sample, Scattered};
 pub use workspace::{Workspace, workspace_len};

@@ -1,11 +1,12 @@
 //! Reading the fitted weights: tokens λ(φ - θ + β), the blocks, the mean, the logits.
 //!
-//! Tokens go through in tiles. In each block a first pass writes all keys (transposed) and values; a second
-//! one takes a tile through attention, output, norm and MLP, in place. Attention runs over the keys in
-//! chunks with a running softmax, so that no T×T matrix exists.
+//! Tokens go through in tiles. In each block a first pass writes all keys and values; a second one takes a
+//! tile through attention, output, norm and MLP, in place. Attention runs over the keys in chunks with a
+//! running softmax, so that no T×T matrix exists. Scores are [key, query]: with the queries transposed, a small
+//! tile of them, both products read their operands as they lie, and the softmax runs down the columns, where
+//! neighbouring lanes of a register never need to be added up.
 
 use mwt_core::bundle::{Block, Norm};
-use mwt_core::math::exp;
 use mwt_core::quant::{Matrix, Vector};
 use mwt_core::{Bundle, ModelConfig};
 
@@ -29,13 +30,13 @@ pub(crate) struct Transformer<'w> {
 
 /// What attention needs.
 struct Attention<'w> {
-    /// Keys, [D, T]: transposed, so that scores are a plain product.
+    /// Keys, [T, D].
     keys: &'w mut [f32],
     /// Values, [T, D].
     values: &'w mut [f32],
-    /// [rows, chunk].
+    /// [chunk, rows].
     scores: &'w mut [f32],
-    /// Running maximum and sum of each row's softmax.
+    /// Running maximum, sum and correction of each query's softmax, [3, rows].
     softmax: &'w mut [f32],
     /// Keys that are looked at in one go.
     chunk: usize,
@@ -43,7 +44,7 @@ struct Attention<'w> {
 
 /// The scratch of a tile of tokens.
 struct Tile<'w> {
-    /// Tokens [rows, D+1], then normed rows [rows, D].
+    /// Tokens [rows, D+1], then normed rows [rows, D] or transposed queries [D, rows].
     norm: &'w mut [f32],
     /// Queries [rows, D], then the MLP's hidden layer [rows, mlp_mult·D].
     query: &'w mut [f32],
@@ -62,7 +63,7 @@ impl<'w> Transformer<'w> {
                 keys: scratch.take(plan.stream)?,
                 values: scratch.take(plan.stream)?,
                 scores: scratch.take(rows * plan.keys)?,
-                softmax: scratch.take(rows * 2)?,
+                softmax: scratch.take(rows * 3)?,
                 chunk: plan.keys,
             },
             tile: Tile {
@@ -115,44 +116,42 @@ impl<'w> Transformer<'w> {
     }
 
     fn block<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, block: &Block<'_>) {
-        let (d, t) = (config.width, config.tokens());
+        let d = config.width;
         let Tile { norm, query, gathered, panel } = &mut self.tile;
         for (n, x) in self.x.chunks(self.rows * d).enumerate() {
             let Attention { keys, values, .. } = &mut self.attention;
-            let first = n * self.rows;
-            let norm = normed(kernel, x, &block.norm1, norm, d);
-            let key = query.get_mut(..x.len()).unwrap_or_default();
+            let norm = normed(kernel, x, &block.norm1, norm);
+            let range = n * self.rows * d..n * self.rows * d + x.len();
+            let key = keys.get_mut(range.clone()).unwrap_or_default();
             linear(kernel, norm, &block.key, None, key, panel);
-            for (i, key) in key.chunks_exact(d).enumerate() {
-                let column = keys.get_mut(first + i..).unwrap_or_default();
-                column.iter_mut().step_by(t).zip(key).for_each(|(to, from)| *to = *from);
-            }
-            let value = values.get_mut(first * d..first * d + x.len()).unwrap_or_default();
+            let value = values.get_mut(range).unwrap_or_default();
             linear(kernel, norm, &block.value, None, value, panel);
         }
         for x in self.x.chunks_mut(self.rows * d) {
             let gathered = gathered.get_mut(..x.len()).unwrap_or_default();
-            let normed1 = normed(kernel, x, &block.norm1, norm, d);
+            let normed1 = normed(kernel, x, &block.norm1, norm);
             let queries = query.get_mut(..x.len()).unwrap_or_default();
             linear(kernel, normed1, &block.query, None, queries, panel);
-            self.attention.attend(kernel, config, queries, gathered);
-            // The normed rows are done with: the attention's output takes their place.
+            // The normed rows are done with: the transposed queries take their place, then the output.
             let out = norm.get_mut(..x.len()).unwrap_or_default();
+            let rows = x.len() / d;
+            kernel.transpose(Mat::dense(queries, rows, d), MatMut::dense(out, d, rows));
+            self.attention.attend(kernel, config, out, gathered);
             linear(kernel, gathered, &block.attn_out.weight, Some(block.attn_out.bias), out, panel);
-            add_scaled(x, out, d, block.layer_scale1);
+            kernel.add_scaled(x, out, block.layer_scale1);
 
-            let normed2 = normed(kernel, x, &block.norm2, norm, d);
+            let normed2 = normed(kernel, x, &block.norm2, norm);
             let hidden = query.get_mut(..x.len() * config.mlp_mult).unwrap_or_default();
             linear(kernel, normed2, &block.mlp1.weight, Some(block.mlp1.bias), hidden, panel);
             kernel.gelu(hidden);
             linear(kernel, hidden, &block.mlp2.weight, Some(block.mlp2.bias), gathered, panel);
-            add_scaled(x, gathered, d, block.layer_scale2);
+            kernel.add_scaled(x, gathered, block.layer_scale2);
         }
     }
 }
 
 impl Attention<'_> {
-    /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries, into `out`; both [rows, D].
+    /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries [D, rows], into `out` [rows, D].
     fn attend<K: Kernel>(
         &mut self,
         kernel: K,
@@ -163,40 +162,33 @@ impl Attention<'_> {
         let (d, t, dim) = (config.width, config.tokens(), config.head_dim());
         let rows = queries.len() / d;
         let scale = 1.0 / libm::sqrtf(dim as f32);
-        let states = self.softmax.as_chunks_mut::<2>().0;
+        let (max, rest) = self.softmax.split_at_mut_checked(rows).unwrap_or_default();
+        let (sum, rest) = rest.split_at_mut_checked(rows).unwrap_or_default();
+        let correction = rest.get_mut(..rows).unwrap_or_default();
         out.fill(0.0);
         for head in (0..d).step_by(dim) {
-            let q = Mat::new(queries.get(head..).unwrap_or_default(), rows, dim, d);
-            states.fill([f32::NEG_INFINITY, 0.0]);
+            let q = queries.get(head * rows..).unwrap_or_default();
+            let out = out.get_mut(head..).unwrap_or_default();
+            max.fill(f32::NEG_INFINITY);
+            sum.fill(0.0);
             for first in (0..t).step_by(self.chunk) {
                 let count = self.chunk.min(t - first);
-                let k = self.keys.get(head * t + first..).unwrap_or_default();
-                let k = Mat::new(k, dim, count, t);
-                kernel.gemm(q, k, Init::Zero, MatMut::dense(self.scores, rows, count));
-                let scores = self.scores.chunks_exact_mut(count).zip(out.chunks_exact_mut(d));
-                for ([max, sum], (scores, out)) in states.iter_mut().zip(scores) {
-                    let highest =
-                        scores.iter().fold(f32::NEG_INFINITY, |m, s| if *s > m { *s } else { m });
-                    let highest = scale * highest;
-                    if highest > *max {
-                        // What was gathered so far was weighted against the old maximum.
-                        let correction = exp(*max - highest);
-                        *max = highest;
-                        *sum *= correction;
-                        let out = out.get_mut(head..head + dim).unwrap_or_default();
-                        out.iter_mut().for_each(|o| *o *= correction);
-                    }
-                    *sum += kernel.exp_sum(scores, scale, *max);
-                }
+                let k = self.keys.get(first * d + head..).unwrap_or_default();
                 let v = self.values.get(first * d + head..).unwrap_or_default();
-                let v = Mat::new(v, count, dim, d);
-                let gathered = MatMut::new(out.get_mut(head..).unwrap_or_default(), rows, dim, d);
-                kernel.gemm(Mat::dense(self.scores, rows, count), v, Init::Add, gathered);
+                let scores = self.scores.get_mut(..count * rows).unwrap_or_default();
+                let view = MatMut::dense(scores, count, rows);
+                kernel.gemm(Mat::new(k, count, dim, d), Mat::dense(q, dim, rows), Init::Zero, view);
+                let view = MatMut::dense(scores, count, rows);
+                kernel.softmax(view, scale, max, sum, correction);
+                // What was gathered so far was weighted against the old maximum.
+                if first > 0 && correction.iter().any(|c| *c != 1.0) {
+                    kernel.scale_rows(MatMut::new(out, rows, dim, d), correction);
+                }
+                let (weights, v) = (Mat::dense(scores, count, rows), Mat::new(v, count, dim, d));
+                kernel.gemm_tn(weights, v, MatMut::new(out, rows, dim, d));
             }
-            for ([_, sum], out) in states.iter().zip(out.chunks_exact_mut(d)) {
-                let out = out.get_mut(head..head + dim).unwrap_or_default();
-                out.iter_mut().for_each(|o| *o /= sum);
-            }
+            sum.iter_mut().for_each(|s| *s = 1.0 / *s);
+            kernel.scale_rows(MatMut::new(out, rows, dim, d), sum);
         }
     }
 }
@@ -246,30 +238,8 @@ fn linear<K: Kernel>(
 }
 
 /// Layer norm of each row of `x` into `out`, of which the rows are given back.
-fn normed<'o, K: Kernel>(
-    kernel: K,
-    x: &[f32],
-    norm: &Norm<'_>,
-    out: &'o mut [f32],
-    d: usize,
-) -> &'o [f32] {
+fn normed<'o, K: Kernel>(kernel: K, x: &[f32], norm: &Norm<'_>, out: &'o mut [f32]) -> &'o [f32] {
     let out = out.get_mut(..x.len()).unwrap_or_default();
-    for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
-        let n = d as f32;
-        let mean = kernel.sum(x) / n;
-        out.iter_mut().zip(x).for_each(|(o, x)| *o = x - mean);
-        let variance = kernel.dot(out, out) / n;
-        let scale = 1.0 / libm::sqrtf(variance + NORM_EPS);
-        let affine = norm.weight.iter().zip(norm.bias.iter());
-        out.iter_mut().zip(affine).for_each(|(o, (w, b))| *o = *o * scale * w + b);
-    }
+    kernel.layer_norm(x, norm.weight, norm.bias, NORM_EPS, out);
     out
-}
-
-/// x += scale ⊙ branch, row by row.
-fn add_scaled(x: &mut [f32], branch: &[f32], d: usize, scale: Vector<'_>) {
-    for (x, branch) in x.chunks_exact_mut(d).zip(branch.chunks_exact(d)) {
-        let scaled = branch.iter().zip(scale.iter());
-        x.iter_mut().zip(scaled).for_each(|(x, (b, s))| *x += s * b);
-    }
 }

@@ -64,7 +64,7 @@ pub(crate) struct Plan {
     pub(crate) pixel: usize,
 
     // The Transformer.
-    /// Each of x [T, D], keys transposed [D, T] and values [T, D].
+    /// Each of x, keys and values, [T, D].
     pub(crate) stream: usize,
     /// Tokens of a tile.
     pub(crate) rows: usize,
@@ -84,10 +84,14 @@ impl Plan {
     pub(crate) const fn new(c: &ModelConfig) -> Self {
         let (d, layers) = (c.width, c.hidden_layers);
         // Narrow models are for small memories; wide ones want enough rows to use what they load.
-        let narrow = d <= 32;
+        let (pixels, rows) = match d {
+            ..=32 => (16, 8),
+            ..=64 => (32, 32),
+            _ => (64, 64),
+        };
         let keys = if c.tokens() < 64 {
             c.tokens()
-        } else if narrow {
+        } else if d <= 32 {
             32
         } else {
             64
@@ -98,12 +102,12 @@ impl Plan {
             gradient: c.theta_len(),
             transposed: layers * d * d,
             head: c.channels * (d + 1),
-            pixels: if narrow { 8 } else { 32 },
+            pixels,
             pixel: 2 + 2 * c.channels + (2 * (layers + 1) + 1) * d,
             stream: c.tokens() * d,
-            rows: if narrow { 8 } else { 32 },
+            rows,
             keys,
-            row: c.token_len() + max(d, c.mlp_width()) + d + keys + 2,
+            row: c.token_len() + max(d, c.mlp_width()) + d + keys + 3,
             panel: max(c.token_len(), c.mlp_width()) * PANEL,
         }
     }

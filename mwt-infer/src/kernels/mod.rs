@@ -1,11 +1,40 @@
 //! The arithmetic that a model needs, on slices.
 //!
-//! [`Kernel`] is the one interface: [`Portable`] implements it in safe Rust for any target. Everything above
-//! is generic over it and does not see which one runs.
+//! [`Kernel`] is the one interface, and everything above is generic over it. [`Portable`] implements it in safe
+//! Rust for any target; [`Avx512`], [`Avx2`] and [`Neon`](https://developer.arm.com/neon) are written once over
+//! an internal trait of register operations. [`Isa`] chooses among those that this CPU has.
+//!
+//! All unsafe code of the crate lies in the modules that are allowed it below.
 
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx512;
+mod isa;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+#[allow(unsafe_code)]
+mod neon;
 mod portable;
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+))]
+#[allow(unsafe_code)]
+mod simd;
+#[cfg(test)]
+mod tests;
 mod view;
 
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use isa::Isa;
+pub(crate) use isa::with_kernel;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+pub use neon::Neon;
 pub use portable::Portable;
 pub use view::{Mat, MatMut};
 
@@ -50,8 +79,42 @@ pub trait Kernel: Copy {
     /// x ← gelu(x), the exact form.
     fn gelu(self, x: &mut [f32]);
 
-    /// x ← exp(scale·x - max) and the sum of it, for a softmax that runs over chunks.
-    fn exp_sum(self, x: &mut [f32], scale: f32, max: f32) -> f32;
+    /// A softmax that runs over chunks of `scores`, one of each column: scores ← exp(scale·scores - max) with
+    /// `max` the largest of this and all earlier chunks, `sum` ← correction·sum + the new values, where
+    /// `correction` makes up for a maximum that has risen. `max` begins at -∞.
+    fn softmax(
+        self,
+        scores: MatMut<'_>,
+        scale: f32,
+        max: &mut [f32],
+        sum: &mut [f32],
+        correction: &mut [f32],
+    );
+
+    /// Layer norm of each row of `x`, rows as long as `weight`, into `out`.
+    fn layer_norm(self, x: &[f32], weight: Vector<'_>, bias: Vector<'_>, eps: f32, out: &mut [f32]);
+
+    /// x ← x + scale ⊙ branch, row by row, rows as long as `scale`.
+    fn add_scaled(self, x: &mut [f32], branch: &[f32], scale: Vector<'_>);
+
+    /// Each row of x times its factor.
+    fn scale_rows(self, x: MatMut<'_>, factors: &[f32]);
+
+    /// sums ← sums + the sum of the rows of x.
+    fn add_rows(self, x: Mat<'_>, sums: &mut [f32]);
+
+    /// x ← factor·x.
+    fn scale(self, x: &mut [f32], factor: f32);
+
+    /// x ← x ⊙ y.
+    fn multiply(self, x: &mut [f32], y: &[f32]);
+
+    /// φ ← φ - α ⊙ gradient, for α [rows, columns] where it lies in a bundle and φ and gradient row by row. Gives
+    /// whether φ is still finite.
+    fn descend(self, phi: &mut [f32], alpha: &Matrix<'_>, gradient: &[f32]) -> bool;
+
+    /// to ← fromᵀ.
+    fn transpose(self, from: Mat<'_>, to: MatMut<'_>);
 
     /// The sum of a slice.
     fn sum(self, x: &[f32]) -> f32;

@@ -1,0 +1,121 @@
+//! Times one image: pixel indices ready → k inner steps → tokens → logits, on one thread.
+//!
+//! ```sh
+//! bench_infer BUNDLE.mwt INPUTS.safetensors [SECONDS] [ISA]
+//! ```
+//! The inputs hold `images` [N, C, H, W] in [-1, 1], `indices` [k or more, N, P], `coords` [H·W, 2] and the
+//! expected `logits` [N, K]. One line of JSON per instruction set: median CPU and wall time in milliseconds,
+//! and the largest distance of a logit. Pin the thread from outside, with `taskset -c`.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use mwt_infer::{Bundle, Classifier, Isa, ModelConfig, Sample, Scattered, workspace_len};
+use safetensors::SafeTensors;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [bundle, inputs, rest @ ..] = &arguments[..] else {
+        return Err("usage: bench_infer BUNDLE.mwt INPUTS.safetensors [SECONDS] [ISA]".into());
+    };
+    let seconds = Duration::from_secs_f64(rest.first().map_or(Ok(4.0), |s| s.parse())?);
+    let wanted = rest.get(1);
+    let (bundle, inputs) = (std::fs::read(bundle)?, std::fs::read(inputs)?);
+    let bundle = Bundle::parse(&bundle).map_err(|e| e.to_string())?;
+    let inputs = SafeTensors::deserialize(&inputs)?;
+    for isa in Isa::all_available().filter(|isa| wanted.is_none_or(|w| w == isa.name())) {
+        match bundle.config().channels {
+            1 => run::<1>(&bundle, &inputs, isa, seconds)?,
+            3 => run::<3>(&bundle, &inputs, isa, seconds)?,
+            _ => return Err("images are grey or RGB".into()),
+        }
+    }
+    Ok(())
+}
+
+fn run<const C: usize>(
+    bundle: &Bundle<'_>,
+    inputs: &SafeTensors<'_>,
+    isa: Isa,
+    seconds: Duration,
+) -> Result<(), Box<dyn Error>> {
+    let config = *bundle.config();
+    let images = images::<C>(inputs, &config)?;
+    let indices = indices(inputs, &config, images.len())?;
+    let expected = floats(inputs, "logits")?;
+    let mut workspace = vec![0.0; workspace_len(&config)];
+    let mut classifier = Classifier::new(bundle, &mut workspace)?.with_isa(isa);
+
+    let mut error = 0.0f32;
+    for (image, (samples, indices)) in images.iter().zip(&indices).enumerate() {
+        classifier.fit_indices(&Scattered(samples), indices)?;
+        let expected = expected.iter().skip(image * config.classes);
+        for (got, want) in classifier.logits()?.iter().zip(expected) {
+            error = error.max((got - want).abs());
+        }
+    }
+
+    let (mut cpu, mut wall, start) = (Vec::new(), Vec::new(), Instant::now());
+    while start.elapsed() < seconds || cpu.len() < 10 {
+        let n = cpu.len() % images.len();
+        let (before, cpu_before) = (Instant::now(), cpu_time());
+        classifier.fit_indices(&Scattered(&images[n]), &indices[n])?;
+        std::hint::black_box(classifier.logits()?);
+        cpu.push(cpu_time() - cpu_before);
+        wall.push(before.elapsed().as_secs_f64());
+    }
+    println!(
+        "{{\"isa\": \"{}\", \"cpu_ms\": {:.4}, \"wall_ms\": {:.4}, \"n\": {}, \"gflops\": {:.1}, \"max_abs_logit_err\": {error:.2e}}}",
+        isa.name(),
+        1e3 * median(&mut cpu),
+        1e3 * median(&mut wall),
+        cpu.len(),
+        2e-9 * (config.fit_macs() + config.transformer_macs()) as f64 / median(&mut cpu),
+    );
+    Ok(())
+}
+
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// CPU seconds of this process.
+fn cpu_time() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64
+}
+
+fn floats(inputs: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>, Box<dyn Error>> {
+    let data = inputs.tensor(name)?.data().as_chunks::<4>().0;
+    Ok(data.iter().map(|b| f32::from_le_bytes(*b)).collect())
+}
+
+/// Each image as samples: its values are no bytes.
+fn images<const C: usize>(
+    inputs: &SafeTensors<'_>,
+    config: &ModelConfig,
+) -> Result<Vec<Vec<Sample<C>>>, Box<dyn Error>> {
+    let (values, coords) = (floats(inputs, "images")?, floats(inputs, "coords")?);
+    let pixels = config.image.pixels();
+    let sample = |image: &[f32], p: usize| Sample {
+        y: coords[2 * p],
+        x: coords[2 * p + 1],
+        values: std::array::from_fn(|c| image[c * pixels + p]),
+    };
+    let images = values.chunks_exact(C * pixels);
+    Ok(images.map(|image| (0..pixels).map(|p| sample(image, p)).collect()).collect())
+}
+
+/// Each image's indices, [k, P].
+fn indices(
+    inputs: &SafeTensors<'_>,
+    config: &ModelConfig,
+    images: usize,
+) -> Result<Vec<Vec<u32>>, Box<dyn Error>> {
+    let data = inputs.tensor("indices")?.data().as_chunks::<4>().0;
+    let all: Vec<u32> = data.iter().map(|b| u32::from_le_bytes(*b)).collect();
+    let p = config.pixels_per_step;
+    let draw = |step: usize, image: usize| all[(step * images + image) * p..][..p].iter().copied();
+    Ok((0..images).map(|n| (0..config.steps).flat_map(|j| draw(j, n)).collect()).collect())
+}

@@ -1,0 +1,196 @@
+//! Matrix products in register blocks.
+//!
+//! A block is up to [`Simd::ROWS`] rows by two registers of C, whose sums stay in registers while k runs. That
+//! many rows use each register of B so often that B may come from the second-level cache; so nothing is packed.
+
+use super::Simd;
+use crate::kernels::{Init, Mat, MatMut};
+
+/// What a block starts from.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    Zero,
+    /// A row that lies at the block's first column.
+    Row(*const f32),
+    /// C itself.
+    Add,
+}
+
+/// A of a product: element (row, p) lies at `data` + row·`row` + p·`step`.
+#[derive(Clone, Copy)]
+pub(super) struct Left {
+    pub(super) data: *const f32,
+    pub(super) row: usize,
+    pub(super) step: usize,
+}
+
+/// Rows of a matrix, `stride` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<P> {
+    pub(super) data: P,
+    pub(super) stride: usize,
+}
+
+#[inline(always)]
+pub(super) fn gemm<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
+    let (m, k) = (a.rows().min(c.rows()), a.columns().min(b.rows()));
+    let mut n = b.columns().min(c.columns());
+    let start = match init {
+        Init::Zero => Start::Zero,
+        Init::Add => Start::Add,
+        Init::Bias(bias) => {
+            n = n.min(bias.len());
+            Start::Row(bias.as_ptr())
+        }
+    };
+    let left = Left { data: a.data().as_ptr(), row: a.stride(), step: 1 };
+    let right = Rows { data: b.data().as_ptr(), stride: b.stride() };
+    let out = Rows { stride: c.stride(), data: c.data_mut().as_mut_ptr() };
+    // SAFETY: m, n and k are within all operands, whose views lie within their slices.
+    unsafe { product::<S, false>(s, [m, n, k], left, right, start, out) }
+}
+
+#[inline(always)]
+pub(super) fn gemm_tn<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
+    let (m, n) = (a.columns().min(c.rows()), b.columns().min(c.columns()));
+    let k = a.rows().min(b.rows());
+    let left = Left { data: a.data().as_ptr(), row: 1, step: a.stride() };
+    let right = Rows { data: b.data().as_ptr(), stride: b.stride() };
+    let out = Rows { stride: c.stride(), data: c.data_mut().as_mut_ptr() };
+    // SAFETY: as in `gemm`.
+    unsafe { product::<S, true>(s, [m, n, k], left, right, Start::Add, out) }
+}
+
+/// C = start + A·B; `TRANSPOSED` says that the rows of A lie 1 apart.
+///
+/// # Safety
+/// `[m, n, k]` elements of each operand are there.
+#[inline(always)]
+pub(super) unsafe fn product<S: Simd, const TRANSPOSED: bool>(
+    s: S,
+    [m, n, k]: [usize; 3],
+    a: Left,
+    b: Rows<*const f32>,
+    start: Start,
+    c: Rows<*mut f32>,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    // Blocks of nearly equal height: a low last one would leave the multipliers waiting for their sums.
+    let blocks = m.div_ceil(S::ROWS);
+    let mut column = 0;
+    while column < n {
+        let wide = n - column >= 2 * S::LANES;
+        let columns = if wide { 2 * S::LANES } else { S::LANES.min(n - column) };
+        let mask = s.mask(columns);
+        let mut row = 0;
+        for block in 0..blocks {
+            let rows = (m - row).div_ceil(blocks - block);
+            // SAFETY: the block's rows and columns are within the operands.
+            unsafe {
+                let start = match start {
+                    Start::Row(bias) => Start::Row(bias.add(column)),
+                    other => other,
+                };
+                let a = Left { data: a.data.add(row * a.row), ..a };
+                let b = Rows { data: b.data.add(column), ..b };
+                let c = Rows { data: c.data.add(row * c.stride + column), ..c };
+                if wide {
+                    sized::<S, 2, TRANSPOSED>(s, rows, k, mask, a, b, start, c);
+                } else {
+                    sized::<S, 1, TRANSPOSED>(s, rows, k, mask, a, b, start, c);
+                }
+            }
+            row += rows;
+        }
+        column += columns;
+    }
+}
+
+/// A block of 1 to [`Simd::ROWS`] rows, each number of rows with code of its own.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // The operands of a product.
+unsafe fn sized<S: Simd, const N: usize, const TRANSPOSED: bool>(
+    s: S,
+    rows: usize,
+    k: usize,
+    mask: S::Mask,
+    a: Left,
+    b: Rows<*const f32>,
+    start: Start,
+    c: Rows<*mut f32>,
+) {
+    macro_rules! rows {
+        ($($m:literal)*) => {
+            match rows {
+                // SAFETY: the caller's.
+                $($m if $m <= S::ROWS => unsafe {
+                    block::<S, $m, N, TRANSPOSED>(s, k, mask, a, b, start, c)
+                },)*
+                _ => {}
+            }
+        };
+    }
+    rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+}
+
+/// `M` rows by `N` registers; of one register, the lanes of `mask` alone.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn block<S: Simd, const M: usize, const N: usize, const TRANSPOSED: bool>(
+    s: S,
+    k: usize,
+    mask: S::Mask,
+    a: Left,
+    b: Rows<*const f32>,
+    start: Start,
+    c: Rows<*mut f32>,
+) {
+    // SAFETY: the caller's; two registers are only asked for where all their lanes are there.
+    let load = |from: *const f32, i: usize| unsafe {
+        if N == 1 { s.load_some(from, mask) } else { s.load_all(from.add(i * S::LANES)) }
+    };
+    let mut sums = [[s.splat(0.0); N]; M];
+    match start {
+        Start::Zero => {}
+        Start::Row(bias) => sums = [core::array::from_fn(|i| load(bias, i)); M],
+        Start::Add => {
+            for r in 0..M {
+                // SAFETY: row r is there.
+                let row = unsafe { c.data.add(r * c.stride) };
+                sums[r] = core::array::from_fn(|i| load(row, i));
+            }
+        }
+    }
+    let row = if TRANSPOSED { 1 } else { a.row };
+    let step = if TRANSPOSED { a.step } else { 1 };
+    let (mut left, mut right) = (a.data, b.data);
+    for _ in 0..k {
+        let b_row: [S::F; N] = core::array::from_fn(|i| load(right, i));
+        for r in 0..M {
+            // SAFETY: element (r, p) of A is there for p < k.
+            let value = s.splat(unsafe { *left.add(r * row) });
+            for i in 0..N {
+                sums[r][i] = s.mul_add(value, b_row[i], sums[r][i]);
+            }
+        }
+        // Wrapping: the last step may leave the slice, and nothing is read there.
+        left = left.wrapping_add(step);
+        right = right.wrapping_add(b.stride);
+    }
+    for (r, sums) in sums.iter().enumerate() {
+        for (i, sum) in sums.iter().enumerate() {
+            // SAFETY: as for the loads.
+            unsafe {
+                let to = c.data.add(r * c.stride + i * S::LANES);
+                if N == 1 { s.store_some(*sum, to, mask) } else { s.store_all(*sum, to) }
+            }
+        }
+    }
+}

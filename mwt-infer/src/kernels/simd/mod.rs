@@ -1,0 +1,291 @@
+//! The kernels of instruction sets with wide registers, written once over [`Simd`].
+//!
+//! An instruction set is a token type that implements [`Simd`]: a handful of operations on one register.
+//! Its value proves that the CPU has the instructions, because it comes from detection alone. Everything here
+//! is inlined into [`Simd::vectorize`], where the compiler knows that the instructions are there.
+
+mod gemm;
+mod linear;
+mod math;
+mod rows;
+
+use super::{Init, Kernel, Mat, MatMut};
+use mwt_core::quant::{Matrix, Vector};
+
+/// The operations of one instruction set on registers of [`LANES`](Self::LANES) f32.
+///
+/// The pointers of the methods that take some are read and written for as many values as the method's
+/// name says, and need no alignment.
+pub(crate) trait Simd: Copy {
+    /// f32 values of a register.
+    const LANES: usize;
+    /// Rows of a register block, of two registers each, whose sums stay in registers.
+    const ROWS: usize;
+    /// A register.
+    type F: Copy;
+    /// Which lanes of a register a load or a store touches.
+    type Mask: Copy;
+
+    /// Runs `f` where the compiler may use the instructions; `f` must be inlined for that.
+    fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;
+
+    /// The first `n` lanes, all when there are fewer.
+    fn mask(self, n: usize) -> Self::Mask;
+    /// Reads a register.
+    ///
+    /// # Safety
+    /// [`LANES`](Self::LANES) values lie at `from`.
+    unsafe fn load_all(self, from: *const f32) -> Self::F;
+    /// Reads the lanes of `mask`; the others are 0.
+    ///
+    /// # Safety
+    /// The values of the mask's lanes lie at `from`.
+    unsafe fn load_some(self, from: *const f32, mask: Self::Mask) -> Self::F;
+    /// Writes a register.
+    ///
+    /// # Safety
+    /// As [`load_all`](Self::load_all), for writing.
+    unsafe fn store_all(self, value: Self::F, to: *mut f32);
+    /// Writes the lanes of `mask`.
+    ///
+    /// # Safety
+    /// As [`load_some`](Self::load_some), for writing.
+    unsafe fn store_some(self, value: Self::F, to: *mut f32, mask: Self::Mask);
+    /// Widens [`LANES`](Self::LANES) int8.
+    ///
+    /// # Safety
+    /// As many bytes lie at `from`.
+    unsafe fn load_i8(self, from: *const u8) -> Self::F;
+    /// Widens [`LANES`](Self::LANES) little-endian binary16.
+    ///
+    /// # Safety
+    /// Twice as many bytes lie at `from`.
+    unsafe fn load_f16(self, from: *const u8) -> Self::F;
+
+    /// The same value in every lane.
+    fn splat(self, value: f32) -> Self::F;
+    /// a + b.
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a - b.
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a·b.
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a / b.
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a·b + c, rounded once.
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// c - a·b, rounded once.
+    fn neg_mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The larger one; `b` when either is a NaN.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The smaller one; `b` when either is a NaN.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The bits shifted to the left.
+    fn shift_left<const BITS: u32>(self, a: Self::F) -> Self::F;
+    /// The bits added as integers.
+    fn add_bits(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The bits of both.
+    fn and(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The bits of one of the two.
+    fn xor(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `negative` in the lanes where the sign bit of `sign` is set, `positive` in the others.
+    fn select(self, sign: Self::F, negative: Self::F, positive: Self::F) -> Self::F;
+    /// The sum of the lanes.
+    fn sum(self, a: Self::F) -> f32;
+    /// Transposes [`LANES`](Self::LANES) × [`LANES`](Self::LANES) values.
+    ///
+    /// # Safety
+    /// That many rows of that many values lie at `from` and at `to`, `from_stride` and `to_stride` apart.
+    unsafe fn transpose(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
+
+    /// Reads the first values of a slice; lanes past its end are 0.
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> Self::F {
+        // SAFETY: as many lanes are read as the slice has values.
+        unsafe {
+            if from.len() >= Self::LANES {
+                self.load_all(from.as_ptr())
+            } else {
+                self.load_some(from.as_ptr(), self.mask(from.len()))
+            }
+        }
+    }
+
+    /// Writes the first values of a slice; lanes past its end are dropped.
+    #[inline(always)]
+    fn store(self, value: Self::F, to: &mut [f32]) {
+        // SAFETY: as many lanes are written as the slice has values.
+        unsafe {
+            if to.len() >= Self::LANES {
+                self.store_all(value, to.as_mut_ptr());
+            } else {
+                self.store_some(value, to.as_mut_ptr(), self.mask(to.len()));
+            }
+        }
+    }
+
+    /// Reads the first f32 of little-endian bytes; lanes past their end are 0.
+    #[inline(always)]
+    fn load_bytes(self, from: &[u8]) -> Self::F {
+        // SAFETY: as many lanes are read as there are whole values. Loads need no alignment, and the
+        // instruction sets here are little-endian.
+        unsafe {
+            if from.len() >= 4 * Self::LANES {
+                self.load_all(from.as_ptr().cast())
+            } else {
+                self.load_some(from.as_ptr().cast(), self.mask(from.len() / 4))
+            }
+        }
+    }
+}
+
+impl<S: Simd> Kernel for S {
+    #[inline]
+    fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, c: MatMut<'_>) {
+        self.vectorize(
+            #[inline(always)]
+            || gemm::gemm(self, a, b, init, c),
+        );
+    }
+
+    #[inline]
+    fn gemm_tn(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
+        self.vectorize(
+            #[inline(always)]
+            || gemm::gemm_tn(self, a, b, c),
+        );
+    }
+
+    #[inline]
+    fn linear(
+        self,
+        a: Mat<'_>,
+        w: &Matrix<'_>,
+        bias: Option<Vector<'_>>,
+        c: MatMut<'_>,
+        _panel: &mut [f32],
+    ) {
+        self.vectorize(
+            #[inline(always)]
+            || linear::linear(self, a, w, bias, c),
+        );
+    }
+
+    #[inline]
+    fn sin_cos(self, z: &mut [f32], cos: &mut [f32]) {
+        self.vectorize(
+            #[inline(always)]
+            || math::sin_cos_slices(self, z, cos),
+        );
+    }
+
+    #[inline]
+    fn gelu(self, x: &mut [f32]) {
+        self.vectorize(
+            #[inline(always)]
+            || x.chunks_mut(S::LANES).for_each(|x| self.store(math::gelu(self, self.load(x)), x)),
+        );
+    }
+
+    #[inline]
+    fn softmax(
+        self,
+        scores: MatMut<'_>,
+        scale: f32,
+        max: &mut [f32],
+        sum: &mut [f32],
+        correction: &mut [f32],
+    ) {
+        self.vectorize(
+            #[inline(always)]
+            || rows::softmax(self, scores, scale, [max, sum, correction]),
+        );
+    }
+
+    #[inline]
+    fn layer_norm(
+        self,
+        x: &[f32],
+        weight: Vector<'_>,
+        bias: Vector<'_>,
+        eps: f32,
+        out: &mut [f32],
+    ) {
+        self.vectorize(
+            #[inline(always)]
+            || rows::layer_norm(self, x, weight, bias, eps, out),
+        );
+    }
+
+    #[inline]
+    fn add_scaled(self, x: &mut [f32], branch: &[f32], scale: Vector<'_>) {
+        self.vectorize(
+            #[inline(always)]
+            || rows::add_scaled(self, x, branch, scale),
+        );
+    }
+
+    #[inline]
+    fn scale_rows(self, x: MatMut<'_>, factors: &[f32]) {
+        self.vectorize(
+            #[inline(always)]
+            || rows::scale_rows(self, x, factors),
+        );
+    }
+
+    #[inline]
+    fn add_rows(self, x: Mat<'_>, sums: &mut [f32]) {
+        self.vectorize(
+            #[inline(always)]
+            || rows::add_rows(self, x, sums),
+        );
+    }
+
+    #[inline]
+    fn scale(self, x: &mut [f32], factor: f32) {
+        self.vectorize(
+            #[inline(always)]
+            || rows::scale(self, x, factor),
+        );
+    }
+
+    #[inline]
+    fn multiply(self, x: &mut [f32], y: &[f32]) {
+        self.vectorize(
+            #[inline(always)]
+            || rows::multiply(self, x, y),
+        );
+    }
+
+    #[inline]
+    fn descend(self, phi: &mut [f32], alpha: &Matrix<'_>, gradient: &[f32]) -> bool {
+        self.vectorize(
+            #[inline(always)]
+            || rows::descend(self, phi, alpha, gradient),
+        )
+    }
+
+    #[inline]
+    fn transpose(self, from: Mat<'_>, to: MatMut<'_>) {
+        self.vectorize(
+            #[inline(always)]
+            || rows::transpose(self, from, to),
+        );
+    }
+
+    #[inline]
+    fn sum(self, x: &[f32]) -> f32 {
+        self.vectorize(
+            #[inline(always)]
+            || rows::sum(self, x),
+        )
+    }
+
+    #[inline]
+    fn dot(self, a: &[f32], b: &[f32]) -> f32 {
+        self.vectorize(
+            #[inline(always)]
+            || rows::dot(self, a, b),
+        )
+    }
+}

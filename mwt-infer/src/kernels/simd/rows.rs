@@ -1,0 +1,225 @@
+//! What runs over the rows of a matrix: norms, softmax, sums, the update of φ.
+
+use mwt_core::quant::{Matrix, Values, Vector};
+
+use super::Simd;
+use super::math::exp;
+use crate::kernels::{Mat, MatMut};
+
+#[inline(always)]
+pub(super) fn sum<S: Simd>(s: S, x: &[f32]) -> f32 {
+    let mut sum = s.splat(0.0);
+    for x in x.chunks(S::LANES) {
+        sum = s.add(sum, s.load(x));
+    }
+    s.sum(sum)
+}
+
+#[inline(always)]
+pub(super) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
+    let mut sum = s.splat(0.0);
+    for (a, b) in a.chunks(S::LANES).zip(b.chunks(S::LANES)) {
+        sum = s.mul_add(s.load(a), s.load(b), sum);
+    }
+    s.sum(sum)
+}
+
+#[inline(always)]
+pub(super) fn softmax<S: Simd>(
+    s: S,
+    mut scores: MatMut<'_>,
+    scale: f32,
+    [max, sum, correction]: [&mut [f32]; 3],
+) {
+    let (rows, columns, stride) = (scores.rows(), scores.columns(), scores.stride().max(1));
+    let scale = s.splat(scale);
+    let states = max.chunks_mut(S::LANES).zip(sum.chunks_mut(S::LANES));
+    let states = states.zip(correction.chunks_mut(S::LANES));
+    for (n, ((max, sum), correction)) in states.enumerate() {
+        let first = n * S::LANES;
+        if first >= columns {
+            return;
+        }
+        let count = S::LANES.min(columns - first);
+        let Some(column) = scores.data_mut().get_mut(first..) else { return };
+        let before = s.load(max);
+        let mut highest = s.splat(f32::NEG_INFINITY);
+        for row in column.chunks(stride).take(rows) {
+            highest = s.max(highest, s.load(row.get(..count).unwrap_or_default()));
+        }
+        let highest = s.max(before, s.mul(highest, scale));
+        let mut total = s.splat(0.0);
+        for row in column.chunks_mut(stride).take(rows) {
+            let row = row.get_mut(..count).unwrap_or_default();
+            let score = s.load(row);
+            let weight = exp(s, s.sub(s.mul(score, scale), highest));
+            total = s.add(total, weight);
+            s.store(weight, row);
+        }
+        let factor = exp(s, s.sub(before, highest));
+        s.store(s.mul_add(s.load(sum), factor, total), sum);
+        s.store(factor, correction);
+        s.store(highest, max);
+    }
+}
+
+#[inline(always)]
+pub(super) fn layer_norm<S: Simd>(
+    s: S,
+    x: &[f32],
+    weight: Vector<'_>,
+    bias: Vector<'_>,
+    eps: f32,
+    out: &mut [f32],
+) {
+    let d = weight.len().max(1);
+    for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
+        let mean = sum(s, x) / d as f32;
+        let mut squares = s.splat(0.0);
+        // A tail's empty lanes would count mean² each; they are taken away again.
+        for x in x.chunks(S::LANES) {
+            let offset = s.sub(s.load(x), s.splat(mean));
+            squares = s.mul_add(offset, offset, squares);
+        }
+        let empty = d.next_multiple_of(S::LANES) - d;
+        let variance = (s.sum(squares) - empty as f32 * mean * mean) / d as f32;
+        let factor = s.splat(1.0 / libm::sqrtf(variance + eps));
+        let affine = weight.bytes().chunks(4 * S::LANES).zip(bias.bytes().chunks(4 * S::LANES));
+        let chunks = x.chunks(S::LANES).zip(out.chunks_mut(S::LANES)).zip(affine);
+        for ((x, out), (w, b)) in chunks {
+            let normed = s.mul(s.sub(s.load(x), s.splat(mean)), factor);
+            s.store(s.mul_add(normed, s.load_bytes(w), s.load_bytes(b)), out);
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn add_scaled<S: Simd>(s: S, x: &mut [f32], branch: &[f32], scale: Vector<'_>) {
+    let d = scale.len().max(1);
+    for (x, branch) in x.chunks_exact_mut(d).zip(branch.chunks_exact(d)) {
+        let chunks = x.chunks_mut(S::LANES).zip(branch.chunks(S::LANES));
+        for ((x, branch), scale) in chunks.zip(scale.bytes().chunks(4 * S::LANES)) {
+            let sum = s.mul_add(s.load(branch), s.load_bytes(scale), s.load(x));
+            s.store(sum, x);
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn scale_rows<S: Simd>(s: S, mut x: MatMut<'_>, factors: &[f32]) {
+    for (row, factor) in factors.iter().enumerate() {
+        scale(s, x.row_mut(row, 0), *factor);
+    }
+}
+
+#[inline(always)]
+pub(super) fn scale<S: Simd>(s: S, x: &mut [f32], factor: f32) {
+    let factor = s.splat(factor);
+    for x in x.chunks_mut(S::LANES) {
+        s.store(s.mul(s.load(x), factor), x);
+    }
+}
+
+#[inline(always)]
+pub(super) fn multiply<S: Simd>(s: S, x: &mut [f32], y: &[f32]) {
+    let len = x.len().min(y.len());
+    let Some(x) = x.get_mut(..len) else { return };
+    for (x, y) in x.chunks_mut(S::LANES).zip(y.chunks(S::LANES)) {
+        s.store(s.mul(s.load(x), s.load(y)), x);
+    }
+}
+
+#[inline(always)]
+pub(super) fn add_rows<S: Simd>(s: S, x: Mat<'_>, sums: &mut [f32]) {
+    for (n, sums) in sums.chunks_mut(S::LANES).enumerate() {
+        let mut sum = s.load(sums);
+        for row in 0..x.rows() {
+            let row = x.row(row).get(n * S::LANES..).unwrap_or_default();
+            sum = s.add(sum, s.load(row));
+        }
+        s.store(sum, sums);
+    }
+}
+
+#[inline(always)]
+pub(super) fn descend<S: Simd>(
+    s: S,
+    phi: &mut [f32],
+    alpha: &Matrix<'_>,
+    gradient: &[f32],
+) -> bool {
+    let d = alpha.columns.max(1);
+    let mut check = s.splat(0.0);
+    let rows = phi.chunks_exact_mut(d).zip(gradient.chunks_exact(d));
+    for (row, (phi, gradient)) in rows.enumerate().take(alpha.rows) {
+        let chunks = phi.chunks_mut(S::LANES).zip(gradient.chunks(S::LANES));
+        for (n, (phi, gradient)) in chunks.enumerate() {
+            let rate = stored(s, alpha, row, n * S::LANES);
+            let value = s.neg_mul_add(rate, s.load(gradient), s.load(phi));
+            // x·0 is 0 for every finite x and NaN for the rest.
+            check = s.mul_add(value, s.splat(0.0), check);
+            s.store(value, phi);
+        }
+    }
+    s.sum(check) == 0.0
+}
+
+/// A register of stored values; lanes past the end of the row are anything.
+#[inline(always)]
+fn stored<S: Simd>(s: S, matrix: &Matrix<'_>, row: usize, column: usize) -> S::F {
+    let start = row * matrix.columns + column;
+    match matrix.values {
+        Values::F32(values) => s.load_bytes(values.from(start).bytes()),
+        Values::Int8 { scales, data } => {
+            let data = data.get(start..).unwrap_or_default();
+            let scale = s.load_bytes(scales.from(column).bytes());
+            if data.len() < S::LANES {
+                return decoded(s, matrix, row, column);
+            }
+            // SAFETY: a register's bytes are there.
+            s.mul(unsafe { s.load_i8(data.as_ptr()) }, scale)
+        }
+        Values::F16(data) => {
+            let data = data.get(2 * start..).unwrap_or_default();
+            if data.len() < 2 * S::LANES {
+                return decoded(s, matrix, row, column);
+            }
+            // SAFETY: as above, two bytes a value.
+            unsafe { s.load_f16(data.as_ptr()) }
+        }
+    }
+}
+
+/// As [`stored`], at the end of the stored bytes.
+#[cold]
+fn decoded<S: Simd>(s: S, matrix: &Matrix<'_>, row: usize, column: usize) -> S::F {
+    let mut values = [0.0; 16];
+    let count = matrix.columns.saturating_sub(column).min(S::LANES);
+    matrix.read(row, column, values.get_mut(..count).unwrap_or_default());
+    s.load(&values)
+}
+
+#[inline(always)]
+pub(super) fn transpose<S: Simd>(s: S, from: Mat<'_>, mut to: MatMut<'_>) {
+    let (rows, columns) = (from.rows().min(to.columns()), from.columns().min(to.rows()));
+    let (from_stride, to_stride) = (from.stride(), to.stride());
+    let (source, target) = (from.data().as_ptr(), to.data_mut().as_mut_ptr());
+    let whole = |n: usize| n - n % S::LANES;
+    for row in (0..whole(rows)).step_by(S::LANES) {
+        for column in (0..whole(columns)).step_by(S::LANES) {
+            // SAFETY: the block is within both views, which lie within their slices.
+            unsafe {
+                let source = source.add(row * from_stride + column);
+                s.transpose(source, from_stride, target.add(column * to_stride + row), to_stride);
+            }
+        }
+    }
+    for row in 0..rows {
+        let first = if row < whole(rows) { whole(columns) } else { 0 };
+        for (column, value) in from.row(row).iter().enumerate().take(columns).skip(first) {
+            if let Some(to) = to.row_mut(column, row).first_mut() {
+                *to = *value;
+            }
+        }
+    }
+}
