@@ -5,9 +5,10 @@ use mwt_core::{Bundle, ImageSize, ModelConfig, draw};
 
 use crate::error::Error;
 use crate::fit::{self, Fit, Picked};
-use crate::kernels::{Isa, with_kernel};
+use crate::kernels::Isa;
 use crate::source::{Image, PixelSource};
 use crate::transformer::{self, Transformer};
+use crate::with_kernel;
 use crate::workspace::{Carve, Plan, workspace_len};
 
 /// Fits one image after the other and classifies each, in the caller's memory.

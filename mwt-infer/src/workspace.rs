@@ -86,7 +86,7 @@ impl Plan {
         // Narrow models are for small memories; wide ones want enough rows to use what they load.
         let (pixels, rows) = match d {
             ..=32 => (16, 8),
-            ..=64 => (32, 32),
+            33..=64 => (32, 32),
             _ => (64, 64),
         };
         let keys = if c.tokens() < 64 {

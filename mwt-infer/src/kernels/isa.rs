@@ -9,7 +9,6 @@ use super::{Avx2, Avx512};
 /// An instruction set that this CPU has. Where there is only [`Portable`], as on microcontrollers, nothing of
 /// the choice is left after compilation.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub enum Isa {
     /// Safe Rust: the same bits on every target.
     Portable(Portable),
@@ -72,7 +71,8 @@ impl Default for Isa {
     }
 }
 
-/// Evaluates an expression with the kernel of an [`Isa`], compiled once for each.
+/// Evaluates an expression with the kernel of an [`Isa`](crate::kernels::Isa), compiled once for each.
+#[macro_export]
 macro_rules! with_kernel {
     ($isa:expr, $kernel:ident => $run:expr) => {
         match $isa {
@@ -86,4 +86,3 @@ macro_rules! with_kernel {
         }
     };
 }
-pub(crate) use with_kernel;

@@ -1,6 +1,7 @@
 //! One image: its fit, and the adjoint of its fit.
 
 use mwt_core::ModelConfig;
+use mwt_infer::kernels::Kernel;
 
 use super::tile::Tile;
 use super::{HostPixels, Shared, add};
@@ -13,8 +14,8 @@ pub(super) struct Image<'a> {
 }
 
 /// The memory of a thread.
-pub(super) struct Scratch {
-    tile: Tile,
+pub(super) struct Scratch<K> {
+    tile: Tile<K>,
     /// φ̄, [|θ|].
     phi_bar: Vec<f32>,
     /// ḡ = -α ⊙ φ̄, [|θ|].
@@ -23,11 +24,11 @@ pub(super) struct Scratch {
     step_bar: Vec<f32>,
 }
 
-impl Scratch {
-    pub(super) fn new(config: &ModelConfig) -> Self {
+impl<K: Kernel> Scratch<K> {
+    pub(super) fn new(kernel: K, config: &ModelConfig) -> Self {
         let values = || vec![0.0; config.theta_len()];
         Self {
-            tile: Tile::new(config),
+            tile: Tile::new(kernel, config),
             phi_bar: values(),
             gradient_bar: values(),
             step_bar: values(),
@@ -62,9 +63,9 @@ impl<'a> Image<'a> {
     }
 
     /// φ ← φ - α_j ⊙ ∇loss_j for j = 0..k, then the loss on the last draw.
-    pub(super) fn fit(
+    pub(super) fn fit<K: Kernel>(
         &self,
-        scratch: &mut Scratch,
+        scratch: &mut Scratch<K>,
         phi: &mut [f32],
         gradient: &mut [f32],
         out: &mut [f32],
@@ -89,9 +90,9 @@ impl<'a> Image<'a> {
     }
 
     /// Adds the gradients of θ, α and the head, given that of [`fit`](Self::fit)'s output.
-    pub(super) fn adjoint(
+    pub(super) fn adjoint<K: Kernel>(
         &self,
-        scratch: &mut Scratch,
+        scratch: &mut Scratch<K>,
         phi: &[f32],
         gradient: &[f32],
         out_grad: &[f32],

@@ -10,6 +10,8 @@ mod op;
 mod tile;
 
 use mwt_core::ModelConfig;
+use mwt_infer::kernels::{Isa, Kernel};
+use mwt_infer::with_kernel;
 use rayon::prelude::*;
 
 use image::{Grads, Image, Scratch};
@@ -57,6 +59,14 @@ pub(crate) struct InputGrads {
 impl Shared {
     /// Fits each image: [N, |θ| + 1], φ_k - θ and then the reconstruction loss.
     pub(crate) fn forward(&self, pixels: &HostPixels) -> (Vec<f32>, Saved) {
+        with_kernel!(Isa::detect(), kernel => self.forward_with(kernel, pixels))
+    }
+
+    fn forward_with<K: Kernel + Send + Sync>(
+        &self,
+        kernel: K,
+        pixels: &HostPixels,
+    ) -> (Vec<f32>, Saved) {
         let (m, k) = (self.config.theta_len(), self.config.steps);
         let mut out = vec![0.0; pixels.count * (m + 1)];
         let mut saved = Saved {
@@ -68,7 +78,7 @@ impl Shared {
             .zip(saved.gradient.par_chunks_exact_mut(k * m))
             .enumerate()
             .for_each_init(
-                || Scratch::new(&self.config),
+                || Scratch::new(kernel, &self.config),
                 |scratch, (n, ((out, phi), gradient))| {
                     Image::new(self, pixels, n).fit(scratch, phi, gradient, out);
                 },
@@ -79,6 +89,16 @@ impl Shared {
     /// The gradients of the inputs from the gradient of [`forward`](Self::forward)'s output.
     pub(crate) fn backward(
         &self,
+        pixels: &HostPixels,
+        saved: &Saved,
+        out_grad: &[f32],
+    ) -> InputGrads {
+        with_kernel!(Isa::detect(), kernel => self.backward_with(kernel, pixels, saved, out_grad))
+    }
+
+    fn backward_with<K: Kernel + Send + Sync>(
+        &self,
+        kernel: K,
         pixels: &HostPixels,
         saved: &Saved,
         out_grad: &[f32],
@@ -96,7 +116,7 @@ impl Shared {
         let groups: Vec<InputGrads> = (0..n.div_ceil(per_group))
             .into_par_iter()
             .map_init(
-                || Scratch::new(&self.config),
+                || Scratch::new(kernel, &self.config),
                 |scratch, group| {
                     let mut sum = zero();
                     for n in group * per_group..((group + 1) * per_group).min(n) {

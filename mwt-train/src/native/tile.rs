@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use mwt_core::ModelConfig;
-use mwt_infer::kernels::{Init, Kernel, Mat, MatMut, Portable};
+use mwt_infer::kernels::{Init, Kernel, Mat, MatMut};
 
 use super::add;
 
@@ -11,7 +11,8 @@ use super::add;
 const ROWS: usize = 32;
 
 /// The activations of a tile and their adjoints; each is [L+1][ROWS, D] where a layer has its own.
-pub(super) struct Tile {
+pub(super) struct Tile<K> {
+    kernel: K,
     h: Vec<f32>,
     cos: Vec<f32>,
     delta: Vec<f32>,
@@ -39,13 +40,11 @@ fn layer(config: &ModelConfig, l: usize) -> (Range<usize>, Range<usize>) {
 }
 
 /// W_lᵀ of each hidden layer of `phi`.
-fn transpose(config: &ModelConfig, phi: &[f32], out: &mut [f32]) {
+fn transpose<K: Kernel>(kernel: K, config: &ModelConfig, phi: &[f32], out: &mut [f32]) {
     let d = config.width;
     for (l, out) in out.chunks_exact_mut(d * d).enumerate() {
-        let weight = &phi[layer(config, l + 1).0];
-        for (o, row) in out.chunks_exact_mut(d).enumerate() {
-            row.iter_mut().zip(weight[o..].iter().step_by(d)).for_each(|(to, from)| *to = *from);
-        }
+        let weight = Mat::dense(&phi[layer(config, l + 1).0], d, d);
+        kernel.transpose(weight, MatMut::dense(out, d, d));
     }
 }
 
@@ -60,11 +59,12 @@ fn tiles(p: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..p).step_by(ROWS).map(move |first| (first, ROWS.min(p - first)))
 }
 
-impl Tile {
-    pub(super) fn new(config: &ModelConfig) -> Self {
+impl<K: Kernel> Tile<K> {
+    pub(super) fn new(kernel: K, config: &ModelConfig) -> Self {
         let (d, l, c) = (config.width, config.hidden_layers, config.channels);
         let layers = || vec![0.0; (l + 1) * ROWS * d];
         Self {
+            kernel,
             h: layers(),
             cos: layers(),
             delta: layers(),
@@ -89,7 +89,7 @@ impl Tile {
         (coordinates, targets): (&[f32], &[f32]),
         gradient: &mut [f32],
     ) {
-        transpose(config, phi, &mut self.transposed);
+        transpose(self.kernel, config, phi, &mut self.transposed);
         gradient.fill(0.0);
         for (first, n) in tiles(config.pixels_per_step) {
             let x = &coordinates[2 * first..][..2 * n];
@@ -134,7 +134,7 @@ impl Tile {
         phi_bar: &mut [f32],
         head_bar: &mut [f32],
     ) {
-        transpose(config, phi, &mut self.transposed);
+        transpose(self.kernel, config, phi, &mut self.transposed);
         let c = config.channels;
         let scale = loss_bar * 2.0 / (config.pixels_per_step * c) as f32;
         for (first, n) in tiles(config.pixels_per_step) {
@@ -164,8 +164,8 @@ impl Tile {
         phi_bar: &mut [f32],
         head_bar: &mut [f32],
     ) {
-        transpose(config, phi, &mut self.transposed);
-        transpose(config, gradient_bar, &mut self.bar_transposed);
+        transpose(self.kernel, config, phi, &mut self.transposed);
+        transpose(self.kernel, config, gradient_bar, &mut self.bar_transposed);
         let c = config.channels;
         for (first, n) in tiles(config.pixels_per_step) {
             let x = &coordinates[2 * first..][..2 * n];
@@ -189,19 +189,19 @@ impl Tile {
                 *z = config.omega * (at[0] * wy + at[1] * wx + b);
             }
         }
-        Portable.sin_cos(&mut self.h[..n * d], &mut self.cos[..n * d]);
+        self.kernel.sin_cos(&mut self.h[..n * d], &mut self.cos[..n * d]);
         for l in 1..=config.hidden_layers {
             let (weight, bias) = layer(config, l);
             let (below, z) = self.h[(l - 1) * size..].split_at_mut(size);
             let (below, weight) = (Mat::dense(below, n, d), Mat::dense(&phi[weight], d, d));
-            Portable.gemm(below, weight, Init::Bias(&phi[bias]), MatMut::dense(z, n, d));
-            Portable.sin_cos(&mut z[..n * d], &mut self.cos[l * size..][..n * d]);
+            self.kernel.gemm(below, weight, Init::Bias(&phi[bias]), MatMut::dense(z, n, d));
+            self.kernel.sin_cos(&mut z[..n * d], &mut self.cos[l * size..][..n * d]);
         }
         let (weights, biases, scales) = split_head(config, head);
         let h = self.h[config.hidden_layers * size..].chunks_exact(d).take(n);
         for (p, h) in h.enumerate() {
             for channel in 0..c {
-                let q = Portable.dot(h, &weights[channel * d..][..d]) + biases[channel];
+                let q = self.kernel.dot(h, &weights[channel * d..][..d]) + biases[channel];
                 self.q[p * c + channel] = q;
                 self.e[p * c + channel] = q * scales[channel] - t[p * c + channel];
             }
@@ -233,7 +233,7 @@ impl Tile {
                 let u = Mat::dense(&self.u[at], n, d);
                 let weight = Mat::dense(&self.transposed[(l - 1) * d * d..], d, d);
                 let below = MatMut::dense(&mut self.delta[(l - 1) * size..], n, d);
-                Portable.gemm(u, weight, Init::Zero, below);
+                self.kernel.gemm(u, weight, Init::Zero, below);
             }
         }
     }
@@ -247,7 +247,7 @@ impl Tile {
             Some(below) => Mat::dense(&self.h[below * ROWS * d..], n, d),
         };
         let rows = config.layer_inputs(l);
-        Portable.gemm_tn(inputs, Mat::dense(v, n, d), MatMut::dense(&mut out[weight], rows, d));
+        self.kernel.gemm_tn(inputs, Mat::dense(v, n, d), MatMut::dense(&mut out[weight], rows, d));
         v.chunks_exact(d).for_each(|row| add(&mut out[bias.clone()], row));
     }
 
@@ -271,16 +271,16 @@ impl Tile {
                 Some(below) => Mat::dense(&self.h[below * size..], n, d),
             };
             let init = Init::Bias(&gradient_bar[bias]);
-            Portable.gemm(inputs, weight_bar, init, MatMut::dense(&mut self.u_bar, n, d));
+            self.kernel.gemm(inputs, weight_bar, init, MatMut::dense(&mut self.u_bar, n, d));
             if let Some(below) = l.checked_sub(1) {
                 let delta_bar = Mat::dense(&self.delta_bar[below * size..], n, d);
                 let u = Mat::dense(&self.u[at.clone()], n, d);
                 let w = Mat::dense(&phi[weight.clone()], d, d);
-                Portable.gemm(delta_bar, w, Init::Add, MatMut::dense(&mut self.u_bar, n, d));
+                self.kernel.gemm(delta_bar, w, Init::Add, MatMut::dense(&mut self.u_bar, n, d));
                 let transposed = Mat::dense(&self.bar_transposed[below * d * d..], d, d);
                 let h_bar = MatMut::dense(&mut self.h_bar[below * size..], n, d);
-                Portable.gemm(u, transposed, Init::Add, h_bar);
-                Portable.gemm_tn(delta_bar, u, MatMut::dense(&mut phi_bar[weight], d, d));
+                self.kernel.gemm(u, transposed, Init::Add, h_bar);
+                self.kernel.gemm_tn(delta_bar, u, MatMut::dense(&mut phi_bar[weight], d, d));
             }
             let omega = if l == 0 { config.omega } else { 1.0 };
             for (i, i_bar) in at.zip(0..) {
@@ -300,7 +300,7 @@ impl Tile {
             for channel in 0..c {
                 let delta_bar = &self.delta_bar[config.hidden_layers * size + p * d..][..d];
                 let e = self.e[p * c + channel];
-                let through = scale * Portable.dot(delta_bar, &weights[channel * d..][..d]);
+                let through = scale * self.kernel.dot(delta_bar, &weights[channel * d..][..d]);
                 let (s, s_bar) = (scales[channel], &mut head_bar[c * d + c + channel]);
                 *s_bar += e * through;
                 let weight_bar = head_bar[channel * d..][..d].iter_mut();
@@ -345,7 +345,7 @@ impl Tile {
             if let Some(below) = l.checked_sub(1) {
                 let transposed = Mat::dense(&self.transposed[below * d * d..], d, d);
                 let h_bar = MatMut::dense(&mut self.h_bar[below * size..], n, d);
-                Portable.gemm(Mat::dense(&z_bar, n, d), transposed, Init::Add, h_bar);
+                self.kernel.gemm(Mat::dense(&z_bar, n, d), transposed, Init::Add, h_bar);
             }
             self.u_bar = z_bar;
         }
