@@ -34,8 +34,6 @@ pub fn steps(
             classifier.reconstruct(size, &mut out)?;
             row.push(to_rgb(&out, size, config.channels));
             if classifier.step(&source)?.is_none() {
-                // The last step was pictured already.
-                row.pop();
                 break;
             }
         }
