@@ -20,7 +20,7 @@ pub(super) struct Demo {
     #[arg(long, short, default_value = "runs/demo", value_name = "DIR")]
     output: PathBuf,
     /// Passes over the training images
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 6)]
     epochs: u64,
     /// Training images to draw
     #[arg(long, default_value_t = 12_000)]
@@ -55,6 +55,8 @@ impl Demo {
             train: TrainSettings {
                 seed: self.seed,
                 epochs: self.epochs,
+                // For so short a run: a classifier that shapes the SIREN more, and larger rates.
+                w_cls: 0.1,
                 rate_siren: 3e-3,
                 rate_classifier: 3e-3,
                 ..TrainSettings::default()

@@ -1,0 +1,169 @@
+//! mwt-infer at its edges: what it refuses, and what it must not depend on.
+
+use mwt_core::draw::Draw;
+use mwt_core::{Bundle, ModelConfig, Schemes, quant::Scheme};
+use mwt_infer::{Classifier, Error, Image, ImageSize, Sample, Scattered, Workspace, workspace_len};
+use mwt_train::export::Export;
+use mwt_train::model::params::initial;
+
+const CONFIG: ModelConfig = ModelConfig::NANO;
+
+fn bundle(config: ModelConfig) -> Vec<u8> {
+    let export = Export { schemes: Schemes::all(Scheme::Int8), ..Export::default() };
+    export.bundle(&initial(&config, 3)).unwrap()
+}
+
+fn image(seed: u32) -> Vec<u8> {
+    (0..64).map(|i| mwt_core::draw::mix(i ^ seed << 8) as u8).collect()
+}
+
+#[test]
+fn a_workspace_is_needed_whole_and_no_more() {
+    let bytes = bundle(CONFIG);
+    let bundle = Bundle::parse(&bytes).unwrap();
+    const NEEDED: usize = workspace_len(&CONFIG);
+    let mut workspace = Workspace::<NEEDED>::new();
+    let given = NEEDED - 1;
+    let error = Classifier::new(&bundle, &mut workspace.as_mut_slice()[..given]).unwrap_err();
+    assert_eq!(error, Error::Workspace { needed: NEEDED, given });
+    let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
+    classifier.fit(&Image::grey(&image(1), 8, 8).unwrap()).unwrap();
+    assert_eq!(classifier.logits().unwrap().len(), 10);
+}
+
+#[test]
+fn unsuitable_sources_are_refused() {
+    let bytes = bundle(CONFIG);
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let mut workspace = vec![0.0; workspace_len(&CONFIG)];
+    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    assert_eq!(classifier.logits().unwrap_err(), Error::NotFitted);
+    assert_eq!(classifier.phi().unwrap_err(), Error::NotFitted);
+    assert_eq!(Image::grey(&image(1), 8, 9).unwrap_err(), Error::ImageBytes);
+    assert_eq!(Image::new(&[], 0, 0, 0).unwrap_err(), Error::ImageBytes);
+    assert_eq!(Image::new(&[], usize::MAX, 2, 1).unwrap_err(), Error::ImageBytes);
+    let (pixels, wide) = (image(1), [0; 63]);
+    let fit = |c: &mut Classifier<'_, '_>, i: Image<'_>| c.fit(&i).unwrap_err();
+    assert_eq!(fit(&mut classifier, Image::grey(&pixels, 4, 16).unwrap()), Error::ImageSize);
+    assert_eq!(fit(&mut classifier, Image::rgb(&wide, 3, 7).unwrap()), Error::Channels);
+    assert_eq!(classifier.fit(&Scattered::<1>(&[])).unwrap_err(), Error::NoSamples);
+    let sample = Sample { y: 0.0, x: 0.0, values: [0.0] };
+    for (bad, error) in [
+        (Sample { values: [f32::NAN], ..sample }, Error::NonFiniteSample),
+        (Sample { values: [f32::INFINITY], ..sample }, Error::NonFiniteSample),
+        (Sample { y: 1e30, ..sample }, Error::SampleOutside),
+        (Sample { x: f32::NAN, ..sample }, Error::SampleOutside),
+    ] {
+        assert_eq!(classifier.fit(&Scattered(&[bad])).unwrap_err(), error);
+        // A failed fit is no fit.
+        assert_eq!(classifier.logits().unwrap_err(), Error::NotFitted);
+    }
+    // Values so large that the fit leaves the finite numbers.
+    let huge = Sample { values: [f32::MAX], ..sample };
+    assert_eq!(classifier.fit(&Scattered(&[huge])).unwrap_err(), Error::Diverged);
+    for indices in [&[][..], &[0; 2], &[64, 0, 0]] {
+        let source = Image::grey(&pixels, 8, 8).unwrap();
+        assert_eq!(classifier.fit_indices(&source, indices).unwrap_err(), Error::Indices);
+    }
+    classifier.fit(&Image::grey(&pixels, 8, 8).unwrap()).unwrap();
+    let error = classifier.reconstruct(ImageSize { height: 3, width: 3 }, &mut [0; 10]);
+    assert_eq!(error.unwrap_err(), Error::OutputLength);
+    assert_eq!(
+        classifier.reconstruct_at(0.0, 0.0, &mut [0.0; 2]).unwrap_err(),
+        Error::OutputLength
+    );
+    assert_eq!(classifier.token(32, &mut [0.0; 17]).unwrap_err(), Error::OutputLength);
+}
+
+/// One value everywhere, one sample, two samples in one place: finite results.
+#[test]
+fn degenerate_images_give_finite_results() {
+    let bytes = bundle(CONFIG);
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let mut workspace = vec![0.0; workspace_len(&CONFIG)];
+    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    for value in [0, 127, 255] {
+        classifier.fit(&Image::grey(&[value; 64], 8, 8).unwrap()).unwrap();
+        assert!(classifier.logits().unwrap().iter().all(|l| l.is_finite()));
+    }
+    let sample = |value| Sample { y: 0.25, x: -0.5, values: [value] };
+    for samples in [&[sample(1e-42)][..], &[sample(-1.0), sample(1.0)]] {
+        classifier.fit(&Scattered(samples)).unwrap();
+        assert!(classifier.logits().unwrap().iter().all(|l| l.is_finite()));
+    }
+}
+
+/// Nothing of an earlier image, of another order of calls, or of the workspace's content is left in a result.
+#[test]
+fn results_depend_on_the_image_alone() {
+    for draw in [Draw::random(5), Draw::partition(5)] {
+        let config = ModelConfig { draw, pixels_per_step: 21, ..CONFIG };
+        let bytes = bundle(config);
+        let bundle = Bundle::parse(&bytes).unwrap();
+        let (first, second) = (image(1), image(2));
+        let logits = |classifier: &mut Classifier<'_, '_>, bytes: &[u8]| {
+            classifier.fit(&Image::grey(bytes, 8, 8).unwrap()).unwrap();
+            classifier.logits().unwrap().to_vec()
+        };
+        let mut clean = vec![0.0; workspace_len(&config)];
+        let want = logits(&mut Classifier::new(&bundle, &mut clean).unwrap(), &first);
+        let mut dirty = vec![f32::NAN; workspace_len(&config) + 7];
+        let mut classifier = Classifier::new(&bundle, &mut dirty).unwrap();
+        assert_ne!(logits(&mut classifier, &second), want);
+        assert_eq!(logits(&mut classifier, &first), want);
+
+        // Step by step, with everything else called in between.
+        let source = Image::grey(&first, 8, 8).unwrap();
+        classifier.begin();
+        let mut steps = 0;
+        loop {
+            classifier.logits().unwrap();
+            classifier.quality(&source).unwrap();
+            classifier.reconstruct(config.image, &mut [0; 64]).unwrap();
+            assert_eq!(classifier.steps(), steps);
+            if classifier.step(&source).unwrap().is_none() {
+                break;
+            }
+            steps += 1;
+        }
+        assert_eq!((steps, classifier.logits().unwrap()), (config.steps, &want[..]));
+    }
+}
+
+/// A whole image given as scattered samples is the same image.
+#[test]
+fn scattered_samples_of_all_pixels_are_the_image() {
+    let config = ModelConfig { pixels_per_step: 21, ..CONFIG };
+    let bytes = bundle(config);
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let pixels = image(1);
+    let samples: Vec<_> = (0..64)
+        .map(|i| {
+            let [y, x] = mwt_core::grid::pixel(i, 8, 8);
+            Sample { y, x, values: [bundle.header().input.value(pixels[i])] }
+        })
+        .collect();
+    let mut workspace = vec![0.0; workspace_len(&config)];
+    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    classifier.fit(&Image::grey(&pixels, 8, 8).unwrap()).unwrap();
+    let want = classifier.logits().unwrap().to_vec();
+    classifier.fit(&Scattered(&samples)).unwrap();
+    assert_eq!(classifier.logits().unwrap(), want);
+}
+
+#[test]
+fn top_k_is_sorted_and_its_probabilities_are_a_softmax() {
+    let bytes = bundle(CONFIG);
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let mut workspace = vec![0.0; workspace_len(&CONFIG)];
+    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    classifier.fit(&Image::grey(&image(1), 8, 8).unwrap()).unwrap();
+    let logits = classifier.logits().unwrap().to_vec();
+    let all = classifier.top_k::<16>().unwrap();
+    assert_eq!(all.len(), 10);
+    assert!(all.windows(2).all(|w| w[0].logit >= w[1].logit));
+    assert!(all.iter().all(|p| p.logit == logits[p.class]));
+    assert!((all.iter().map(|p| p.probability).sum::<f32>() - 1.0).abs() < 1e-6);
+    assert_eq!(classifier.top_k::<3>().unwrap()[..], all[..3]);
+    assert!(classifier.top_k::<0>().unwrap().is_empty());
+}
