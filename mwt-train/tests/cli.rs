@@ -1,0 +1,245 @@
+//! The program as a user runs it: from nothing to a classified image, and what it says when something is wrong.
+#![cfg(feature = "cpu")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs the program in `dir`.
+fn run(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mwt-train"))
+        .args(arguments)
+        .current_dir(dir)
+        .output()
+        .expect("the program starts")
+}
+
+/// What it prints when all goes well.
+#[track_caller]
+fn ok(dir: &Path, arguments: &[&str]) -> String {
+    let output = run(dir, arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Its one line of complaint.
+#[track_caller]
+fn refused(dir: &Path, arguments: &[&str]) -> String {
+    let output = run(dir, arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    let line = stderr.strip_prefix("error: ").and_then(|e| e.strip_suffix('\n'));
+    let line = line.unwrap_or_else(|| panic!("not one line: {stderr:?}"));
+    assert!(!line.contains('\n'), "more than one line: {line}");
+    line.to_owned()
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn from_nothing_to_a_classified_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+
+    let report = ok(dir, &["demo", "--epochs", "1", "--images", "320", "-o", "demo"]);
+    assert!(report.contains("int8 bundle, mwt-infer"), "{report}");
+    for file in ["settings.toml", "metrics.csv", "model.safetensors", "digits-int8.mwt"] {
+        assert!(dir.join("demo").join(file).exists(), "{file}");
+    }
+    // An original, θ and four steps, 28×28 three times enlarged.
+    let picture = image::open(dir.join("demo/steps.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (6 * 86 + 2, 8 * 86 + 2));
+
+    // The run and its bundles tell the same.
+    let run = json(&ok(dir, &["eval", "demo", "--data", "digits", "--limit", "100", "--json"]));
+    let evaluate = |bundle: &str| {
+        json(&ok(dir, &["eval", bundle, "--data", "digits", "--limit", "100", "--json"]))
+    };
+    let float = evaluate("demo/digits-f32.mwt");
+    assert_eq!(run["accuracy"], float["accuracy"]);
+    assert_eq!(run["confusion"], float["confusion"]);
+    assert_eq!(run["images"], 100);
+
+    ok(dir, &["export", "demo", "-o", "half.mwt", "--quant", "f16", "--quant-theta", "f32"]);
+    let half = json(&ok(dir, &["inspect", "half.mwt", "--json"]));
+    assert_eq!(
+        (&half["storage"]["theta"], &half["storage"]["alpha"]),
+        (&"F32".into(), &"F16".into())
+    );
+    assert_eq!(half["bytes"], std::fs::metadata(dir.join("half.mwt")).unwrap().len());
+    assert_eq!((&half["config"]["width"], &half["golden_samples"]), (&32.into(), &2.into()));
+    let text = ok(dir, &["inspect", "half.mwt"]);
+    assert!(text.contains("D 32, L 2, k 4, B 4") && text.contains("partition draw"), "{text}");
+
+    image::GrayImage::from_fn(28, 28, |x, _| {
+        image::Luma([if x.abs_diff(14) < 3 { 255 } else { 0 }])
+    })
+    .save(dir.join("one.png"))
+    .unwrap();
+    let answers = json(&ok(dir, &["classify", "half.mwt", "one.png", "one.png", "--json"]));
+    let first = &answers[0];
+    assert_eq!(answers.as_array().map(Vec::len), Some(2));
+    assert_eq!(first, &answers[1]);
+    assert_eq!(first["file"], "one.png");
+    let probabilities: Vec<f64> =
+        first["probabilities"].as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).collect();
+    let best = first["prediction"].as_u64().unwrap() as usize;
+    assert!(probabilities.iter().all(|p| *p <= probabilities[best]));
+    assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5);
+    assert_eq!(first["logits"].as_array().map(Vec::len), Some(10));
+    assert!(first["psnr"].as_f64().unwrap() > 5.0);
+
+    ok(dir, &["reconstruct", "half.mwt", "one.png", "-o", "large.png", "--scale", "4"]);
+    let large = image::open(dir.join("large.png")).unwrap();
+    assert_eq!((large.width(), large.height()), (112, 112));
+}
+
+/// The same seed gives the same run, bit for bit; another seed another one.
+#[test]
+fn a_seed_gives_the_same_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = |name: &str, seed: &str| {
+        let arguments = [
+            "train",
+            "--data",
+            "digits",
+            "--preset",
+            "nano",
+            "--limit",
+            "128",
+            "--batch",
+            "16",
+            "--epochs",
+            "2",
+            "--draw",
+            "random",
+            "--sampling",
+            "0.1",
+            "--held-out",
+            "16",
+            "--quiet",
+            "--seed",
+            seed,
+            "--name",
+            name,
+        ];
+        ok(dir.path(), &arguments);
+        let read =
+            |file: &str| std::fs::read(dir.path().join("runs").join(name).join(file)).unwrap();
+        (read("metrics.csv"), read("model.safetensors"))
+    };
+    let first = train("a", "1");
+    assert_eq!(first, train("b", "1"));
+    assert_ne!(first.1, train("c", "2").1);
+}
+
+/// Every mode of training runs and leaves a model; WT's SIREN does not depend on the classifier's rate.
+#[test]
+fn the_ablations_train() {
+    let dir = tempfile::tempdir().unwrap();
+    let siren = |mode: &str, rate: &str| {
+        let name = format!("{mode}-{rate}");
+        let arguments = [
+            "train",
+            "--data",
+            "digits",
+            "--preset",
+            "nano",
+            "--limit",
+            "64",
+            "--batch",
+            "16",
+            "--epochs",
+            "1",
+            "--sampling",
+            "0.1",
+            "--held-out",
+            "0",
+            "--quiet",
+            "--w-cls",
+            "0.5",
+            "--mode",
+            mode,
+            "--rate-classifier",
+            rate,
+            "--name",
+            &name,
+        ];
+        ok(dir.path(), &arguments);
+        let file = dir.path().join("runs").join(name);
+        mwt_train::run_dir::load_model(&file).unwrap().weights.theta()
+    };
+    assert_ne!(siren("mwt", "1e-2"), siren("mwt", "1e-3"));
+    for mode in ["wt-simultaneous", "wt-sequential"] {
+        assert_eq!(siren(mode, "1e-2"), siren(mode, "1e-3"), "{mode}");
+    }
+}
+
+#[test]
+fn a_reference_checkpoint_becomes_a_bundle() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/micro.pt");
+    let checkpoint = checkpoint.to_str().unwrap();
+    let arguments = [
+        "import",
+        checkpoint,
+        "-o",
+        "ref.mwt",
+        "--image-size",
+        "28x28",
+        "--omega",
+        "10",
+        "--pixels-per-step",
+        "784",
+        "--quant",
+        "f32",
+    ];
+    ok(dir.path(), &arguments);
+    let report = json(&ok(dir.path(), &["inspect", "ref.mwt", "--json"]));
+    let config = &report["config"];
+    let sizes = ["width", "hidden_layers", "steps", "blocks", "channels", "pixels_per_step"];
+    assert_eq!(sizes.map(|s| config[s].as_u64().unwrap()), [32, 2, 4, 4, 1, 784]);
+    ok(dir.path(), &["import", checkpoint, "-o", "ref.safetensors", "--preset", "micro"]);
+    let evaluation =
+        ok(dir.path(), &["eval", "ref.safetensors", "--data", "digits", "--limit", "4"]);
+    assert!(evaluation.starts_with("4 images: accuracy"), "{evaluation}");
+}
+
+#[test]
+fn errors_are_one_line_that_names_the_cause() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("not.mwt"), b"not a bundle").unwrap();
+    std::fs::create_dir(dir.join("empty")).unwrap();
+    let says = |arguments: &[&str], words: &[&str]| {
+        let line = refused(dir, arguments);
+        for word in words {
+            assert!(line.contains(word), "{arguments:?}: {line}");
+        }
+    };
+    says(&["inspect", "missing.mwt"], &["missing.mwt"]);
+    says(&["inspect", "not.mwt"], &["not.mwt", "not an .mwt bundle"]);
+    says(&["classify", "not.mwt", "x.png"], &["not.mwt"]);
+    says(&["train", "--data", "nowhere"], &["nowhere"]);
+    says(&["train", "--data", "empty"], &["empty"]);
+    says(&["eval", "empty", "--data", "digits"], &["empty"]);
+    says(&["export", "empty", "-o", "x.mwt"], &["model.safetensors"]);
+    says(&["import", "not.mwt", "-o", "x.mwt"], &["not.mwt"]);
+    says(&["train", "--data", "digits", "--limit", "64", "--rate-alpha=0"], &["rate_alpha"]);
+    says(&["train", "--data", "digits", "--limit", "64", "--sampling", "2"], &["sampling"]);
+    if !cfg!(feature = "cuda") {
+        says(&["demo", "--backend", "cuda"], &["--features cuda"]);
+    }
+    // A run is not overwritten.
+    let arguments = [
+        "train", "--data", "digits", "--preset", "nano", "--limit", "32", "--epochs", "1",
+        "--quiet",
+    ];
+    ok(dir, &arguments);
+    says(&arguments, &["holds a run already"]);
+    // A wrong command line is clap's: 2, with usage.
+    assert_eq!(run(dir, &["train"]).status.code(), Some(2));
+    assert_eq!(run(dir, &["inspect", "a", "--nonsense"]).status.code(), Some(2));
+}

@@ -1,0 +1,77 @@
+//! A trained model: the trainer's evaluation against mwt-infer's, float and int8, on images not trained on.
+//!
+//! `digits.safetensors` is what `mwt-train demo` left behind after training on the built-in digits.
+#![cfg(feature = "cpu")]
+
+use burn::backend::Flex;
+use mwt_core::quant::Scheme;
+use mwt_core::{Bundle, Schemes};
+use mwt_infer::{Classifier, workspace_len};
+use mwt_tests::{assert_close, fixture};
+use mwt_train::data::{LoadOptions, Split, load};
+use mwt_train::evaluate::{on_backend, on_bundle};
+use mwt_train::export::with_golden;
+use mwt_train::model::Params;
+use mwt_train::run_dir::load_model;
+
+/// Images of the test split of the built-in digits.
+fn held_out(images: usize) -> Split {
+    let options = LoadOptions { digits_train: 0, digits_test: images, ..LoadOptions::default() };
+    load("digits", &options).unwrap().test
+}
+
+#[test]
+fn trainer_and_inference_agree_on_a_trained_model() {
+    let (model, split) = (load_model(&fixture("digits.safetensors")).unwrap(), held_out(2000));
+    let device = Default::default();
+    let params = Params::<Flex>::from_weights(&model.weights, &device);
+    let trainer = on_backend(&params, &split, 50, &device);
+    assert!(trainer.accuracy() > 0.9, "the fixture is a trained model: {}", trainer.accuracy());
+
+    let evaluate = |scheme| {
+        let bytes = with_golden::<Flex>(&model, Schemes::all(scheme), &device).unwrap();
+        on_bundle(&Bundle::parse(&bytes).unwrap(), &split).unwrap()
+    };
+    let float = evaluate(Scheme::F32);
+    assert_close("logits", &float.logits, &trainer.logits, 1e-3);
+    assert_close("PSNR", &float.psnr, &trainer.psnr, 1e-2);
+    assert_eq!(float.predictions(), trainer.predictions());
+
+    for scheme in [Scheme::F16, Scheme::Int8] {
+        let lost = trainer.accuracy() - evaluate(scheme).accuracy();
+        assert!(lost.abs() <= 0.005, "{} changes the accuracy by {lost}", scheme.name());
+    }
+}
+
+/// A bundle's golden logits are the trainer's for the values as stored, so its self-test passes whatever the
+/// storage, and fails when a weight is another.
+#[test]
+fn exported_bundles_pass_their_self_test() {
+    let model = load_model(&fixture("digits.safetensors")).unwrap();
+    for scheme in [Scheme::Int8, Scheme::F16, Scheme::F32] {
+        let bytes = with_golden::<Flex>(&model, Schemes::all(scheme), &Default::default()).unwrap();
+        let bundle = Bundle::parse(&bytes).unwrap();
+        let mut workspace = vec![0.0; workspace_len(bundle.config())];
+        let tested = Classifier::new(&bundle, &mut workspace).unwrap().self_test().unwrap();
+        assert_eq!(tested.samples, 2);
+    }
+    let mut other = model.clone();
+    let mut arrays = other.weights.arrays().clone();
+    arrays.get_mut("classifier.to_logits.bias").unwrap().values[0] += 0.01;
+    other.weights = mwt_train::weights::Weights::new(*model.weights.config(), arrays).unwrap();
+    let golden = with_golden::<Flex>(&model, Schemes::default(), &Default::default()).unwrap();
+    let golden: Vec<_> = Bundle::parse(&golden)
+        .unwrap()
+        .golden_samples()
+        .map(|g| mwt_core::bundle::Golden {
+            image: g.image.to_vec(),
+            logits: g.logits.iter().collect(),
+        })
+        .collect();
+    let export = mwt_train::export::Export { golden: &golden, ..Default::default() };
+    let bytes = export.bundle(&other.weights).unwrap();
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let mut workspace = vec![0.0; workspace_len(bundle.config())];
+    let error = Classifier::new(&bundle, &mut workspace).unwrap().self_test().unwrap_err();
+    assert_eq!(error, mwt_infer::Error::SelfTest);
+}
