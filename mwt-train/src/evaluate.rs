@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::batch::{self, DrawSeed, Sampler};
 use crate::data::Split;
 use crate::model::params::host;
-use crate::model::{Fit, Model, Params};
+use crate::model::{Model, MwtBackend, Params};
 
 /// What a model answered to each image of a split.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +56,7 @@ impl Evaluation {
 }
 
 /// Evaluates parameters on a back end, `batch` images at a time, with the pixels that a device would draw.
-pub fn on_backend<B: Fit>(
+pub fn on_backend<B: MwtBackend>(
     params: &Params<B>,
     split: &Split,
     batch: usize,

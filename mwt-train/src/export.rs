@@ -6,7 +6,7 @@ use mwt_core::{Bundle, Error, Schemes};
 
 use crate::data::Split;
 use crate::evaluate;
-use crate::model::{Fit, Params};
+use crate::model::{MwtBackend, Params};
 use crate::run_dir::Model;
 use crate::weights::{Weights, from_bundle};
 
@@ -53,7 +53,7 @@ impl Export<'_> {
 ///
 /// # Errors
 /// One line: whatever the bundle reader would refuse.
-pub fn with_golden<B: Fit>(
+pub fn with_golden<B: MwtBackend>(
     model: &Model,
     schemes: Schemes,
     device: &B::Device,

@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, activation};
 
-use crate::model::{Fit, Model, Output, Params, Pixels, TrainBackend};
+use crate::model::{Model, MwtBackend, Output, Params, Pixels, TrainBackend};
 use crate::optim::{AdamW, Rates, gradients};
 
 /// Which losses a step uses.
@@ -35,7 +35,7 @@ pub fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, labels: Tensor<B, 1, Int>
 }
 
 /// Forward pass and losses of a batch.
-pub fn losses<B: Fit>(
+pub fn losses<B: MwtBackend>(
     model: &Model<B>,
     pixels: &Pixels<B>,
     labels: Tensor<B, 1, Int>,

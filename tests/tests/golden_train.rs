@@ -5,7 +5,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Int, Tensor, TensorData};
 use mwt_tests::{Golden, IMAGES, assert_close, distance, golden, skipped};
 use mwt_train::model::params::host;
-use mwt_train::model::{Fit, Model, Output, Params, Pixels, inner};
+use mwt_train::model::{self, Output, Params, Pixels, inner};
 use mwt_train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
 use mwt_train::step::{Losses, Phase, losses_of, outer_step};
 
@@ -48,36 +48,40 @@ fn leaves(golden: &Golden) -> Params<Cpu> {
     params.with_tensors(params.tensors().iter().map(|t| t.clone().require_grad()).collect())
 }
 
-/// The two implementations of the inner loop.
+/// The two implementations of inner loop and Transformer.
 #[derive(Clone, Copy, Debug)]
-enum Inner {
-    /// One operation with its own backward: what training on the CPU uses.
+enum Model {
+    /// Operations with their own backward: what training on the CPU uses.
     Native,
     /// Ordinary tensor operations: what other back ends use.
     Tensors,
 }
 
-const BOTH: [Inner; 2] = [Inner::Native, Inner::Tensors];
+const BOTH: [Model; 2] = [Model::Native, Model::Tensors];
 
 /// Forward pass and losses at outer step 0.
 fn pass(
     golden: &Golden,
-    model: &Model<Cpu>,
-    inner: Inner,
+    model: &model::Model<Cpu>,
+    which: Model,
     w_cls: f64,
 ) -> (Output<Cpu>, Losses<Cpu>) {
     let (pixels, config) = (pixels(golden, 0), golden.config);
-    let fitted = match inner {
-        Inner::Native => Cpu::fit(&config, &model.siren, &model.alpha, &pixels),
-        Inner::Tensors => inner::fit(&config, &model.siren, &model.alpha, &pixels),
+    let output = match which {
+        Model::Native => model.forward(&pixels, w_cls),
+        Model::Tensors => {
+            let fitted = inner::fit(&config, &model.siren, &model.alpha, &pixels);
+            let tokens = model.tokens(model.boundary(&fitted, w_cls));
+            Output { fitted, logits: model.transformer.forward(tokens) }
+        }
     };
-    losses_of(model.read(fitted, w_cls), labels(golden))
+    losses_of(output, labels(golden))
 }
 
 fn forward(golden: &Golden) {
-    for inner in BOTH {
-        let model = Model::new(&leaves(golden));
-        let (output, losses) = pass(golden, &model, inner, W_CLS);
+    for which in BOTH {
+        let model = model::Model::new(&leaves(golden));
+        let (output, losses) = pass(golden, &model, which, W_CLS);
         let fitted = output.fitted;
         let offsets = golden.expect(&format!("offset.{}", golden.config.steps));
         assert_close("φ - θ", &host(fitted.offsets.clone()), offsets, 5e-6);
@@ -110,16 +114,16 @@ fn psnr(predicted: &[f32], target: &[f32]) -> Vec<f32> {
 
 /// Every outer gradient within `tolerance` of its tensor's largest one.
 fn gradient(golden: &Golden, tolerance: f32) {
-    for inner in BOTH {
+    for which in BOTH {
         let params = leaves(golden);
-        let (_, losses) = pass(golden, &Model::new(&params), inner, W_CLS);
+        let (_, losses) = pass(golden, &model::Model::new(&params), which, W_CLS);
         let gradients = gradients(&params, losses.reconstruction + losses.classification);
         for (spec, gradient) in params.specs().iter().zip(gradients) {
             let want = golden.expect(&format!("grad.{}", spec.name));
             let largest = want.iter().fold(0.0f32, |m, g| m.max(g.abs()));
             let apart = distance(&host(gradient), want) / largest;
             let name = &spec.name;
-            assert!(apart <= tolerance, "{inner:?}: gradient of {name} {apart:e} of its maximum");
+            assert!(apart <= tolerance, "{which:?}: gradient of {name} {apart:e} of its maximum");
         }
     }
 }
@@ -190,7 +194,7 @@ fn one_pass_equals_two() {
     let golden = golden("nano").unwrap();
     let run = |w_cls: f64, classification: bool| {
         let params = leaves(&golden);
-        let (_, losses) = pass(&golden, &Model::new(&params), Inner::Native, w_cls);
+        let (_, losses) = pass(&golden, &model::Model::new(&params), Model::Native, w_cls);
         let loss = if classification { losses.classification } else { losses.reconstruction };
         gradients(&params, loss).into_iter().map(host).collect::<Vec<_>>()
     };

@@ -16,7 +16,7 @@ use mwt_train::run_dir::load_model;
 
 /// Images of the test split of the built-in digits.
 fn held_out(images: usize) -> Split {
-    let options = LoadOptions { digits_train: 0, digits_test: images, ..LoadOptions::default() };
+    let options = LoadOptions { digits_train: 10, digits_test: images, ..LoadOptions::default() };
     load("digits", &options).unwrap().test
 }
 

@@ -1,5 +1,6 @@
 //! The command line. Each command has a file: its arguments, documented where they are defined, and what it does.
 
+mod bench;
 mod classify;
 mod demo;
 mod eval;
@@ -48,6 +49,8 @@ enum Command {
     Classify(classify::Classify),
     /// Fit an image with a bundle's SIREN and draw what was fitted
     Reconstruct(reconstruct::Reconstruct),
+    /// How fast this machine trains
+    Bench(bench::Bench),
 }
 
 /// Runs the program: 0 when all went well, 1 after an error, which is one line on stderr, 2 for a wrong command
@@ -62,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Inspect(command) => command.run(),
         Command::Classify(command) => command.run(),
         Command::Reconstruct(command) => command.run(),
+        Command::Bench(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,11 @@
 //! The inner loop: fitting a batch in k gradient steps.
 //!
-//! [`Fit`] is how a back end does it. [`fit`] is the readable reference, in ordinary tensor operations on any
-//! back end: the gradient is in closed form and of first order, so first-order autodiff through the k steps
-//! gives the exact meta-gradient. The CPU has one operation with its own backward instead
-//! ([`native`](crate::native)).
+//! [`fit`] is the readable reference, in ordinary tensor operations on any back end: the gradient is in closed
+//! form and of first order, so first-order autodiff through the k steps gives the exact meta-gradient. The CPU has
+//! one operation with its own backward instead.
 
 use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 use mwt_core::ModelConfig;
 
 use super::params::Cursor;
@@ -52,33 +51,6 @@ pub struct Fitted<B: Backend> {
     /// Mean squared error on the last draw, [N].
     pub reconstruction: Tensor<B, 1>,
 }
-
-/// A back end that can fit a batch, differentiably if it has autodiff.
-pub trait Fit: Backend {
-    /// Fits a batch in k gradient steps from θ, as [`fit`] does.
-    fn fit(
-        config: &ModelConfig,
-        siren: &Siren<Self>,
-        alpha: &Tensor<Self, 2>,
-        pixels: &Pixels<Self>,
-    ) -> Fitted<Self> {
-        fit(config, siren, alpha, pixels)
-    }
-}
-
-#[cfg(feature = "cuda")]
-impl Fit for burn::backend::Cuda {}
-#[cfg(feature = "cuda")]
-impl Fit for burn::backend::Autodiff<burn::backend::Cuda> {}
-#[cfg(feature = "wgpu")]
-impl Fit for burn::backend::Wgpu {}
-#[cfg(feature = "wgpu")]
-impl Fit for burn::backend::Autodiff<burn::backend::Wgpu> {}
-
-/// A back end to train on.
-pub trait TrainBackend: AutodiffBackend<InnerBackend: Fit> + Fit {}
-
-impl<B: AutodiffBackend<InnerBackend: Fit> + Fit> TrainBackend for B {}
 
 /// φ of a batch: W_l [N, inputs, D] and b_l [N, 1, D] of each sine layer.
 type Phi<B> = Vec<(Tensor<B, 3>, Tensor<B, 3>)>;

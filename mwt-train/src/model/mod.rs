@@ -1,10 +1,12 @@
 //! The model as tensors of any burn back end.
 
+pub mod backend;
 pub mod inner;
 pub mod params;
 pub mod transformer;
 
-pub use inner::{Fit, Fitted, Pixels, Siren, TrainBackend};
+pub use backend::{MwtBackend, TrainBackend};
+pub use inner::{Fitted, Pixels, Siren};
 pub use params::Params;
 pub use transformer::Transformer;
 
@@ -58,23 +60,31 @@ impl<B: Backend> Model<B> {
     /// classifier off from the SIREN, which is the paper's WT.
     pub fn forward(&self, pixels: &Pixels<B>, w_cls: f64) -> Output<B>
     where
-        B: Fit,
+        B: MwtBackend,
     {
         self.read(B::fit(&self.config, &self.siren, &self.alpha, pixels), w_cls)
     }
 
     /// The second half of [`forward`](Self::forward): classifies what was fitted.
-    pub fn read(&self, fitted: Fitted<B>, w_cls: f64) -> Output<B> {
-        // Equal in value to the offsets; the gradient takes only the first summand.
-        let boundary = if w_cls == 1.0 {
-            fitted.offsets.clone()
-        } else if w_cls == 0.0 {
-            fitted.offsets.clone().detach()
-        } else {
-            fitted.offsets.clone() * w_cls + fitted.offsets.clone().detach() * (1.0 - w_cls)
-        };
-        let logits = self.classify(boundary);
+    pub fn read(&self, fitted: Fitted<B>, w_cls: f64) -> Output<B>
+    where
+        B: MwtBackend,
+    {
+        let tokens = self.tokens(self.boundary(&fitted, w_cls));
+        let logits = B::read(&self.config, &self.transformer, tokens);
         Output { fitted, logits }
+    }
+
+    /// φ - θ as the classifier sees it: equal in value, with the gradient scaled by `w_cls`.
+    pub fn boundary(&self, fitted: &Fitted<B>, w_cls: f64) -> Tensor<B, 2> {
+        let offsets = fitted.offsets.clone();
+        if w_cls == 1.0 {
+            offsets
+        } else if w_cls == 0.0 {
+            offsets.detach()
+        } else {
+            offsets.clone() * w_cls + offsets.detach() * (1.0 - w_cls)
+        }
     }
 
     /// λ(φ - θ + β), [N, T, D+1], from φ - θ, [N, |θ|].
@@ -89,10 +99,5 @@ impl<B: Backend> Model<B> {
             })
             .collect();
         (Tensor::cat(layers, 1) + self.beta.clone().unsqueeze()) * self.config.lambda
-    }
-
-    /// Logits [N, K] from φ - θ, [N, |θ|].
-    pub fn classify(&self, offsets: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.transformer.forward(self.tokens(offsets))
     }
 }

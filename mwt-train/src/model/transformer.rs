@@ -17,6 +17,12 @@ struct Linear<B: Backend> {
 }
 
 impl<B: Backend> Linear<B> {
+    /// Appends the values, flat.
+    fn push(&self, values: &mut Vec<Tensor<B, 1>>) {
+        values.push(self.weight.clone().flatten(0, 1));
+        values.extend(self.bias.clone());
+    }
+
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let [n, t, d] = x.dims();
         let [out, _] = self.weight.dims();
@@ -88,6 +94,24 @@ impl<B: Backend> Transformer<B> {
             bias: Some(next.take([config.classes])),
         };
         Self { heads: config.heads(), project_in, blocks, to_logits }
+    }
+
+    /// Every parameter, flat, in the order of [`specs`](crate::weights::specs).
+    pub fn values(&self) -> Tensor<B, 1> {
+        let mut values = Vec::new();
+        self.project_in.push(&mut values);
+        for block in &self.blocks {
+            values.push(block.layer_scale1.clone());
+            values.extend([block.norm1.weight.clone(), block.norm1.bias.clone()]);
+            block.qkv.push(&mut values);
+            block.attn_out.push(&mut values);
+            values.push(block.layer_scale2.clone());
+            values.extend([block.norm2.weight.clone(), block.norm2.bias.clone()]);
+            block.mlp1.push(&mut values);
+            block.mlp2.push(&mut values);
+        }
+        self.to_logits.push(&mut values);
+        Tensor::cat(values, 0)
     }
 
     /// Logits [N, K] from tokens [N, T, D+1].

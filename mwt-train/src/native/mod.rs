@@ -1,13 +1,16 @@
-//! The inner loop as one differentiable operation on the CPU.
+//! The model as two differentiable operations on the CPU, on mwt-infer's kernels, an image a thread.
 //!
-//! (θ, α, head, pixels of k+1 draws) → (φ_k - θ, reconstruction loss), with its own backward. An image is
-//! fitted by one thread, tile by tile, on mwt-infer's kernels; for the backward only φ_j and the gradient of
-//! each step are kept. The tensor form in [`inner`](crate::model::inner) is the readable reference: the same
-//! tests hold both.
+//! - The inner loop: (θ, α, head, pixels of k+1 draws) → (φ_k - θ, reconstruction loss). Pixels go through in
+//!   tiles; for the backward only φ_j and the gradient of each step are kept.
+//! - The Transformer: (tokens, parameters) → logits. Kept are each block's input and what its attention gathered.
+//!
+//! The tensor forms in [`model`](crate::model) are the readable reference: the same tests hold both.
 
 mod image;
 mod op;
+mod reader;
 mod tile;
+mod weights;
 
 use mwt_core::ModelConfig;
 use mwt_infer::kernels::{Isa, Kernel};
@@ -15,6 +18,7 @@ use mwt_infer::with_kernel;
 use rayon::prelude::*;
 
 use image::{Grads, Image, Scratch};
+use reader::{Reader, Weights, kept_len};
 
 /// What all images of a batch share: θ, α and the head, flat.
 #[derive(Clone, Debug)]
@@ -103,11 +107,8 @@ impl Shared {
         saved: &Saved,
         out_grad: &[f32],
     ) -> InputGrads {
-        /// Images are summed in this many groups, one after the other within a group and then group by group:
-        /// the order, and with it every bit, is the same however many threads there are.
-        const GROUPS: usize = 16;
         let (m, k, n) = (self.config.theta_len(), self.config.steps, pixels.count);
-        let per_group = n.div_ceil(GROUPS).max(1);
+        let per_group = group_len(n);
         let zero = || InputGrads {
             theta: vec![0.0; m],
             alpha: vec![0.0; self.alpha.len()],
@@ -143,6 +144,97 @@ impl Shared {
         }
         total
     }
+}
+
+/// The Transformer of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchReader {
+    config: ModelConfig,
+    weights: Weights,
+    /// [N, T, D+1].
+    tokens: Vec<f32>,
+}
+
+impl BatchReader {
+    /// `weights` are the Transformer's parameters, flat.
+    pub(crate) fn new(config: ModelConfig, weights: Vec<f32>, tokens: Vec<f32>) -> Self {
+        let weights = with_kernel!(Isa::detect(), kernel => Weights::new(kernel, &config, weights));
+        Self { config, weights, tokens }
+    }
+
+    /// Logits [N, K], and what the backward needs of each image.
+    pub(crate) fn forward(&self) -> (Vec<f32>, Vec<f32>) {
+        with_kernel!(Isa::detect(), kernel => self.forward_with(kernel))
+    }
+
+    fn forward_with<K: Kernel + Send + Sync>(&self, kernel: K) -> (Vec<f32>, Vec<f32>) {
+        let (image, kept_len) = (self.image_len(), kept_len(&self.config));
+        let n = self.tokens.len() / image;
+        let mut logits = vec![0.0; n * self.config.classes];
+        let mut kept = vec![0.0; n * kept_len];
+        logits
+            .par_chunks_exact_mut(self.config.classes)
+            .zip(kept.par_chunks_exact_mut(kept_len))
+            .zip(self.tokens.par_chunks_exact(image))
+            .for_each_init(
+                || Reader::new(kernel, &self.config),
+                |reader, ((logits, kept), tokens)| {
+                    reader.forward(&self.weights, tokens, kept, logits);
+                },
+            );
+        (logits, kept)
+    }
+
+    /// The gradients of tokens and parameters from that of the logits.
+    pub(crate) fn backward(&self, kept: &[f32], logits_bar: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        with_kernel!(Isa::detect(), kernel => self.backward_with(kernel, kept, logits_bar))
+    }
+
+    fn backward_with<K: Kernel + Send + Sync>(
+        &self,
+        kernel: K,
+        kept: &[f32],
+        logits_bar: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
+        let (image, kept_len) = (self.image_len(), kept_len(&self.config));
+        let group = group_len(self.tokens.len() / image);
+        let mut tokens_bar = vec![0.0; self.tokens.len()];
+        let groups: Vec<Vec<f32>> = tokens_bar
+            .par_chunks_mut(group * image)
+            .zip(self.tokens.par_chunks(group * image))
+            .zip(kept.par_chunks(group * kept_len))
+            .zip(logits_bar.par_chunks(group * self.config.classes))
+            .map_init(
+                || Reader::new(kernel, &self.config),
+                |reader, (((tokens_bar, tokens), kept), logits_bar)| {
+                    let mut grads = vec![0.0; self.weights.values.len()];
+                    let images = tokens_bar.chunks_exact_mut(image).zip(tokens.chunks_exact(image));
+                    let images = images.zip(kept.chunks_exact(kept_len));
+                    let logits = logits_bar.chunks_exact(self.config.classes);
+                    for (((tokens_bar, tokens), kept), logits_bar) in images.zip(logits) {
+                        let w = &self.weights;
+                        reader.backward(w, tokens, kept, logits_bar, tokens_bar, &mut grads);
+                    }
+                    grads
+                },
+            )
+            .collect();
+        let mut total = vec![0.0; self.weights.values.len()];
+        groups.iter().for_each(|grads| add(&mut total, grads));
+        (tokens_bar, total)
+    }
+
+    fn image_len(&self) -> usize {
+        self.config.tokens() * self.config.token_len()
+    }
+}
+
+/// Images of a group whose gradients are summed one after the other, before the groups' sums are added in order:
+/// so the order, and with it every bit, is the same however many threads there are.
+fn group_len(images: usize) -> usize {
+    /// Each group takes the memory of a whole gradient.
+    const GROUPS: usize = 16;
+    images.div_ceil(GROUPS).max(1)
 }
 
 /// a += b.

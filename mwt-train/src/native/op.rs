@@ -1,4 +1,4 @@
-//! The operation in burn's autodiff graph.
+//! The operations in burn's autodiff graph.
 
 use std::sync::Arc;
 
@@ -12,11 +12,12 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use mwt_core::ModelConfig;
 
-use super::{HostPixels, Saved, Shared};
-use crate::model::inner::{Fit, Fitted, Pixels, Siren};
+use super::{BatchReader, HostPixels, Saved, Shared};
+use crate::model::inner::{Fitted, Pixels, Siren};
 use crate::model::params::host;
+use crate::model::{MwtBackend, Transformer};
 
-impl Fit for Flex {
+impl MwtBackend for Flex {
     fn fit(
         config: &ModelConfig,
         siren: &Siren<Self>,
@@ -33,9 +34,19 @@ impl Fit for Flex {
         let (out, _) = shared.forward(&pixels);
         fitted(tensor(out, [pixels.count, config.theta_len() + 1]))
     }
+
+    fn read(
+        config: &ModelConfig,
+        transformer: &Transformer<Self>,
+        tokens: Tensor<Self, 3>,
+    ) -> Tensor<Self, 2> {
+        let [n, ..] = tokens.dims();
+        let reader = BatchReader::new(*config, host(transformer.values()), host(tokens));
+        tensor(reader.forward().0, [n, config.classes])
+    }
 }
 
-impl<C: CheckpointStrategy> Fit for Autodiff<Flex, C> {
+impl<C: CheckpointStrategy> MwtBackend for Autodiff<Flex, C> {
     fn fit(
         config: &ModelConfig,
         siren: &Siren<Self>,
@@ -64,6 +75,54 @@ impl<C: CheckpointStrategy> Fit for Autodiff<Flex, C> {
             OpsKind::UnTracked(op) => op.finish(out),
         };
         fitted(Tensor::from_primitive(TensorPrimitive::Float(out)))
+    }
+
+    fn read(
+        config: &ModelConfig,
+        transformer: &Transformer<Self>,
+        tokens: Tensor<Self, 3>,
+    ) -> Tensor<Self, 2> {
+        let ([n, ..], values) = (tokens.dims(), transformer.values());
+        let host_values = host(values.clone().inner());
+        let reader = BatchReader::new(*config, host_values, host(tokens.clone().inner()));
+        let (logits, kept) = reader.forward();
+        let logits = primitive(tensor::<Flex, 2>(logits, [n, config.classes]));
+        let nodes = [tokens.into_primitive().tensor().node, values.into_primitive().tensor().node];
+        let logits = match ReadBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(op) => op.finish(Arc::new((reader, kept)), logits),
+            OpsKind::UnTracked(op) => op.finish(logits),
+        };
+        Tensor::from_primitive(TensorPrimitive::Float(logits))
+    }
+}
+
+/// The backward of the Transformer; its parents are the tokens [N, T, D+1] and the flat parameters.
+#[derive(Debug)]
+struct ReadBackward;
+
+impl Backward<Flex, 2> for ReadBackward {
+    type State = Arc<(BatchReader, Vec<f32>)>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let (reader, kept) = &*ops.state;
+        let logits_bar = grads.consume::<Flex>(&ops.node);
+        let logits_bar = Tensor::<Flex, 2>::from_primitive(TensorPrimitive::Float(logits_bar));
+        let [n, _] = logits_bar.dims();
+        let (tokens_bar, values_bar) = reader.backward(kept, &host(logits_bar));
+        let [tokens, values] = ops.parents;
+        if let Some(node) = tokens {
+            let shape = [n, reader.config.tokens(), reader.config.token_len()];
+            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 3>(tokens_bar, shape)));
+        }
+        if let Some(node) = values {
+            let shape = [values_bar.len()];
+            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 1>(values_bar, shape)));
+        }
     }
 }
 
