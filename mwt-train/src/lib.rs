@@ -12,10 +12,11 @@
 //! | [`optim`], [`step`], [`trainer`] | AdamW and its schedule, one outer step, the outer loop |
 //! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |
 //! | [`export`], [`picture`] | bundles and pictures |
-//! | [`settings`], [`run_dir`], [`backend`], [`cli`] | what a user sets, what a run leaves behind, the program |
+//! | [`settings`], [`run_dir`], [`checkpoint`], [`backend`], [`cli`] | what a user sets, what a run leaves behind, the program |
 
 pub mod backend;
 pub mod batch;
+pub mod checkpoint;
 pub mod cli;
 pub mod data;
 pub mod evaluate;

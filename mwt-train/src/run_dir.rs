@@ -1,4 +1,4 @@
-//! A run's directory: `settings.toml`, `metrics.csv`, `model.safetensors`.
+//! A run's directory: `settings.toml`, `metrics.csv`, checkpoints, and at the end `model.safetensors`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -49,14 +49,16 @@ impl Summary {
     }
 }
 
-/// A run's directory.
-#[derive(Clone, Debug)]
+/// A run's directory, locked for as long as this lives.
+#[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    _lock: fs::File,
 }
 
 const MODEL: &str = "model.safetensors";
 const METRICS: &str = "metrics.csv";
+const SETTINGS: &str = "settings.toml";
 /// Key of the summary in the metadata of `model.safetensors`.
 const SUMMARY: &str = "mwt";
 /// Name of the tensor with the images for the self-test.
@@ -73,12 +75,47 @@ impl RunDir {
         if path.join(METRICS).exists() {
             return Err(named(&"holds a run already; choose another --name or remove it"));
         }
+        let lock = lock(path)?;
         let text = toml::to_string(settings).map_err(|e| e.to_string())?;
-        write(&path.join("settings.toml"), text.as_bytes())?;
+        write(&path.join(SETTINGS), text.as_bytes())?;
         let head = "step,epoch,reconstruction,classification,accuracy,norm_siren,norm_alpha,\
                     norm_classifier,rate_siren,rate_alpha,rate_classifier\n";
         write(&path.join(METRICS), head.as_bytes())?;
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The directory of a run that goes on behind `step`: what `metrics.csv` says of later steps is cut off.
+    ///
+    /// # Errors
+    /// A directory that holds no run, or in which one is under way.
+    pub fn open(path: &Path, step: u64) -> Result<Self, String> {
+        let lock = lock(path)?;
+        let metrics = path.join(METRICS);
+        let text =
+            fs::read_to_string(&metrics).map_err(|e| format!("{}: {e}", metrics.display()))?;
+        let kept = |line: &&str| {
+            // A line without its end was being written when the run died.
+            let number = line.split(',').next().and_then(|n| n.parse::<u64>().ok());
+            line.ends_with('\n') && number.is_none_or(|n| n <= step)
+        };
+        let text: String = text.split_inclusive('\n').filter(kept).collect();
+        write(&metrics, text.as_bytes())?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The settings of the run in a directory.
+    ///
+    /// # Errors
+    /// One line naming the file.
+    pub fn settings(path: &Path) -> Result<Settings, String> {
+        let file = path.join(SETTINGS);
+        let named = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+        let text = fs::read_to_string(&file).map_err(|e| named(&e))?;
+        // toml's own message takes several lines; the last one says what is wrong.
+        let settings: Settings =
+            toml::from_str(&text).map_err(|e| named(&e.message().replace('\n', " ")))?;
+        settings.check().map_err(|e| named(&e))?;
+        Ok(settings)
     }
 
     /// The directory.
@@ -164,7 +201,20 @@ pub fn load_model(path: &Path) -> Result<Model, String> {
     Ok(Model { weights, summary, examples })
 }
 
-/// Writes a file whole or not at all: to a temporary name first, then renamed.
+/// Takes the lock of a run's directory; the system gives it back when the process ends, however it ends.
+fn lock(path: &Path) -> Result<fs::File, String> {
+    let file = path.join("lock");
+    let lock = fs::File::create(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(format!("{}: another process is training here", path.display()))
+        }
+        Err(fs::TryLockError::Error(e)) => Err(format!("{}: {e}", file.display())),
+    }
+}
+
+/// Writes a file whole or not at all: to a temporary name first, synced, renamed, and the directory synced.
 ///
 /// # Errors
 /// One line naming the file.
@@ -175,5 +225,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let temporary = path.with_file_name(name);
     let mut file = fs::File::create(&temporary).map_err(named)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(named)?;
-    fs::rename(&temporary, path).map_err(named)
+    fs::rename(&temporary, path).map_err(named)?;
+    // Until the directory is on disk, so is the old name. Not every system can sync one.
+    if let Some(Ok(dir)) = path
+        .parent()
+        .map(|dir| fs::File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir }))
+    {
+        let _ = dir.sync_all();
+    }
+    Ok(())
 }

@@ -3,6 +3,8 @@
 use mwt_core::ModelConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::data::{DataError, Dataset, LoadOptions, load};
+
 /// A run's settings, as they are written into its directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,8 +25,30 @@ pub struct DataSettings {
     pub source: String,
     /// Training images held out to choose by.
     pub held_out: usize,
-    /// The most images of each split; 0 for all.
-    pub limit: usize,
+    /// The most images of each split; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Height and width to which the images of a folder are brought; their own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<(usize, usize)>,
+    /// Training images of the built-in digits.
+    pub digits: usize,
+}
+
+impl DataSettings {
+    /// Loads the data set.
+    ///
+    /// # Errors
+    /// What [`load`] says.
+    pub fn load(&self) -> Result<Dataset, DataError> {
+        let options = LoadOptions {
+            image_size: self.image_size,
+            limit: self.limit,
+            digits_train: self.digits,
+            ..LoadOptions::default()
+        };
+        load(&self.source, &options)
+    }
 }
 
 /// How the classifier and the SIREN are trained together.
@@ -65,6 +89,8 @@ pub struct TrainSettings {
     pub weight_decay: f64,
     /// Norm to which each group's gradient is clipped.
     pub clip: f64,
+    /// Seconds between two checkpoints; there is one at the end of each epoch besides.
+    pub checkpoint_seconds: f64,
 }
 
 impl Default for TrainSettings {
@@ -82,6 +108,7 @@ impl Default for TrainSettings {
             rise: 0.05,
             weight_decay: 1e-4,
             clip: 1.0,
+            checkpoint_seconds: 60.0,
         }
     }
 }
@@ -110,6 +137,12 @@ impl Settings {
         }
         if !(0.0..1.0).contains(&t.weight_decay) {
             return Err(format!("weight_decay is {}, must be in 0..1", t.weight_decay));
+        }
+        if !(0.0..=1e6).contains(&t.checkpoint_seconds) {
+            return Err(format!(
+                "checkpoint_seconds is {}, must be in 0..=10⁶",
+                t.checkpoint_seconds
+            ));
         }
         if t.epochs == 0 || t.batch == 0 {
             return Err("epochs and batch must be at least 1".into());

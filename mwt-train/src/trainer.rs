@@ -1,7 +1,8 @@
 //! The outer loop.
 
-use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use crate::batch::{self, DrawSeed, Sampler};
 use crate::data::Split;
@@ -24,6 +25,8 @@ pub struct Progress {
     pub steps: u64,
     /// Epoch under way, from 0.
     pub epoch: u64,
+    /// Whether this is its last step.
+    pub end_of_epoch: bool,
     /// Reconstruction loss R.
     pub reconstruction: f32,
     /// Cross-entropy CE.
@@ -57,6 +60,43 @@ pub enum TrainError {
     NoImages,
 }
 
+/// Where a run stands: everything random follows from the seed and this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Phases done: a sequential WT has two, all else one.
+    pub phase: usize,
+    /// Epochs of the phase done.
+    pub epoch: u64,
+    /// Batches of the epoch done.
+    pub batch: usize,
+    /// Outer steps of the phase done.
+    pub step: u64,
+    /// Outer steps of all phases done.
+    pub total: u64,
+}
+
+/// All that a run needs to go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The learned values.
+    pub weights: Weights,
+    /// AdamW's moments (first, second) of every parameter, in the order of the specs.
+    pub moments: Vec<(Vec<f32>, Vec<f32>)>,
+    /// AdamW's steps.
+    pub adamw_steps: u64,
+    /// Where the run stands.
+    pub position: Position,
+}
+
+/// What a run is told after it has told how it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Go on.
+    Continue,
+    /// Stop here; [`Trainer::state`] is what it takes to go on later.
+    Stop,
+}
+
 /// A run under way.
 #[derive(Debug)]
 pub struct Trainer<B: TrainBackend> {
@@ -65,6 +105,7 @@ pub struct Trainer<B: TrainBackend> {
     optimizer: AdamW<B::InnerBackend>,
     sampler: Sampler,
     device: B::Device,
+    position: Position,
 }
 
 impl<B: TrainBackend> Trainer<B> {
@@ -72,18 +113,40 @@ impl<B: TrainBackend> Trainer<B> {
     pub fn new(settings: &Settings, device: &B::Device) -> Self {
         let weights = initial(&settings.model, settings.train.seed);
         let params = Params::from_weights(&weights, device);
-        let train = &settings.train;
-        let config = AdamWConfig {
-            weight_decay: train.weight_decay,
-            clip: train.clip,
-            ..AdamWConfig::default()
-        };
         Self {
             settings: settings.clone(),
-            optimizer: AdamW::new(&params, config),
+            optimizer: AdamW::new(&params, adamw(settings)),
             params,
             sampler: Sampler::new(&settings.model),
             device: device.clone(),
+            position: Position::default(),
+        }
+    }
+
+    /// A run that goes on where another stopped: on the CPU with the same numbers, bit for bit, as if it never had.
+    pub fn resume(settings: &Settings, state: &State, device: &B::Device) -> Self {
+        let tensor = |values: &Vec<f32>| {
+            Tensor::from_data(TensorData::new(values.clone(), [values.len()]), device)
+        };
+        let moments = state.moments.iter().map(|(m, v)| (tensor(m), tensor(v))).collect();
+        Self {
+            settings: settings.clone(),
+            params: Params::from_weights(&state.weights, device),
+            optimizer: AdamW::resume(adamw(settings), state.adamw_steps, moments),
+            sampler: Sampler::new(&settings.model),
+            device: device.clone(),
+            position: state.position,
+        }
+    }
+
+    /// All that it takes to go on from here.
+    pub fn state(&self) -> State {
+        let moments = self.optimizer.moments().iter();
+        State {
+            weights: self.weights(),
+            moments: moments.map(|(m, v)| (host(m.clone()), host(v.clone()))).collect(),
+            adamw_steps: self.optimizer.steps(),
+            position: self.position,
         }
     }
 
@@ -97,15 +160,16 @@ impl<B: TrainBackend> Trainer<B> {
         &self.params
     }
 
-    /// Trains for all epochs; `look` is told how it goes every few steps and at the end of each epoch.
+    /// Trains to the end; `look` is told how it goes every few steps and at the end of each epoch, and may stop
+    /// the run there. Gives whether the run came to its end.
     ///
     /// # Errors
     /// A run that diverges, or an empty split.
     pub fn run(
         &mut self,
         split: &Split,
-        look: &mut dyn FnMut(&Self, &Progress, bool),
-    ) -> Result<(), TrainError> {
+        look: &mut dyn FnMut(&Self, &Progress) -> Next,
+    ) -> Result<bool, TrainError> {
         if split.is_empty() {
             return Err(TrainError::NoImages);
         }
@@ -113,29 +177,36 @@ impl<B: TrainBackend> Trainer<B> {
             Mode::Mwt | Mode::WtSimultaneous => &[Phase::Both],
             Mode::WtSequential => &[Phase::Siren, Phase::Classifier],
         };
-        for phase in phases {
-            self.phase(split, *phase, look)?;
+        while let Some(phase) = phases.get(self.position.phase) {
+            if self.phase(split, *phase, phases.len() as u64, look)? == Next::Stop {
+                return Ok(false);
+            }
+            let Position { phase, total, .. } = self.position;
+            self.position = Position { phase: phase + 1, total, ..Position::default() };
+            self.optimizer = AdamW::new(&self.params, adamw(&self.settings));
         }
-        Ok(())
+        Ok(true)
     }
 
     fn phase(
         &mut self,
         split: &Split,
         phase: Phase,
-        look: &mut dyn FnMut(&Self, &Progress, bool),
-    ) -> Result<(), TrainError> {
+        phases: u64,
+        look: &mut dyn FnMut(&Self, &Progress) -> Next,
+    ) -> Result<Next, TrainError> {
         let train = self.settings.train.clone();
         let w_cls = if train.mode == Mode::Mwt { train.w_cls } else { 0.0 };
         let per_epoch = (split.len() / train.batch).max(1) as u64;
         let schedule = OneCycle { steps: train.epochs * per_epoch, rise: train.rise };
         let peaks = [train.rate_siren, train.rate_alpha, train.rate_classifier];
-        let mut step = 0;
-        for epoch in 0..train.epochs {
+        while self.position.epoch < train.epochs {
+            let epoch = self.position.epoch;
             let batches = batch::epoch(split, train.batch, train.seed, epoch);
-            let mut taken = Vec::new();
             let last = batches.len() - 1;
-            for (i, indices) in batches.into_iter().enumerate() {
+            let mut taken = Vec::new();
+            for (i, indices) in batches.into_iter().enumerate().skip(self.position.batch) {
+                let step = self.position.step;
                 let images: Vec<_> = indices.iter().map(|n| split.image(*n)).collect();
                 let labels: Vec<u16> = indices.iter().map(|n| split.labels[*n]).collect();
                 let seed = DrawSeed::Training { seed: train.seed, step };
@@ -144,29 +215,47 @@ impl<B: TrainBackend> Trainer<B> {
                 let rates = peaks.map(|peak| schedule.at(step, peak));
                 let (params, optimizer) = (&mut self.params, &mut self.optimizer);
                 taken.push(outer_step(params, optimizer, &pixels, labels, w_cls, phase, rates));
-                step += 1;
-                if taken.len() == READ_EVERY || i == last {
-                    let means = means(&taken, images.len());
-                    taken.clear();
+                let Position { total, .. } = self.position;
+                self.position =
+                    Position { batch: i + 1, step: step + 1, total: total + 1, ..self.position };
+                let end_of_epoch = i == last;
+                if end_of_epoch {
+                    self.position = Position { epoch: epoch + 1, batch: 0, ..self.position };
+                }
+                // At fixed places in the epoch, so that a run that was stopped looks at the same ones.
+                if end_of_epoch || (i + 1) % READ_EVERY == 0 {
                     let progress = Progress {
-                        step,
-                        steps: schedule.steps,
+                        step: total + 1,
+                        steps: phases * schedule.steps,
                         epoch,
+                        end_of_epoch,
                         rates: rates.map(|r| r.rate),
-                        ..means
+                        ..means(&taken, images.len())
                     };
-                    if !(means.reconstruction.is_finite() && means.classification.is_finite()) {
-                        return Err(TrainError::Diverged {
-                            step,
-                            reconstruction: means.reconstruction,
-                            classification: means.classification,
-                        });
+                    taken.clear();
+                    progress.check()?;
+                    if look(self, &progress) == Next::Stop {
+                        return Ok(Next::Stop);
                     }
-                    look(self, &progress, i == last);
                 }
             }
         }
-        Ok(())
+        Ok(Next::Continue)
+    }
+}
+
+fn adamw(settings: &Settings) -> AdamWConfig {
+    let train = &settings.train;
+    AdamWConfig { weight_decay: train.weight_decay, clip: train.clip, ..AdamWConfig::default() }
+}
+
+impl Progress {
+    fn check(&self) -> Result<(), TrainError> {
+        let Self { step, reconstruction, classification, .. } = *self;
+        if reconstruction.is_finite() && classification.is_finite() {
+            return Ok(());
+        }
+        Err(TrainError::Diverged { step, reconstruction, classification })
     }
 }
 
@@ -184,6 +273,7 @@ fn means<B: Backend>(taken: &[Taken<B>], batch: usize) -> Progress {
         step: 0,
         steps: 0,
         epoch: 0,
+        end_of_epoch: false,
         reconstruction: mean(0),
         classification: mean(1),
         accuracy: mean(2) / batch as f32,

@@ -135,6 +135,98 @@ fn a_seed_gives_the_same_run() {
     assert_ne!(first.1, train("c", "2").1);
 }
 
+/// A run that is killed again and again, and resumed each time, ends with the same bytes as one that was not:
+/// model, and every line of its metrics.
+#[test]
+fn killed_and_resumed_equals_uninterrupted() {
+    /// Kills at moments that move through a run.
+    const KILLS: u64 = 12;
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for mode in ["mwt", "wt-sequential"] {
+        let name = |name: &str| format!("{mode}-{name}");
+        let arguments = |name: &str| {
+            let arguments = [
+                "train",
+                "--data",
+                "digits",
+                "--preset",
+                "nano",
+                "--limit",
+                "256",
+                "--batch",
+                "4",
+                "--epochs",
+                "2",
+                "--sampling",
+                "0.05",
+                "--draw",
+                "random",
+                "--held-out",
+                "16",
+                "--quiet",
+                "--checkpoint-seconds",
+                "0",
+                "--mode",
+                mode,
+                "--name",
+                name,
+            ];
+            arguments.map(str::to_owned)
+        };
+        let file = |name: &str, file: &str| dir.join("runs").join(name).join(file);
+        let whole = arguments(&name("whole"));
+        ok(dir, &whole.each_ref().map(String::as_str));
+
+        let run = format!("runs/{}", name("killed"));
+        let mut command = arguments(&name("killed")).to_vec();
+        let (mut kills, mut finished) = (0, false);
+        while !finished {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_mwt-train"))
+                .args(&command)
+                .current_dir(dir)
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            if kills < KILLS {
+                // The first checkpoint must be there; after that, any moment will do.
+                let start = std::time::Instant::now();
+                let checkpoint = file(&name("killed"), "checkpoint.safetensors");
+                while !checkpoint.exists() && start.elapsed().as_secs() < 60 {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                std::thread::sleep(std::time::Duration::from_millis(37 * kills % 400));
+                child.kill().unwrap();
+                kills += 1;
+            }
+            let output = child.wait_with_output().unwrap();
+            finished = output.status.success();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(stderr.is_empty(), "a killed run must be resumable: {stderr}");
+            command = vec!["resume".into(), run.clone(), "--quiet".into()];
+        }
+        for result in ["model.safetensors", "metrics.csv", "settings.toml"] {
+            let read = |run: &str| std::fs::read(file(&name(run), result)).unwrap();
+            assert!(read("whole") == read("killed"), "{mode}: {result} differs");
+        }
+    }
+}
+
+/// Two processes cannot train in one directory.
+#[test]
+fn a_run_under_way_is_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["train", "--data", "digits", "--preset", "nano", "--limit", "64", "--quiet"];
+    ok(dir.path(), &[&arguments[..], &["--epochs", "1"]].concat());
+    let lock = std::fs::File::open(dir.path().join("runs/run/lock")).unwrap();
+    lock.lock().unwrap();
+    let line = refused(dir.path(), &["resume", "runs/run"]);
+    assert!(line.contains("another process is training here"), "{line}");
+    lock.unlock().unwrap();
+    ok(dir.path(), &["resume", "runs/run", "--quiet"]);
+}
+
 /// Every mode of training runs and leaves a model; WT's SIREN does not depend on the classifier's rate.
 #[test]
 fn the_ablations_train() {

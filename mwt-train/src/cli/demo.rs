@@ -9,9 +9,11 @@ use mwt_infer::workspace_len;
 
 use super::train::train;
 use crate::backend::BackendName;
-use crate::data::{self, LoadOptions, Split};
+use crate::data::Split;
 use crate::model::TrainBackend;
+use crate::run_dir::RunDir;
 use crate::settings::{DataSettings, Settings, TrainSettings};
+use crate::trainer::Trainer;
 use crate::{evaluate, export, picture, run_dir, with_backend};
 
 #[derive(Debug, Args)]
@@ -41,9 +43,14 @@ impl Demo {
 
     fn run_on<B: TrainBackend>(&self, device: &B::Device) -> Result<(), String> {
         let start = Instant::now();
-        let options =
-            LoadOptions { seed: self.seed, digits_train: self.images, ..LoadOptions::default() };
-        let set = data::load("digits", &options).map_err(|e| e.to_string())?;
+        let data = DataSettings {
+            source: "digits".into(),
+            held_out: 0,
+            limit: None,
+            image_size: None,
+            digits: self.images,
+        };
+        let set = data.load().map_err(|e| e.to_string())?;
         let test = set.test.clone();
         println!(
             "training `micro` on {} built-in digits for {} epochs",
@@ -51,7 +58,7 @@ impl Demo {
             self.epochs
         );
         let settings = Settings {
-            data: DataSettings { source: "digits".into(), held_out: 0, limit: 0 },
+            data,
             train: TrainSettings {
                 seed: self.seed,
                 epochs: self.epochs,
@@ -69,7 +76,11 @@ impl Demo {
             std::fs::remove_dir_all(&self.output)
                 .map_err(|e| format!("{}: {e}", self.output.display()))?;
         }
-        train::<B>(&settings, set, &self.output, device, false)?;
+        let run = RunDir::create(&self.output, &settings)?;
+        let trainer = Trainer::<B>::new(&settings, device);
+        if train(trainer, &settings, set, &run, device, false)?.is_none() {
+            return Err("stopped before the end".into());
+        }
         println!("trained in {:.0} s", start.elapsed().as_secs_f64());
         self.report::<B>(&test, device)
     }

@@ -37,6 +37,8 @@ enum Command {
     Demo(demo::Demo),
     /// Train a model on a data set
     Train(train::Train),
+    /// Go on with a run that was stopped
+    Resume(train::Resume),
     /// Accuracy and PSNR of a run or a bundle on a data set
     Eval(eval::Eval),
     /// Write a run's model as a bundle
@@ -59,6 +61,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
+        Command::Resume(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Import(command) => command.run(),

@@ -14,7 +14,9 @@ pub(super) struct Reporter {
     bar: Option<ProgressBar>,
     plain: bool,
     batch: usize,
-    start: Instant,
+    /// Start, and the first step told: a run that goes on did not do those before.
+    start: Option<Instant>,
+    first: Option<u64>,
     line: Instant,
 }
 
@@ -28,11 +30,13 @@ impl Reporter {
             bar.with_style(ProgressStyle::with_template(style).expect("constant"))
         });
         let now = Instant::now();
-        Self { bar, plain: !quiet && !terminal, batch, start: now, line: now }
+        Self { bar, plain: !quiet && !terminal, batch, start: None, first: None, line: now }
     }
 
-    pub(super) fn look(&mut self, p: &Progress, end_of_epoch: bool) {
-        let speed = p.step as f64 * self.batch as f64 / self.start.elapsed().as_secs_f64();
+    pub(super) fn look(&mut self, p: &Progress) {
+        let first = *self.first.get_or_insert(p.step);
+        let speed = (p.step - first) as f64 * self.batch as f64
+            / self.start.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
         let db = mwt_core::grid::psnr(p.reconstruction / 4.0);
         let message = format!(
             "{speed:.0} images/s, reconstruction {db:.1} dB, cross-entropy {:.3}, training accuracy {:.1} %",
@@ -43,7 +47,7 @@ impl Reporter {
             bar.set_length(p.steps);
             bar.set_position(p.step);
             bar.set_message(message);
-        } else if self.plain && (end_of_epoch || self.line.elapsed() >= LINE_EVERY) {
+        } else if self.plain && (p.end_of_epoch || self.line.elapsed() >= LINE_EVERY) {
             self.line = Instant::now();
             eprintln!("step {}/{}, epoch {}: {message}", p.step, p.steps, p.epoch + 1);
         }

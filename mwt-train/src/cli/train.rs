@@ -1,19 +1,22 @@
 //! `mwt-train train`.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use mwt_core::{Draw, ImageSize, ModelConfig};
 
 use super::progress::Reporter;
 use crate::backend::BackendName;
-use crate::data::{self, Dataset, LoadOptions, Split};
+use crate::checkpoint;
+use crate::data::{Dataset, LoadOptions, Split};
 use crate::evaluate;
 use crate::model::TrainBackend;
 use crate::run_dir::{Model, RunDir, Summary};
 use crate::settings::{DataSettings, Mode, Settings, TrainSettings};
-use crate::trainer::Trainer;
+use crate::trainer::{Next, Progress, Trainer};
 use crate::with_backend;
 
 #[derive(Debug, Args)]
@@ -121,13 +124,16 @@ pub(super) struct Recipe {
     /// The most images of each split
     #[arg(long)]
     limit: Option<usize>,
+    /// Seconds between two checkpoints; there is one at the end of each epoch besides
+    #[arg(long, default_value_t = 60.0)]
+    checkpoint_seconds: f64,
 }
 
 impl Recipe {
     /// The settings of a run on this data set.
     fn settings(
         &self,
-        source: &str,
+        data: DataSettings,
         set: &Dataset,
         preset: ModelConfig,
     ) -> Result<Settings, String> {
@@ -146,11 +152,7 @@ impl Recipe {
             DrawName::Partition => Draw::partition(seed),
         };
         let settings = Settings {
-            data: DataSettings {
-                source: source.to_owned(),
-                held_out: self.held_out,
-                limit: self.limit.unwrap_or(0),
-            },
+            data,
             train: TrainSettings {
                 seed: self.seed,
                 epochs: self.epochs,
@@ -160,6 +162,7 @@ impl Recipe {
                 rate_siren: self.rate_siren,
                 rate_alpha: self.rate_alpha,
                 rate_classifier: self.rate_classifier,
+                checkpoint_seconds: self.checkpoint_seconds,
                 ..TrainSettings::default()
             },
             model,
@@ -172,53 +175,103 @@ impl Recipe {
 impl Train {
     pub(super) fn run(&self) -> Result<(), String> {
         self.backend.check()?;
-        let options = LoadOptions {
-            image_size: self.image_size,
+        let data = DataSettings {
+            source: self.data.clone(),
+            held_out: self.recipe.held_out,
             limit: self.recipe.limit,
-            ..LoadOptions::default()
+            image_size: self.image_size,
+            digits: LoadOptions::default().digits_train,
         };
-        let set = data::load(&self.data, &options).map_err(|e| e.to_string())?;
-        let settings = self.recipe.settings(&self.data, &set, self.preset.config())?;
+        let set = data.load().map_err(|e| e.to_string())?;
+        let settings = self.recipe.settings(data, &set, self.preset.config())?;
         let path = self.runs.join(&self.name);
-        let start = Instant::now();
-        let summary = with_backend!(self.backend, B, device => {
-            train::<B>(&settings, set, &path, &device, self.quiet)?
+        let run = RunDir::create(&path, &settings)?;
+        with_backend!(self.backend, B, device => {
+            let trainer = Trainer::<B>::new(&settings, &device);
+            report(train(trainer, &settings, set, &run, &device, self.quiet)?, &path);
         });
-        println!("trained in {:.0} s: {}", start.elapsed().as_secs_f64(), path.display());
-        if let (Some(accuracy), Some(psnr)) = (summary.accuracy, summary.psnr) {
-            let percent = 100.0 * accuracy;
-            println!("held-out images: accuracy {percent:.2} %, PSNR {psnr:.2} dB");
-        }
-        println!("next: mwt-train export {} -o model.mwt", path.display());
         Ok(())
     }
 }
 
-/// Trains a run into its directory and evaluates it on the images held out.
+/// `mwt-train resume`: goes on with a run that was stopped.
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    /// The run's directory
+    run: PathBuf,
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "cpu")]
+    backend: BackendName,
+    /// Say nothing but the result
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Resume {
+    pub(super) fn run(&self) -> Result<(), String> {
+        self.backend.check()?;
+        let settings = RunDir::settings(&self.run)?;
+        let (state, file) = checkpoint::load(&self.run)?;
+        if *state.weights.config() != settings.model {
+            return Err(format!("{}: belongs to another model than settings.toml", file.display()));
+        }
+        let set = settings.data.load().map_err(|e| e.to_string())?;
+        let run = RunDir::open(&self.run, state.position.total)?;
+        with_backend!(self.backend, B, device => {
+            let trainer = Trainer::<B>::resume(&settings, &state, &device);
+            report(train(trainer, &settings, set, &run, &device, self.quiet)?, &self.run);
+        });
+        Ok(())
+    }
+}
+
+/// Says what came of a run.
+fn report(summary: Option<Summary>, path: &Path) {
+    let Some(summary) = summary else {
+        println!("stopped; go on with: mwt-train resume {}", path.display());
+        return;
+    };
+    println!("trained: {}", path.display());
+    if let (Some(accuracy), Some(psnr)) = (summary.accuracy, summary.psnr) {
+        println!("held-out images: accuracy {:.2} %, PSNR {psnr:.2} dB", 100.0 * accuracy);
+    }
+    println!("next: mwt-train export {} -o model.mwt", path.display());
+}
+
+/// Trains to the end, or until Ctrl-C, and evaluates on the images held out. Gives nothing when stopped.
 pub(super) fn train<B: TrainBackend>(
+    mut trainer: Trainer<B>,
     settings: &Settings,
     set: Dataset,
-    path: &Path,
+    run: &RunDir,
     device: &B::Device,
     quiet: bool,
-) -> Result<Summary, String> {
-    let run = RunDir::create(path, settings)?;
+) -> Result<Option<Summary>, String> {
+    let checkpoint_every = Duration::from_secs_f64(settings.train.checkpoint_seconds);
     // At most a fifth: a small set must keep enough to train on.
     let held_out = settings.data.held_out.min(set.train.len() / 5);
     let (split, held_out) = set.train.hold_out(held_out, settings.train.seed);
-    let mut trainer = Trainer::<B>::new(settings, device);
     let mut reporter = Reporter::new(settings.train.batch, quiet);
-    let (mut logged, mut steps) = (Ok(()), 0);
-    let look = &mut |_: &Trainer<B>, progress: &_, end_of_epoch| {
-        reporter.look(progress, end_of_epoch);
+    let interrupted = interrupted();
+    let (mut written, mut steps, mut saved) = (Ok(()), 0, Instant::now());
+    let look = &mut |trainer: &Trainer<B>, progress: &Progress| {
+        reporter.look(progress);
         steps = progress.step;
-        if logged.is_ok() {
-            logged = run.log(progress);
+        let stop = interrupted.load(Ordering::Relaxed);
+        written = run.log(progress);
+        if written.is_ok() && (stop || progress.end_of_epoch || saved.elapsed() >= checkpoint_every)
+        {
+            written = checkpoint::save(run.path(), &trainer.state());
+            saved = Instant::now();
         }
+        if stop || written.is_err() { Next::Stop } else { Next::Continue }
     };
-    trainer.run(&split, look).map_err(|e| e.to_string())?;
+    let finished = trainer.run(&split, look).map_err(|e| e.to_string())?;
     reporter.finish();
-    logged?;
+    written?;
+    if !finished {
+        return Ok(None);
+    }
     let mut summary = Summary {
         model: settings.model,
         labels: set.classes,
@@ -236,7 +289,20 @@ pub(super) fn train<B: TrainBackend>(
     }
     let examples = Some(golden_examples(&held_out, &split).images);
     run.save(&Model { weights: trainer.weights(), summary: summary.clone(), examples })?;
-    Ok(summary)
+    Ok(Some(summary))
+}
+
+/// Becomes true at the first Ctrl-C; a second one ends the program at once.
+fn interrupted() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    // Fails only when there is a handler already: then Ctrl-C ends the program as usual.
+    let _ = ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    flag
 }
 
 /// Images that a bundle carries for its self-test: the first ones of different classes.
