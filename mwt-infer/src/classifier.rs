@@ -18,6 +18,7 @@ use crate::workspace::{Carve, Plan, workspace_len};
 pub struct Classifier<'b, 'w> {
     bundle: Bundle<'b>,
     isa: Isa,
+    arithmetic: Arithmetic,
     phi: &'w mut [f32],
     logits: &'w mut [f32],
     scratch: &'w mut [f32],
@@ -25,6 +26,17 @@ pub struct Classifier<'b, 'w> {
     steps: Option<usize>,
     /// Whether `logits` belong to φ as it is.
     classified: bool,
+}
+
+/// How the Transformer's linear layers are computed. The fit is always computed in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Arithmetic {
+    /// In f32, whatever the weights are stored as.
+    #[default]
+    F32,
+    /// In int8 where the weights are int8 and the instruction set is faster that way (AVX-512); in f32
+    /// elsewhere. Each token is rounded to int8 with a scale of its own, so logits differ a little.
+    Int8,
 }
 
 /// A class and how likely it is.
@@ -76,9 +88,10 @@ impl<'b, 'w> Classifier<'b, 'w> {
         Ok(Self {
             bundle: *bundle,
             isa: Isa::detect(),
+            arithmetic: Arithmetic::F32,
             phi: workspace.take(plan.phi)?,
+            scratch: workspace.take(plan.scratch())?,
             logits: workspace.take(plan.logits)?,
-            scratch: workspace.0,
             steps: None,
             classified: false,
         })
@@ -94,6 +107,11 @@ impl<'b, 'w> Classifier<'b, 'w> {
     /// The instruction set whose kernels it uses.
     pub const fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// Chooses the arithmetic of the Transformer's linear layers; f32 unless chosen.
+    pub const fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        (self.arithmetic, self.classified) = (arithmetic, false);
     }
 
     /// The bundle.
@@ -199,7 +217,8 @@ impl<'b, 'w> Classifier<'b, 'w> {
     pub fn logits(&mut self) -> Result<&[f32], Error> {
         self.fitted()?;
         if !self.classified {
-            let mut transformer = Transformer::new(self.bundle.config(), self.scratch)?;
+            let mut transformer =
+                Transformer::new(self.bundle.config(), self.arithmetic, self.scratch)?;
             with_kernel!(self.isa, kernel => {
                 transformer.logits(kernel, &self.bundle, self.phi, self.logits)
             })?;

@@ -45,7 +45,7 @@ pub mod source;
 mod transformer;
 pub mod workspace;
 
-pub use classifier::{Classifier, Prediction, Quality, SelfTest};
+pub use classifier::{Arithmetic, Classifier, Prediction, Quality, SelfTest};
 pub use error::Error;
 pub use kernels::Isa;
 pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};
