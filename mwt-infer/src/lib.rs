@@ -36,6 +36,8 @@
 
 #[cfg(test)]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod classifier;
 mod error;

@@ -14,6 +14,8 @@ use super::{Mat, MatMut};
 
 /// The longest sum: W's rows, a multiple of 4.
 const DEPTH: usize = 1024;
+/// The shortest sum that pays for rounding A and packing W.
+const SHORTEST: usize = 64;
 /// Bytes for rows of A.
 const ROUNDED: usize = 16 * 1024;
 /// Columns of a panel of W: two registers.
@@ -36,8 +38,8 @@ impl<T> Aligned<T> {
     }
 }
 
-/// C = A·W + bias. Gives false, having done nothing, for weights that are not int8, longer sums than
-/// [`DEPTH`] and widths that are no multiple of [`COLUMNS`].
+/// C = A·W + bias. Gives false, having done nothing, for weights that are not int8, sums that are
+/// shorter than [`SHORTEST`] or longer than [`DEPTH`], and widths that are no multiple of [`COLUMNS`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 pub(super) fn linear(
     a: Mat<'_>,
@@ -50,7 +52,7 @@ pub(super) fn linear(
     let depth = k.next_multiple_of(4);
     let fits = depth <= DEPTH && n.is_multiple_of(COLUMNS) && a.columns() == k && c.columns() == n;
     let there = data.len() >= k * n && scales.len() >= n && bias.is_none_or(|b| b.len() >= n);
-    if !fits || !there || k == 0 {
+    if !fits || !there || k < SHORTEST {
         return false;
     }
     let mut rounded = Aligned::<[u8; ROUNDED]>::new();
@@ -105,11 +107,13 @@ unsafe fn round(row: &[f32], to: *mut u8, depth: usize) -> f32 {
     let mask = |at: usize| -> __mmask16 {
         if row.len() - at >= 16 { 0xffff } else { (1 << (row.len() - at)) - 1 }
     };
-    let mut largest = _mm512_setzero_ps();
+    let (mut largest, mut check) = (_mm512_setzero_ps(), _mm512_setzero_ps());
     for at in (0..row.len()).step_by(16) {
         // SAFETY: the mask leaves out what is past the row.
         let x = unsafe { _mm512_maskz_loadu_ps(mask(at), row.as_ptr().add(at)) };
         largest = _mm512_max_ps(largest, _mm512_abs_ps(x));
+        // x·0 is 0 for every finite x and NaN for the rest.
+        check = _mm512_fmadd_ps(x, _mm512_setzero_ps(), check);
     }
     let largest = _mm512_reduce_max_ps(largest);
     let factor = _mm512_set1_ps(if largest > 0.0 { 127.0 / largest } else { 0.0 });
@@ -126,8 +130,8 @@ unsafe fn round(row: &[f32], to: *mut u8, depth: usize) -> f32 {
         // SAFETY: `depth` bytes may be written.
         unsafe { to.add(at).write(0) }
     }
-    // A NaN is no maximum: it has to come back out by way of the scale.
-    if row.iter().all(|x| x.is_finite()) { largest / 127.0 } else { f32::NAN }
+    // No byte can hold a NaN: it comes back out by way of the scale.
+    largest / 127.0 + _mm512_reduce_add_ps(check)
 }
 
 /// Packs [`COLUMNS`] columns of W as [k/4][column][4], short sums filled up with 0, and gives 128·Σ w of each.
