@@ -6,6 +6,7 @@ use mwt_core::{Bundle, ImageSize, ModelConfig, draw};
 use crate::error::Error;
 use crate::fit::{self, Fit, Picked};
 use crate::kernels::{Isa, with_kernel};
+use crate::profile::{Phase, Profiler};
 use crate::source::{Image, PixelSource};
 use crate::transformer::{self, Transformer};
 use crate::workspace::{Carve, Plan, workspace_len};
@@ -15,10 +16,11 @@ use crate::workspace::{Carve, Plan, workspace_len};
 /// After [`fit`](Self::fit), or after any number of [`step`](Self::step)s, the calls that read the fit may
 /// come in any order and any number of times.
 #[derive(Debug)]
-pub struct Classifier<'b, 'w> {
+pub struct Classifier<'b, 'w, P = ()> {
     bundle: Bundle<'b>,
     isa: Isa,
     arithmetic: Arithmetic,
+    profiler: P,
     phi: &'w mut [f32],
     logits: &'w mut [f32],
     scratch: &'w mut [f32],
@@ -89,6 +91,7 @@ impl<'b, 'w> Classifier<'b, 'w> {
             bundle: *bundle,
             isa: Isa::detect(),
             arithmetic: Arithmetic::F32,
+            profiler: (),
             phi: workspace.take(plan.phi)?,
             scratch: workspace.take(plan.scratch())?,
             logits: workspace.take(plan.logits)?,
@@ -97,6 +100,15 @@ impl<'b, 'w> Classifier<'b, 'w> {
         })
     }
 
+    /// The same classifier, which tells a profiler when each phase begins and ends.
+    pub fn with_profiler<P: Profiler>(self, profiler: P) -> Classifier<'b, 'w, P> {
+        let Self { bundle, isa, arithmetic, profiler: (), phi, logits, scratch, steps, classified } =
+            self;
+        Classifier { bundle, isa, arithmetic, profiler, phi, logits, scratch, steps, classified }
+    }
+}
+
+impl<'b, P: Profiler> Classifier<'b, '_, P> {
     /// The same classifier with the kernels of another instruction set than the fastest that the CPU has.
     #[must_use]
     pub fn with_isa(mut self, isa: Isa) -> Self {
@@ -198,9 +210,11 @@ impl<'b, 'w> Classifier<'b, 'w> {
             return Err(Error::NoSamples);
         }
         let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        self.profiler.begin(Phase::Step(step));
         let loss = with_kernel!(self.isa, kernel => {
             fit.step(kernel, &self.bundle, self.phi, step, picked)
         })?;
+        self.profiler.end(Phase::Step(step));
         self.steps = Some(step + 1);
         Ok(loss)
     }
@@ -220,7 +234,7 @@ impl<'b, 'w> Classifier<'b, 'w> {
             let mut transformer =
                 Transformer::new(self.bundle.config(), self.arithmetic, self.scratch)?;
             with_kernel!(self.isa, kernel => {
-                transformer.logits(kernel, &self.bundle, self.phi, self.logits)
+                transformer.logits(kernel, &self.bundle, self.phi, self.logits, &mut self.profiler)
             })?;
             self.classified = true;
         }
@@ -351,7 +365,7 @@ impl<'b, 'w> Classifier<'b, 'w> {
             }
             result.samples += 1;
         }
-        let passed = result.max_error <= Self::SELF_TEST_TOLERANCE;
+        let passed = result.max_error <= Classifier::SELF_TEST_TOLERANCE;
         if passed { Ok(result) } else { Err(Error::SelfTest) }
     }
 

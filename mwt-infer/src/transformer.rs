@@ -14,6 +14,7 @@ use crate::classifier::Arithmetic;
 use crate::error::Error;
 use crate::fit::layer;
 use crate::kernels::{Init, Kernel, Mat, MatMut};
+use crate::profile::{Phase, Profiler};
 use crate::workspace::{Carve, Plan};
 
 /// eps of the layer norms.
@@ -87,12 +88,18 @@ impl<'w> Transformer<'w> {
         bundle: &Bundle<'_>,
         phi: &[f32],
         logits: &mut [f32],
+        profiler: &mut impl Profiler,
     ) -> Result<(), Error> {
         let config = bundle.config();
+        profiler.begin(Phase::Tokens);
         self.project_tokens(kernel, bundle, phi);
+        profiler.end(Phase::Tokens);
         for b in 0..config.blocks {
+            profiler.begin(Phase::Block(b));
             self.block(kernel, config, &bundle.block(b));
+            profiler.end(Phase::Block(b));
         }
+        profiler.begin(Phase::Head);
         let d = config.width;
         let mean = self.tile.gathered.get_mut(..d).unwrap_or_default();
         mean.fill(0.0);
@@ -109,6 +116,7 @@ impl<'w> Transformer<'w> {
             logits,
             self.tile.panel,
         );
+        profiler.end(Phase::Head);
         if logits.iter().all(|l| l.is_finite()) { Ok(()) } else { Err(Error::Diverged) }
     }
 
