@@ -10,8 +10,13 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use mwt_infer::{Bundle, Classifier, Isa, ModelConfig, Sample, Scattered, workspace_len};
+use mwt_infer::{
+    Arithmetic, Bundle, Classifier, Isa, ModelConfig, Sample, Scattered, workspace_len,
+};
 use safetensors::SafeTensors;
+
+/// f32 values of a cache line.
+const LINE: usize = 16;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,10 +29,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bundle = Bundle::parse(&bundle).map_err(|e| e.to_string())?;
     let inputs = SafeTensors::deserialize(&inputs)?;
     for isa in Isa::all_available().filter(|isa| wanted.is_none_or(|w| w == isa.name())) {
-        match bundle.config().channels {
-            1 => run::<1>(&bundle, &inputs, isa, seconds)?,
-            3 => run::<3>(&bundle, &inputs, isa, seconds)?,
-            _ => return Err("images are grey or RGB".into()),
+        for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
+            match bundle.config().channels {
+                1 => run::<1>(&bundle, &inputs, isa, arithmetic, seconds)?,
+                3 => run::<3>(&bundle, &inputs, isa, arithmetic, seconds)?,
+                _ => return Err("images are grey or RGB".into()),
+            }
         }
     }
     Ok(())
@@ -37,14 +44,17 @@ fn run<const C: usize>(
     bundle: &Bundle<'_>,
     inputs: &SafeTensors<'_>,
     isa: Isa,
+    arithmetic: Arithmetic,
     seconds: Duration,
 ) -> Result<(), Box<dyn Error>> {
     let config = *bundle.config();
     let images = images::<C>(inputs, &config)?;
     let indices = indices(inputs, &config, images.len())?;
     let expected = floats(inputs, "logits")?;
-    let mut workspace = vec![0.0; workspace_len(&config)];
-    let mut classifier = Classifier::new(bundle, &mut workspace)?.with_isa(isa);
+    let mut workspace = vec![0.0; workspace_len(&config) + LINE];
+    let aligned = workspace.as_ptr().align_offset(4 * LINE);
+    let mut classifier = Classifier::new(bundle, &mut workspace[aligned..])?.with_isa(isa);
+    classifier.set_arithmetic(arithmetic);
 
     let mut error = 0.0f32;
     for (image, (samples, indices)) in images.iter().zip(&indices).enumerate() {
@@ -65,7 +75,7 @@ fn run<const C: usize>(
         wall.push(before.elapsed().as_secs_f64());
     }
     println!(
-        "{{\"isa\": \"{}\", \"cpu_ms\": {:.4}, \"wall_ms\": {:.4}, \"n\": {}, \"gflops\": {:.1}, \"max_abs_logit_err\": {error:.2e}}}",
+        "{{\"isa\": \"{}\", \"arithmetic\": \"{arithmetic:?}\", \"cpu_ms\": {:.4}, \"wall_ms\": {:.4}, \"n\": {}, \"gflops\": {:.1}, \"max_abs_logit_err\": {error:.2e}}}",
         isa.name(),
         1e3 * median(&mut cpu),
         1e3 * median(&mut wall),

@@ -6,6 +6,7 @@ use mwt_core::{Bundle, ImageSize, ModelConfig, draw};
 use crate::error::Error;
 use crate::fit::{self, Fit, Picked};
 use crate::kernels::Isa;
+use crate::profile::{Phase, Profiler};
 use crate::source::{Image, PixelSource};
 use crate::transformer::{self, Transformer};
 use crate::with_kernel;
@@ -16,9 +17,11 @@ use crate::workspace::{Carve, Plan, workspace_len};
 /// After [`fit`](Self::fit), or after any number of [`step`](Self::step)s, the calls that read the fit may
 /// come in any order and any number of times.
 #[derive(Debug)]
-pub struct Classifier<'b, 'w> {
+pub struct Classifier<'b, 'w, P = ()> {
     bundle: Bundle<'b>,
     isa: Isa,
+    arithmetic: Arithmetic,
+    profiler: P,
     phi: &'w mut [f32],
     logits: &'w mut [f32],
     scratch: &'w mut [f32],
@@ -26,6 +29,17 @@ pub struct Classifier<'b, 'w> {
     steps: Option<usize>,
     /// Whether `logits` belong to φ as it is.
     classified: bool,
+}
+
+/// How the Transformer's linear layers are computed. The fit is always computed in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Arithmetic {
+    /// In f32, whatever the weights are stored as.
+    #[default]
+    F32,
+    /// In int8 where the weights are int8 and the instruction set is faster that way (AVX-512); in f32
+    /// elsewhere. Each token is rounded to int8 with a scale of its own, so logits differ a little.
+    Int8,
 }
 
 /// A class and how likely it is.
@@ -77,14 +91,25 @@ impl<'b, 'w> Classifier<'b, 'w> {
         Ok(Self {
             bundle: *bundle,
             isa: Isa::detect(),
+            arithmetic: Arithmetic::F32,
+            profiler: (),
             phi: workspace.take(plan.phi)?,
+            scratch: workspace.take(plan.scratch())?,
             logits: workspace.take(plan.logits)?,
-            scratch: workspace.0,
             steps: None,
             classified: false,
         })
     }
 
+    /// The same classifier, which tells a profiler when each phase begins and ends.
+    pub fn with_profiler<P: Profiler>(self, profiler: P) -> Classifier<'b, 'w, P> {
+        let Self { bundle, isa, arithmetic, profiler: (), phi, logits, scratch, steps, classified } =
+            self;
+        Classifier { bundle, isa, arithmetic, profiler, phi, logits, scratch, steps, classified }
+    }
+}
+
+impl<'b, P: Profiler> Classifier<'b, '_, P> {
     /// The same classifier with the kernels of another instruction set than the fastest that the CPU has.
     #[must_use]
     pub fn with_isa(mut self, isa: Isa) -> Self {
@@ -95,6 +120,11 @@ impl<'b, 'w> Classifier<'b, 'w> {
     /// The instruction set whose kernels it uses.
     pub const fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// Chooses the arithmetic of the Transformer's linear layers; f32 unless chosen.
+    pub const fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        (self.arithmetic, self.classified) = (arithmetic, false);
     }
 
     /// The bundle.
@@ -181,9 +211,11 @@ impl<'b, 'w> Classifier<'b, 'w> {
             return Err(Error::NoSamples);
         }
         let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        self.profiler.begin(Phase::Step(step));
         let loss = with_kernel!(self.isa, kernel => {
             fit.step(kernel, &self.bundle, self.phi, step, picked)
         })?;
+        self.profiler.end(Phase::Step(step));
         self.steps = Some(step + 1);
         Ok(loss)
     }
@@ -200,9 +232,10 @@ impl<'b, 'w> Classifier<'b, 'w> {
     pub fn logits(&mut self) -> Result<&[f32], Error> {
         self.fitted()?;
         if !self.classified {
-            let mut transformer = Transformer::new(self.bundle.config(), self.scratch)?;
+            let mut transformer =
+                Transformer::new(self.bundle.config(), self.arithmetic, self.scratch)?;
             with_kernel!(self.isa, kernel => {
-                transformer.logits(kernel, &self.bundle, self.phi, self.logits)
+                transformer.logits(kernel, &self.bundle, self.phi, self.logits, &mut self.profiler)
             })?;
             self.classified = true;
         }
@@ -333,7 +366,7 @@ impl<'b, 'w> Classifier<'b, 'w> {
             }
             result.samples += 1;
         }
-        let passed = result.max_error <= Self::SELF_TEST_TOLERANCE;
+        let passed = result.max_error <= Classifier::SELF_TEST_TOLERANCE;
         if passed { Ok(result) } else { Err(Error::SelfTest) }
     }
 

@@ -94,13 +94,13 @@ impl<'w> Fit<'w> {
         let fit = Self {
             gradient: scratch.take(plan.gradient)?,
             transposed: scratch.take(plan.transposed)?,
-            head: scratch.take(plan.head)?,
             h: scratch.take(layers * tile * d)?,
             cos: scratch.take(layers * tile * d)?,
             delta: scratch.take(tile * d)?,
             coordinates: scratch.take(2 * tile)?,
             targets: scratch.take(config.channels * tile)?,
             errors: scratch.take(config.channels * tile)?,
+            head: scratch.take(plan.head)?,
             tile,
         };
         let stored = bundle.head();

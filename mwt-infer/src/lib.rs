@@ -12,6 +12,8 @@
 //! | `transformer` | tokens λ(φ - θ + β), the blocks, the logits |
 //! | [`classifier`] | [`Classifier`], which puts them together |
 //!
+//! With the feature `std`, `classify_batch` classifies many images on many cores.
+//!
 //! ```no_run
 //! use mwt_infer::{Bundle, Classifier, Image, ModelConfig, Workspace, workspace_len};
 //!
@@ -36,18 +38,26 @@
 
 #[cfg(test)]
 extern crate alloc;
+#[cfg(any(test, feature = "std"))]
+extern crate std;
 
+#[cfg(feature = "std")]
+mod batch;
 pub mod classifier;
 mod error;
 mod fit;
 pub mod kernels;
+mod profile;
 pub mod source;
 mod transformer;
 pub mod workspace;
 
-pub use classifier::{Classifier, Prediction, Quality, SelfTest};
+#[cfg(feature = "std")]
+pub use batch::classify_batch;
+pub use classifier::{Arithmetic, Classifier, Prediction, Quality, SelfTest};
 pub use error::Error;
 pub use kernels::Isa;
 pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};
+pub use profile::{Phase, Profiler};
 pub use source::{Image, PixelSource, Sample, Scattered};
 pub use workspace::{Workspace, workspace_len};

@@ -10,9 +10,11 @@ use mwt_core::bundle::{Block, Norm};
 use mwt_core::quant::{Matrix, Vector};
 use mwt_core::{Bundle, ModelConfig};
 
+use crate::classifier::Arithmetic;
 use crate::error::Error;
 use crate::fit::layer;
 use crate::kernels::{Init, Kernel, Mat, MatMut};
+use crate::profile::{Phase, Profiler};
 use crate::workspace::{Carve, Plan};
 
 /// eps of the layer norms.
@@ -26,6 +28,7 @@ pub(crate) struct Transformer<'w> {
     tile: Tile<'w>,
     /// Tokens of a tile.
     rows: usize,
+    arithmetic: Arithmetic,
 }
 
 /// What attention needs.
@@ -34,8 +37,6 @@ struct Attention<'w> {
     keys: &'w mut [f32],
     /// Values, [T, D].
     values: &'w mut [f32],
-    /// [chunk, rows].
-    scores: &'w mut [f32],
     /// Running maximum, sum and correction of each query's softmax, [3, rows].
     softmax: &'w mut [f32],
     /// Keys that are looked at in one go.
@@ -46,7 +47,7 @@ struct Attention<'w> {
 struct Tile<'w> {
     /// Tokens [rows, D+1], then normed rows [rows, D] or transposed queries [D, rows].
     norm: &'w mut [f32],
-    /// Queries [rows, D], then the MLP's hidden layer [rows, mlp_mult·D].
+    /// Queries [rows, D], then scores [chunk, rows], then the MLP's hidden layer [rows, mlp_mult·D].
     query: &'w mut [f32],
     /// What attention gathered, then what a branch adds to the residual stream, [rows, D].
     gathered: &'w mut [f32],
@@ -54,7 +55,11 @@ struct Tile<'w> {
 }
 
 impl<'w> Transformer<'w> {
-    pub(crate) fn new(config: &ModelConfig, scratch: &'w mut [f32]) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: &ModelConfig,
+        arithmetic: Arithmetic,
+        scratch: &'w mut [f32],
+    ) -> Result<Self, Error> {
         let (plan, mut scratch) = (Plan::new(config), Carve(scratch));
         let (rows, d) = (plan.rows, config.width);
         Ok(Self {
@@ -62,17 +67,17 @@ impl<'w> Transformer<'w> {
             attention: Attention {
                 keys: scratch.take(plan.stream)?,
                 values: scratch.take(plan.stream)?,
-                scores: scratch.take(rows * plan.keys)?,
                 softmax: scratch.take(rows * 3)?,
                 chunk: plan.keys,
             },
             tile: Tile {
-                query: scratch.take(rows * d.max(config.mlp_width()))?,
+                query: scratch.take(rows * plan.query)?,
                 gathered: scratch.take(rows * d)?,
-                panel: scratch.take(plan.panel)?,
                 norm: scratch.take(rows * config.token_len())?,
+                panel: scratch.take(plan.panel)?,
             },
             rows,
+            arithmetic,
         })
     }
 
@@ -83,12 +88,18 @@ impl<'w> Transformer<'w> {
         bundle: &Bundle<'_>,
         phi: &[f32],
         logits: &mut [f32],
+        profiler: &mut impl Profiler,
     ) -> Result<(), Error> {
         let config = bundle.config();
+        profiler.begin(Phase::Tokens);
         self.project_tokens(kernel, bundle, phi);
+        profiler.end(Phase::Tokens);
         for b in 0..config.blocks {
+            profiler.begin(Phase::Block(b));
             self.block(kernel, config, &bundle.block(b));
+            profiler.end(Phase::Block(b));
         }
+        profiler.begin(Phase::Head);
         let d = config.width;
         let mean = self.tile.gathered.get_mut(..d).unwrap_or_default();
         mean.fill(0.0);
@@ -97,7 +108,15 @@ impl<'w> Transformer<'w> {
         }
         mean.iter_mut().for_each(|m| *m /= config.tokens() as f32);
         let head = bundle.to_logits();
-        linear(kernel, mean, &head.weight, Some(head.bias), logits, self.tile.panel);
+        linear(
+            (kernel, Arithmetic::F32),
+            mean,
+            &head.weight,
+            Some(head.bias),
+            logits,
+            self.tile.panel,
+        );
+        profiler.end(Phase::Head);
         if logits.iter().all(|l| l.is_finite()) { Ok(()) } else { Err(Error::Diverged) }
     }
 
@@ -110,7 +129,14 @@ impl<'w> Transformer<'w> {
             for (n, x) in x.chunks_mut(self.rows * d).enumerate() {
                 let tile = norm.get_mut(..x.len() / d * config.token_len()).unwrap_or_default();
                 tokens(bundle, phi, l + 1, n * self.rows, tile);
-                linear(kernel, tile, &project_in.weight, Some(project_in.bias), x, panel);
+                linear(
+                    (kernel, self.arithmetic),
+                    tile,
+                    &project_in.weight,
+                    Some(project_in.bias),
+                    x,
+                    panel,
+                );
             }
         }
     }
@@ -123,40 +149,63 @@ impl<'w> Transformer<'w> {
             let norm = normed(kernel, x, &block.norm1, norm);
             let range = n * self.rows * d..n * self.rows * d + x.len();
             let key = keys.get_mut(range.clone()).unwrap_or_default();
-            linear(kernel, norm, &block.key, None, key, panel);
+            linear((kernel, self.arithmetic), norm, &block.key, None, key, panel);
             let value = values.get_mut(range).unwrap_or_default();
-            linear(kernel, norm, &block.value, None, value, panel);
+            linear((kernel, self.arithmetic), norm, &block.value, None, value, panel);
         }
         for x in self.x.chunks_mut(self.rows * d) {
             let gathered = gathered.get_mut(..x.len()).unwrap_or_default();
             let normed1 = normed(kernel, x, &block.norm1, norm);
             let queries = query.get_mut(..x.len()).unwrap_or_default();
-            linear(kernel, normed1, &block.query, None, queries, panel);
+            linear((kernel, self.arithmetic), normed1, &block.query, None, queries, panel);
             // The normed rows are done with: the transposed queries take their place, then the output.
             let out = norm.get_mut(..x.len()).unwrap_or_default();
             let rows = x.len() / d;
             kernel.transpose(Mat::dense(queries, rows, d), MatMut::dense(out, d, rows));
-            self.attention.attend(kernel, config, out, gathered);
-            linear(kernel, gathered, &block.attn_out.weight, Some(block.attn_out.bias), out, panel);
+            self.attention.attend(kernel, config, out, query, gathered);
+            linear(
+                (kernel, self.arithmetic),
+                gathered,
+                &block.attn_out.weight,
+                Some(block.attn_out.bias),
+                out,
+                panel,
+            );
             kernel.add_scaled(x, out, block.layer_scale1);
 
             let normed2 = normed(kernel, x, &block.norm2, norm);
             let hidden = query.get_mut(..x.len() * config.mlp_mult).unwrap_or_default();
-            linear(kernel, normed2, &block.mlp1.weight, Some(block.mlp1.bias), hidden, panel);
+            linear(
+                (kernel, self.arithmetic),
+                normed2,
+                &block.mlp1.weight,
+                Some(block.mlp1.bias),
+                hidden,
+                panel,
+            );
             kernel.gelu(hidden);
-            linear(kernel, hidden, &block.mlp2.weight, Some(block.mlp2.bias), gathered, panel);
+            linear(
+                (kernel, self.arithmetic),
+                hidden,
+                &block.mlp2.weight,
+                Some(block.mlp2.bias),
+                gathered,
+                panel,
+            );
             kernel.add_scaled(x, gathered, block.layer_scale2);
         }
     }
 }
 
 impl Attention<'_> {
-    /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries [D, rows], into `out` [rows, D].
+    /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries [D, rows], into `out` [rows, D]. `scores` is
+    /// scratch.
     fn attend<K: Kernel>(
         &mut self,
         kernel: K,
         config: &ModelConfig,
         queries: &[f32],
+        scores: &mut [f32],
         out: &mut [f32],
     ) {
         let (d, t, dim) = (config.width, config.tokens(), config.head_dim());
@@ -175,7 +224,7 @@ impl Attention<'_> {
                 let count = self.chunk.min(t - first);
                 let k = self.keys.get(first * d + head..).unwrap_or_default();
                 let v = self.values.get(first * d + head..).unwrap_or_default();
-                let scores = self.scores.get_mut(..count * rows).unwrap_or_default();
+                let scores = scores.get_mut(..count * rows).unwrap_or_default();
                 let view = MatMut::dense(scores, count, rows);
                 kernel.gemm(Mat::new(k, count, dim, d), Mat::dense(q, dim, rows), Init::Zero, view);
                 let view = MatMut::dense(scores, count, rows);
@@ -226,7 +275,7 @@ pub(crate) fn tokens(bundle: &Bundle<'_>, phi: &[f32], l: usize, first: usize, o
 
 /// y = x·W + bias for as many rows as `x` holds.
 fn linear<K: Kernel>(
-    kernel: K,
+    (kernel, arithmetic): (K, Arithmetic),
     x: &[f32],
     w: &Matrix<'_>,
     bias: Option<Vector<'_>>,
@@ -234,7 +283,11 @@ fn linear<K: Kernel>(
     panel: &mut [f32],
 ) {
     let rows = x.len() / w.rows.max(1);
-    kernel.linear(Mat::dense(x, rows, w.rows), w, bias, MatMut::dense(y, rows, w.columns), panel);
+    let (x, y) = (Mat::dense(x, rows, w.rows), MatMut::dense(y, rows, w.columns));
+    match arithmetic {
+        Arithmetic::F32 => kernel.linear(x, w, bias, y, panel),
+        Arithmetic::Int8 => kernel.linear_int8(x, w, bias, y, panel),
+    }
 }
 
 /// Layer norm of each row of `x` into `out`, of which the rows are given back.

@@ -1,7 +1,8 @@
 //! The caller's memory.
 //!
 //! φ outlives a fit, so that an image can be classified, fitted further and reconstructed in any order. All
-//! else is scratch: what the fit needs and what the Transformer needs lie over each other.
+//! else is scratch: what the fit needs and what the Transformer needs lie over each other. Regions of odd sizes
+//! come last, so that the rows of the others start on cache lines when the workspace does.
 
 use mwt_core::ModelConfig;
 
@@ -11,8 +12,7 @@ use crate::kernels::PANEL;
 /// f32 values of workspace that a model needs.
 pub const fn workspace_len(config: &ModelConfig) -> usize {
     let plan = Plan::new(config);
-    let scratch = if plan.fit() > plan.transformer() { plan.fit() } else { plan.transformer() };
-    plan.phi + plan.logits + scratch
+    plan.phi + plan.scratch() + plan.logits
 }
 
 /// Workspace of `N` = [`workspace_len`] values, for a `static` or a local.
@@ -70,7 +70,9 @@ pub(crate) struct Plan {
     pub(crate) rows: usize,
     /// Keys that attention looks at in one go.
     pub(crate) keys: usize,
-    /// Each token of a tile: token or norm, queries or MLP, attention, scores, running softmax.
+    /// Each token of a tile: queries, scores or MLP.
+    pub(crate) query: usize,
+    /// Each token of a tile: token or norm, the above, attention, running softmax.
     pub(crate) row: usize,
     /// Scratch of a quantized linear layer.
     pub(crate) panel: usize,
@@ -85,17 +87,17 @@ impl Plan {
         let (d, layers) = (c.width, c.hidden_layers);
         // Narrow models are for small memories; wide ones want enough rows to use what they load.
         let (pixels, rows) = match d {
-            ..=32 => (16, 8),
+            ..=32 => (16, 16),
             33..=64 => (32, 32),
             _ => (64, 64),
         };
-        let keys = if c.tokens() < 64 {
-            c.tokens()
-        } else if d <= 32 {
-            32
-        } else {
-            64
+        let keys = match d {
+            ..=32 => 32,
+            33..=64 => 64,
+            _ => 128,
         };
+        let keys = if c.tokens() < keys { c.tokens() } else { keys };
+        let query = max(max(d, c.mlp_width()), keys);
         Self {
             phi: c.theta_len(),
             logits: c.classes,
@@ -107,9 +109,14 @@ impl Plan {
             stream: c.tokens() * d,
             rows,
             keys,
-            row: c.token_len() + max(d, c.mlp_width()) + d + keys + 3,
+            query,
+            row: c.token_len() + query + d + 3,
             panel: max(c.token_len(), c.mlp_width()) * PANEL,
         }
+    }
+
+    pub(crate) const fn scratch(&self) -> usize {
+        max(self.fit(), self.transformer())
     }
 
     const fn fit(&self) -> usize {

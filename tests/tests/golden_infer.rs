@@ -1,17 +1,25 @@
 //! mwt-infer against the golden vectors of an independent PyTorch implementation.
 
 use mwt_core::{Bundle, Schemes, quant::Scheme};
-use mwt_infer::{Classifier, Scattered, workspace_len};
+use mwt_infer::{Classifier, Isa, Scattered, workspace_len};
 use mwt_tests::{Golden, IMAGES, assert_close, golden, skipped};
 use mwt_train::export::Export;
 
+/// Every instruction set that this CPU has.
 fn check<const C: usize>(golden: &Golden) {
+    for isa in Isa::all_available() {
+        println!("{}", isa.name());
+        check_isa::<C>(golden, isa);
+    }
+}
+
+fn check_isa<const C: usize>(golden: &Golden, isa: Isa) {
     let export = Export { schemes: Schemes::all(Scheme::F32), ..Export::default() };
     let bytes = export.bundle(&golden.weights).unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
     let config = golden.config;
     let mut workspace = vec![0.0; workspace_len(&config)];
-    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap().with_isa(isa);
     let theta = golden.weights.theta();
 
     for image in 0..IMAGES {

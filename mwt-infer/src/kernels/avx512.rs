@@ -2,7 +2,10 @@
 
 use core::arch::x86_64::*;
 
+use mwt_core::quant::{Matrix, Vector};
+
 use super::simd::Simd;
+use super::{Mat, MatMut, vnni};
 
 /// The AVX-512 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +86,24 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn linear_int8(
+        self,
+        a: Mat<'_>,
+        w: &Matrix<'_>,
+        bias: Option<Vector<'_>>,
+        c: &mut MatMut<'_>,
+    ) -> bool {
+        // SAFETY: see above.
+        unsafe { vnni::linear(a, w, bias, c) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        // SAFETY: a prefetch of any address is allowed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_set1_ps(value) }
@@ -116,6 +137,18 @@ impl Simd for Avx512 {
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn mul_sub(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_fmsub_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_sqrt_ps(a) }
     }
 
     #[inline(always)]

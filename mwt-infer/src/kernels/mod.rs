@@ -26,6 +26,9 @@ mod simd;
 #[cfg(test)]
 mod tests;
 mod view;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod vnni;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
@@ -72,6 +75,19 @@ pub trait Kernel: Copy {
         c: MatMut<'_>,
         panel: &mut [f32],
     );
+
+    /// As [`linear`](Self::linear) in integers where that is faster: each row of A is rounded to int8 with a scale of
+    /// its own. Elsewhere, and for weights that are not int8, the same as [`linear`](Self::linear).
+    fn linear_int8(
+        self,
+        a: Mat<'_>,
+        w: &Matrix<'_>,
+        bias: Option<Vector<'_>>,
+        c: MatMut<'_>,
+        panel: &mut [f32],
+    ) {
+        self.linear(a, w, bias, c, panel);
+    }
 
     /// z ← sin z, cos ← cos z.
     fn sin_cos(self, z: &mut [f32], cos: &mut [f32]);

@@ -129,6 +129,18 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn mul_sub(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { vfmaq_f32(vnegq_f32(c), a, b) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: float32x4_t) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { vsqrtq_f32(a) }
+    }
+
+    #[inline(always)]
     fn neg_mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         // SAFETY: see above.
         unsafe { vfmsq_f32(c, a, b) }

@@ -1,7 +1,7 @@
 //! A linear layer whose weight lies in a bundle.
 //!
-//! f32 weights are multiplied where they lie. int8 and f16 ones are widened a panel at a time, which then
-//! serves all rows of A.
+//! Weights are widened a panel at a time, which then serves all rows of A from the first-level cache. For a few
+//! rows f32 weights are multiplied where they lie.
 
 use core::mem::MaybeUninit;
 
@@ -16,6 +16,12 @@ const DEPTH: usize = 256;
 
 /// Columns of a widened panel: two of the widest registers.
 const COLUMNS: usize = 32;
+
+/// Aligned, so that no load crosses a cache line.
+#[repr(align(64))]
+struct Panel(
+    #[expect(dead_code, reason = "written and read through a pointer")] [f32; DEPTH * COLUMNS],
+);
 
 #[inline(always)]
 pub(super) fn linear<S: Simd>(
@@ -43,24 +49,24 @@ pub(super) fn linear<S: Simd>(
     if !there {
         return;
     }
-    if let Values::F32(stored) = w.values {
+    if let Values::F32(stored) = w.values
+        && m <= S::ROWS
+    {
         let right = Rows { data: stored.bytes().as_ptr().cast(), stride: w.columns };
         // SAFETY: m, n and k are within the views and the stored values; loads need no alignment.
         unsafe { product::<S, false>(s, [m, n, k], left, right, start, out) }
         return;
     }
     // On the stack, which hosts have: targets with little of it use the portable kernel.
-    let mut panel = MaybeUninit::<[f32; DEPTH * COLUMNS]>::uninit();
+    let mut panel = MaybeUninit::<Panel>::uninit();
     let panel: *mut f32 = panel.as_mut_ptr().cast();
     for column in (0..n).step_by(COLUMNS) {
         let columns = COLUMNS.min(n - column);
         for first in (0..k).step_by(DEPTH) {
             let depth = DEPTH.min(k - first);
-            for row in 0..depth {
-                // SAFETY: `COLUMNS` values of a row of the panel are there, and all are written.
-                unsafe { widen(s, w, first + row, column, columns, panel.add(row * COLUMNS)) }
-            }
-            // SAFETY: as above, and the panel's rows are written.
+            // SAFETY: the stored values are there, and the panel has room for them.
+            unsafe { widen(s, w, first, depth, column, columns, panel) }
+            // SAFETY: as above, and the panel's values are written.
             unsafe {
                 let left = Left { data: left.data.add(first), ..left };
                 let right = Rows { data: panel.cast_const(), stride: COLUMNS };
@@ -76,55 +82,62 @@ pub(super) fn linear<S: Simd>(
     }
 }
 
-/// Widens `columns` stored values of a row from `column` on, and fills up to [`COLUMNS`] with anything.
+/// Widens `depth` rows by `columns` columns of stored values into a panel.
 ///
 /// # Safety
-/// The values are there, and [`COLUMNS`] values may be written at `to`.
+/// The values are there, and the panel has `depth` rows of [`COLUMNS`].
 #[inline(always)]
 unsafe fn widen<S: Simd>(
     s: S,
     w: &Matrix<'_>,
-    row: usize,
+    first: usize,
+    depth: usize,
     column: usize,
     columns: usize,
-    to: *mut f32,
+    panel: *mut f32,
 ) {
-    let start = row * w.columns + column;
-    // Whole registers straight from the bundle, the rest from a copy that is long enough.
-    let mut rest = [0u8; 2 * COLUMNS];
+    let start = first * w.columns + column;
     for at in (0..columns).step_by(S::LANES) {
-        let whole = columns - at >= S::LANES;
-        let count = S::LANES.min(columns - at);
-        let value = match w.values {
-            Values::Int8 { scales, data } => {
-                let data = data.get(start + at..).unwrap_or_default();
-                let scale = s.load_bytes(scales.from(column + at).bytes());
-                // SAFETY: a register's bytes are at `data`, or in `rest`.
-                let value = unsafe {
-                    if whole {
-                        s.load_i8(data.as_ptr())
-                    } else {
-                        rest.iter_mut().zip(data.iter().take(count)).for_each(|(r, d)| *r = *d);
-                        s.load_i8(rest.as_ptr())
-                    }
-                };
-                s.mul(value, scale)
+        // SAFETY: whole registers of stored values are read only where they are there; in the panel there is
+        // always room for them.
+        unsafe {
+            let to = panel.add(at);
+            if columns - at < S::LANES {
+                for row in 0..depth {
+                    let to = to.add(row * COLUMNS);
+                    s.store_all(s.splat(0.0), to);
+                    let to = core::slice::from_raw_parts_mut(to, columns - at);
+                    w.read(first + row, column + at, to);
+                }
+                continue;
             }
-            Values::F16(data) => {
-                let data = data.get(2 * (start + at)..).unwrap_or_default();
-                // SAFETY: as above, two bytes a value.
-                unsafe {
-                    if whole {
-                        s.load_f16(data.as_ptr())
-                    } else {
-                        rest.iter_mut().zip(data.iter().take(2 * count)).for_each(|(r, d)| *r = *d);
-                        s.load_f16(rest.as_ptr())
+            match w.values {
+                Values::Int8 { scales, data } => {
+                    let scale = s.load_bytes(scales.from(column + at).bytes());
+                    let from = data.as_ptr().add(start + at);
+                    for row in 0..depth {
+                        let value = s.mul(s.load_i8(from.add(row * w.columns)), scale);
+                        s.store_all(value, to.add(row * COLUMNS));
+                    }
+                }
+                Values::F16(data) => {
+                    let from = data.as_ptr().add(2 * (start + at));
+                    for row in 0..depth {
+                        let value = s.load_f16(from.add(2 * row * w.columns));
+                        s.store_all(value, to.add(row * COLUMNS));
+                    }
+                }
+                Values::F32(values) => {
+                    let from = values.bytes().as_ptr().cast::<f32>().add(start + at);
+                    for row in 0..depth {
+                        let from = from.add(row * w.columns);
+                        let value = s.load_all(from);
+                        // The next panel's: too far apart for the CPU to foresee.
+                        s.prefetch(from.wrapping_add(COLUMNS).cast());
+                        s.store_all(value, to.add(row * COLUMNS));
                     }
                 }
             }
-            Values::F32(_) => s.splat(0.0),
-        };
-        // SAFETY: the panel's row has room for whole registers.
-        unsafe { s.store_all(value, to.add(at)) }
+        }
     }
 }

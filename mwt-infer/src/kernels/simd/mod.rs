@@ -62,6 +62,12 @@ pub(crate) trait Simd: Copy {
     /// Twice as many bytes lie at `from`.
     unsafe fn load_f16(self, from: *const u8) -> Self::F;
 
+    /// Asks for the cache line at `at`, which may be anywhere, ahead of its use.
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        let _ = at;
+    }
+
     /// The same value in every lane.
     fn splat(self, value: f32) -> Self::F;
     /// a + b.
@@ -74,8 +80,12 @@ pub(crate) trait Simd: Copy {
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
     /// a·b + c, rounded once.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// a·b - c, rounded once.
+    fn mul_sub(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// c - a·b, rounded once.
     fn neg_mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// √a.
+    fn sqrt(self, a: Self::F) -> Self::F;
     /// The larger one; `b` when either is a NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// The smaller one; `b` when either is a NaN.
@@ -97,6 +107,19 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// That many rows of that many values lie at `from` and at `to`, `from_stride` and `to_stride` apart.
     unsafe fn transpose(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
+
+    /// [`Kernel::linear_int8`] for an int8 weight, where the instruction set has fast integer products. Gives
+    /// whether it did anything.
+    #[inline(always)]
+    fn linear_int8(
+        self,
+        _a: Mat<'_>,
+        _w: &Matrix<'_>,
+        _bias: Option<Vector<'_>>,
+        _c: &mut MatMut<'_>,
+    ) -> bool {
+        false
+    }
 
     /// Reads the first values of a slice; lanes past its end are 0.
     #[inline(always)]
@@ -169,6 +192,20 @@ impl<S: Simd> Kernel for S {
             #[inline(always)]
             || linear::linear(self, a, w, bias, c),
         );
+    }
+
+    #[inline]
+    fn linear_int8(
+        self,
+        a: Mat<'_>,
+        w: &Matrix<'_>,
+        bias: Option<Vector<'_>>,
+        mut c: MatMut<'_>,
+        panel: &mut [f32],
+    ) {
+        if !Simd::linear_int8(self, a, w, bias, &mut c) {
+            self.linear(a, w, bias, c, panel);
+        }
     }
 
     #[inline]

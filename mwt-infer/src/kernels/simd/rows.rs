@@ -3,7 +3,7 @@
 use mwt_core::quant::{Matrix, Values, Vector};
 
 use super::Simd;
-use super::math::exp;
+use super::math::exp2;
 use crate::kernels::{Mat, MatMut};
 
 #[inline(always)]
@@ -24,6 +24,7 @@ pub(super) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
     s.sum(sum)
 }
 
+/// `max` is kept in units of ln 2 here: a weight is then 2 to the power of one fused multiply-add.
 #[inline(always)]
 pub(super) fn softmax<S: Simd>(
     s: S,
@@ -31,32 +32,42 @@ pub(super) fn softmax<S: Simd>(
     scale: f32,
     [max, sum, correction]: [&mut [f32]; 3],
 ) {
-    let (rows, columns, stride) = (scores.rows(), scores.columns(), scores.stride().max(1));
-    let scale = s.splat(scale);
+    let (rows, columns, stride) = (scores.rows(), scores.columns(), scores.stride());
+    let data = scores.data_mut().as_mut_ptr();
+    let scale = s.splat(scale * core::f32::consts::LOG2_E);
     let states = max.chunks_mut(S::LANES).zip(sum.chunks_mut(S::LANES));
     let states = states.zip(correction.chunks_mut(S::LANES));
     for (n, ((max, sum), correction)) in states.enumerate() {
         let first = n * S::LANES;
-        if first >= columns {
+        if first >= columns || rows == 0 {
             return;
         }
-        let count = S::LANES.min(columns - first);
-        let Some(column) = scores.data_mut().get_mut(first..) else { return };
+        let mask = s.mask(columns - first);
+        // SAFETY: these lanes of the rows are within the view, which lies within its slice.
+        let at = |row: usize| unsafe { data.add(row * stride + first) };
         let before = s.load(max);
-        let mut highest = s.splat(f32::NEG_INFINITY);
-        for row in column.chunks(stride).take(rows) {
-            highest = s.max(highest, s.load(row.get(..count).unwrap_or_default()));
+        // Four maxima side by side: one alone would wait for itself.
+        let mut maxima = [s.splat(f32::NEG_INFINITY); 4];
+        for first in (0..rows).step_by(4) {
+            for (i, max) in maxima.iter_mut().enumerate() {
+                // SAFETY: as above; the last row may be looked at more than once.
+                *max = s.max(*max, unsafe { s.load_some(at((first + i).min(rows - 1)), mask) });
+            }
         }
+        let [a, b, c, d] = maxima;
+        let highest = s.max(s.max(a, b), s.max(c, d));
         let highest = s.max(before, s.mul(highest, scale));
         let mut total = s.splat(0.0);
-        for row in column.chunks_mut(stride).take(rows) {
-            let row = row.get_mut(..count).unwrap_or_default();
-            let score = s.load(row);
-            let weight = exp(s, s.sub(s.mul(score, scale), highest));
-            total = s.add(total, weight);
-            s.store(weight, row);
+        for row in 0..rows {
+            // SAFETY: as above.
+            unsafe {
+                let score = s.load_some(at(row), mask);
+                let weight = exp2(s, s.mul_sub(score, scale, highest));
+                total = s.add(total, weight);
+                s.store_some(weight, at(row), mask);
+            }
         }
-        let factor = exp(s, s.sub(before, highest));
+        let factor = exp2(s, s.sub(before, highest));
         s.store(s.mul_add(s.load(sum), factor, total), sum);
         s.store(factor, correction);
         s.store(highest, max);
@@ -72,23 +83,67 @@ pub(super) fn layer_norm<S: Simd>(
     eps: f32,
     out: &mut [f32],
 ) {
-    let d = weight.len().max(1);
+    let d = weight.len().min(bias.len());
+    if d == 0 {
+        return;
+    }
+    let affine = [weight, bias].map(|v| v.bytes().as_ptr().cast());
     for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
-        let mean = sum(s, x) / d as f32;
-        let mut squares = s.splat(0.0);
-        // A tail's empty lanes would count mean² each; they are taken away again.
-        for x in x.chunks(S::LANES) {
-            let offset = s.sub(s.load(x), s.splat(mean));
-            squares = s.mul_add(offset, offset, squares);
+        let (x, out) = (x.as_ptr(), out.as_mut_ptr());
+        // SAFETY: d values are at each of the four.
+        unsafe {
+            if d.is_multiple_of(S::LANES) {
+                layer_norm_row::<S, true>(s, d, x, affine, eps, out);
+            } else {
+                layer_norm_row::<S, false>(s, d, x, affine, eps, out);
+            }
         }
-        let empty = d.next_multiple_of(S::LANES) - d;
-        let variance = (s.sum(squares) - empty as f32 * mean * mean) / d as f32;
-        let factor = s.splat(1.0 / libm::sqrtf(variance + eps));
-        let affine = weight.bytes().chunks(4 * S::LANES).zip(bias.bytes().chunks(4 * S::LANES));
-        let chunks = x.chunks(S::LANES).zip(out.chunks_mut(S::LANES)).zip(affine);
-        for ((x, out), (w, b)) in chunks {
-            let normed = s.mul(s.sub(s.load(x), s.splat(mean)), factor);
-            s.store(s.mul_add(normed, s.load_bytes(w), s.load_bytes(b)), out);
+    }
+}
+
+/// `WHOLE` says that d is a multiple of the lanes.
+///
+/// # Safety
+/// `d` values are at each pointer.
+#[inline(always)]
+unsafe fn layer_norm_row<S: Simd, const WHOLE: bool>(
+    s: S,
+    d: usize,
+    x: *const f32,
+    [weight, bias]: [*const f32; 2],
+    eps: f32,
+    out: *mut f32,
+) {
+    let lanes = || (0..d).step_by(S::LANES);
+    // SAFETY: the caller's.
+    let load = |from: *const f32, at: usize| unsafe {
+        if WHOLE { s.load_all(from.add(at)) } else { s.load_some(from.add(at), s.mask(d - at)) }
+    };
+    let mut sum = s.splat(0.0);
+    for at in lanes() {
+        sum = s.add(sum, load(x, at));
+    }
+    let mean = s.sum(sum) / d as f32;
+    let means = s.splat(mean);
+    let mut squares = s.splat(0.0);
+    for at in lanes() {
+        let offset = s.sub(load(x, at), means);
+        squares = s.mul_add(offset, offset, squares);
+    }
+    // A tail's empty lanes have counted mean² each.
+    let empty = (d.next_multiple_of(S::LANES) - d) as f32 * mean * mean;
+    let variance = (s.sum(squares) - empty) / d as f32;
+    let factor = s.div(s.splat(1.0), s.sqrt(s.splat(variance + eps)));
+    for at in lanes() {
+        let normed = s.mul(s.sub(load(x, at), means), factor);
+        let value = s.mul_add(normed, load(weight, at), load(bias, at));
+        // SAFETY: the caller's.
+        unsafe {
+            if WHOLE {
+                s.store_all(value, out.add(at));
+            } else {
+                s.store_some(value, out.add(at), s.mask(d - at));
+            }
         }
     }
 }

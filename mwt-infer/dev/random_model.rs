@@ -1,0 +1,49 @@
+//! A bundle of random weights, scaled as a trained one's, for tests and benchmarks.
+
+use mwt_core::bundle::{self, Facts, Header};
+use mwt_core::draw::mix;
+use mwt_core::grid::InputScaling;
+use mwt_core::layout::{BlockTensor, Tensor};
+use mwt_core::{ModelConfig, Schemes};
+
+/// The bytes of the bundle.
+pub(crate) fn bundle(config: ModelConfig, schemes: Schemes) -> Vec<u8> {
+    let labels = (0..config.classes).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
+    let (input, facts) = (InputScaling::SYMMETRIC, Facts::default());
+    let header = Header { config, schemes, input, labels: &labels, golden_samples: 0, facts };
+    let mut seed = 0;
+    let values = |tensor: Tensor| {
+        seed += 1;
+        let (rows, columns) = tensor.shape(&config).dims();
+        let (middle, spread) = match tensor {
+            Tensor::SirenWeight(0) => (0.0, 0.5),
+            Tensor::SirenWeight(_) => (0.0, (6.0 / rows as f32).sqrt()),
+            Tensor::OutScale => (0.1, 0.0),
+            Tensor::AlphaWeight { .. } | Tensor::AlphaBias { .. } => (0.5, 0.4),
+            Tensor::Beta(_) => (0.0, 0.002),
+            Tensor::Block(_, BlockTensor::Norm1Weight | BlockTensor::Norm2Weight) => (1.0, 0.1),
+            Tensor::Block(_, BlockTensor::LayerScale1 | BlockTensor::LayerScale2) => (0.1, 0.05),
+            _ if rows == 1 => (0.0, 0.05),
+            _ => (0.0, (1.0 / rows as f32).sqrt()),
+        };
+        (0..(rows * columns) as u32)
+            .map(|i| middle + spread * (mix(i ^ mix(seed)) as i32) as f32 / 2f32.powi(31))
+            .collect()
+    };
+    bundle::write(&header, &[], values).expect("the values are finite and of the right number")
+}
+
+/// The bytes of an image: a few waves.
+pub(crate) fn image(config: &ModelConfig, seed: usize) -> Vec<u8> {
+    let wave = |y: usize, x: usize, c: usize| {
+        let phase = (y * (2 + seed % 3) + x * (3 + seed % 5) + 7 * c) as f32 * 0.1;
+        (127.5 + 120.0 * phase.sin()) as u8
+    };
+    let (height, width) = (config.image.height, config.image.width);
+    (0..height * width * config.channels)
+        .map(|i| {
+            let (pixel, c) = (i / config.channels, i % config.channels);
+            wave(pixel / width, pixel % width, c)
+        })
+        .collect()
+}

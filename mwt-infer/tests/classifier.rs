@@ -1,0 +1,137 @@
+//! Whole images: every instruction set, both arithmetics, the profiler, batches.
+
+#[path = "../dev/random_model.rs"]
+mod random_model;
+
+use mwt_core::Schemes;
+use mwt_core::quant::Scheme;
+use mwt_infer::{
+    Arithmetic, Bundle, Classifier, Error, Image, Isa, ModelConfig, Phase, Profiler, workspace_len,
+};
+
+fn logits(
+    bundle: &Bundle<'_>,
+    isa: Isa,
+    arithmetic: Arithmetic,
+    image: &[u8],
+) -> Result<Vec<f32>, Error> {
+    let config = bundle.config();
+    let mut workspace = vec![0.0; workspace_len(config)];
+    let mut classifier = Classifier::new(bundle, &mut workspace)?.with_isa(isa);
+    classifier.set_arithmetic(arithmetic);
+    let size = config.image;
+    classifier.fit(&Image::new(image, size.height, size.width, config.channels)?)?;
+    Ok(classifier.logits()?.to_vec())
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Models whose widths and token counts fill no register, one, and several.
+fn models() -> impl Iterator<Item = ModelConfig> {
+    let narrow = ModelConfig { width: 8, hidden_layers: 1, blocks: 1, ..ModelConfig::NANO };
+    let odd = ModelConfig { width: 40, hidden_layers: 3, classes: 17, ..ModelConfig::NANO };
+    let colour = ModelConfig { channels: 3, mlp_mult: 3, pixels_per_step: 61, ..ModelConfig::NANO };
+    let wide = ModelConfig { blocks: 2, steps: 2, hidden_layers: 2, ..ModelConfig::BASE };
+    [narrow, odd, colour, wide, ModelConfig::NANO, ModelConfig::MICRO, ModelConfig::SMALL]
+        .into_iter()
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_logits() {
+    for config in models() {
+        for scheme in [Scheme::Int8, Scheme::F16, Scheme::F32] {
+            let bytes = random_model::bundle(config, Schemes::all(scheme));
+            let bundle = Bundle::parse(&bytes).unwrap();
+            let image = random_model::image(&config, 1);
+            let want = logits(&bundle, Isa::PORTABLE, Arithmetic::F32, &image).unwrap();
+            for isa in Isa::all_available() {
+                let got = logits(&bundle, isa, Arithmetic::F32, &image).unwrap();
+                let d = distance(&got, &want);
+                assert!(d <= 1e-4, "{} {scheme:?} {config:?}: {d}", isa.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn int8_arithmetic_stays_close() {
+    let config = ModelConfig { blocks: 3, ..ModelConfig::SMALL };
+    let bytes = random_model::bundle(config, Schemes::default());
+    let bundle = Bundle::parse(&bytes).unwrap();
+    for isa in Isa::all_available() {
+        let image = random_model::image(&config, 2);
+        let want = logits(&bundle, isa, Arithmetic::F32, &image).unwrap();
+        let got = logits(&bundle, isa, Arithmetic::Int8, &image).unwrap();
+        let spread = distance(&want, &vec![0.0; want.len()]);
+        assert!(distance(&got, &want) <= 0.02 * spread, "{}: {got:?} {want:?}", isa.name());
+        // Where integers are not faster they are not used.
+        assert_eq!(got != want, isa.name() == "avx512", "{}", isa.name());
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    open: Vec<Phase>,
+    closed: Vec<Phase>,
+}
+
+impl Profiler for Log {
+    fn begin(&mut self, phase: Phase) {
+        self.open.push(phase);
+    }
+
+    fn end(&mut self, phase: Phase) {
+        assert_eq!(self.open.pop(), Some(phase));
+        self.closed.push(phase);
+    }
+}
+
+#[test]
+fn a_profiler_sees_each_phase_once_and_in_order() {
+    let config = ModelConfig::NANO;
+    let bytes = random_model::bundle(config, Schemes::default());
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let image = random_model::image(&config, 3);
+    let mut workspace = vec![0.0; workspace_len(&config)];
+    let mut log = Log::default();
+    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap().with_profiler(&mut log);
+    classifier.fit(&Image::grey(&image, 8, 8).unwrap()).unwrap();
+    let with = classifier.logits().unwrap().to_vec();
+    let want = [
+        Phase::Step(0),
+        Phase::Step(1),
+        Phase::Step(2),
+        Phase::Tokens,
+        Phase::Block(0),
+        Phase::Block(1),
+        Phase::Head,
+    ];
+    assert_eq!(log.closed, want);
+    assert!(log.open.is_empty());
+    let without = logits(&bundle, Isa::detect(), Arithmetic::F32, &image).unwrap();
+    assert_eq!(with, without);
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn a_batch_is_its_images_one_by_one() {
+    let config = ModelConfig::MICRO;
+    let bytes = random_model::bundle(config, Schemes::default());
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let images: Vec<Vec<u8>> = (0..23).map(|n| random_model::image(&config, n)).collect();
+    let mut sources: Vec<_> = images.iter().map(|i| Image::grey(i, 28, 28).unwrap()).collect();
+    let small = vec![0; 64];
+    // One source that does not suit the model must not spoil the others.
+    sources.insert(5, Image::grey(&small, 8, 8).unwrap());
+    let mut batch = mwt_infer::classify_batch(&bundle, Arithmetic::F32, &sources);
+    assert_eq!(batch.remove(5), Err(Error::ImageSize));
+    assert_eq!(batch.len(), images.len());
+    for (got, image) in batch.iter().zip(&images) {
+        let want = logits(&bundle, Isa::detect(), Arithmetic::F32, image).unwrap();
+        // Memory may be aligned differently, which no sum depends on.
+        assert_eq!(got.as_ref().unwrap(), &want);
+    }
+}
