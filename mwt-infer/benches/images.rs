@@ -3,6 +3,8 @@
 #[path = "../dev/random_model.rs"]
 mod random_model;
 
+#![allow(missing_docs)] // criterion_group! makes a public function
+
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use mwt_core::Schemes;
 use mwt_infer::{Arithmetic, Bundle, Classifier, Image, Isa, ModelConfig, workspace_len};

@@ -1,5 +1,7 @@
 //! The kernels on the shapes of `base`, one instruction set after the other.
 
+#![allow(missing_docs)] // criterion_group! makes a public function
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mwt_core::quant::{Matrix, Scheme, encode};
 use mwt_infer::Isa;
@@ -14,10 +16,7 @@ fn kernels<K: Kernel>(criterion: &mut Criterion, isa: Isa, kernel: K) {
     let (a, b) = (Mat::dense(&a, ROWS, D), Mat::dense(&b, D, D));
 
     let mut group = criterion.benchmark_group("product");
-    group.throughput(Throughput::ElementsAndBytes {
-        elements: (2 * ROWS * D * D) as u64,
-        bytes: (4 * (2 * ROWS * D + D * D)) as u64,
-    });
+    group.throughput(Throughput::Elements((2 * ROWS * D * D) as u64));
     group.bench_function(BenchmarkId::new("gemm", isa.name()), |bench| {
         bench.iter(|| kernel.gemm(a, b, Init::Zero, MatMut::dense(&mut c, ROWS, D)));
     });
@@ -72,16 +71,7 @@ fn kernels<K: Kernel>(criterion: &mut Criterion, isa: Isa, kernel: K) {
 
 fn all(criterion: &mut Criterion) {
     for isa in Isa::all_available() {
-        match isa {
-            Isa::Portable(kernel) => kernels(criterion, isa, kernel),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(kernel) => kernels(criterion, isa, kernel),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(kernel) => kernels(criterion, isa, kernel),
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon(kernel) => kernels(criterion, isa, kernel),
-            _ => {}
-        }
+        mwt_infer::with_kernel!(isa, kernel => kernels(criterion, isa, kernel));
     }
 }
 
