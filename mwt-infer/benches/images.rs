@@ -1,9 +1,9 @@
 //! Whole images: fit and logits on one core, and batches on all of them with the feature `std`.
 
+#![allow(missing_docs)] // criterion_group! makes a public function
+
 #[path = "../dev/random_model.rs"]
 mod random_model;
-
-#![allow(missing_docs)] // criterion_group! makes a public function
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use mwt_core::Schemes;
