@@ -1,7 +1,7 @@
 //! Golden vectors for the tests of the workspace.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mwt_core::{Draw, ModelConfig};
 use mwt_infer::Sample;
@@ -43,13 +43,19 @@ pub fn skipped(test: &str, want: &str) {
     eprintln!("skipped {test}: needs {want}");
 }
 
-/// The golden vectors of `name` from the fixtures, or of `base` from the full set.
-pub fn golden(name: &str) -> Option<Golden> {
+/// The golden vectors of `nano` or `micro` from the fixtures.
+pub fn golden(name: &str) -> Golden {
+    load(name, &fixture(""), "")
+}
+
+/// The golden vectors of `name` from the full set, where there is one.
+pub fn full_golden(name: &str) -> Option<Golden> {
+    Some(load(name, &golden_dir()?, "f64."))
+}
+
+/// Reads golden vectors; `prefix` is that of the expected tensors that are wanted.
+fn load(name: &str, dir: &Path, prefix: &str) -> Golden {
     let mut config = ModelConfig::preset(name).expect("a preset's name");
-    let (dir, prefix) = match name {
-        "base" => (golden_dir()?, "f64."),
-        _ => (fixture(""), ""),
-    };
     // The golden draws come as indices.
     config.draw = Draw::random(0);
     let path = |kind: &str| dir.join(format!("{name}.{kind}.safetensors"));
@@ -63,7 +69,7 @@ pub fn golden(name: &str) -> Option<Golden> {
             expect.insert(name.to_owned(), array);
         }
     }
-    Some(Golden {
+    Golden {
         config,
         weights: exchange::read_weights(&path("weights"), config).expect("fixture"),
         inputs: read("inputs"),
@@ -80,7 +86,7 @@ pub fn golden(name: &str) -> Option<Golden> {
             .iter()
             .map(|b| i64::from_le_bytes(*b) as usize)
             .collect(),
-    })
+    }
 }
 
 impl Golden {

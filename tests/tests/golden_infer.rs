@@ -2,7 +2,7 @@
 
 use mwt_core::{Bundle, Schemes, quant::Scheme};
 use mwt_infer::{Classifier, Isa, Scattered, workspace_len};
-use mwt_tests::{Golden, IMAGES, assert_close, golden, skipped};
+use mwt_tests::{Golden, IMAGES, assert_close, full_golden, golden, skipped};
 use mwt_train::export::Export;
 
 /// Every instruction set that this CPU has.
@@ -59,17 +59,17 @@ fn check_isa<const C: usize>(golden: &Golden, isa: Isa) {
 
 #[test]
 fn nano() {
-    check::<1>(&golden("nano").unwrap());
+    check::<1>(&golden("nano"));
 }
 
 #[test]
 fn micro() {
-    check::<1>(&golden("micro").unwrap());
+    check::<1>(&golden("micro"));
 }
 
 #[test]
 fn base() {
-    match golden("base") {
+    match full_golden("base") {
         Some(golden) => check::<3>(&golden),
         None => skipped("base", "MWT_GOLDEN_DIR"),
     }
@@ -78,7 +78,7 @@ fn base() {
 /// φ and the loss after each single step, and classification in between.
 #[test]
 fn nano_step_by_step() {
-    let golden = golden("nano").unwrap();
+    let golden = golden("nano");
     let mut config = golden.config;
     let theta = golden.weights.theta();
     for steps in 1..=config.steps {

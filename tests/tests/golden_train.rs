@@ -3,7 +3,7 @@
 
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Int, Tensor, TensorData};
-use mwt_tests::{Golden, IMAGES, assert_close, distance, golden, skipped};
+use mwt_tests::{Golden, IMAGES, assert_close, distance, full_golden, golden, skipped};
 use mwt_train::model::params::host;
 use mwt_train::model::{self, Output, Params, Pixels, inner};
 use mwt_train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
@@ -130,17 +130,17 @@ fn gradient(golden: &Golden, tolerance: f32) {
 
 #[test]
 fn nano_forward() {
-    forward(&golden("nano").unwrap());
+    forward(&golden("nano"));
 }
 
 #[test]
 fn micro_forward() {
-    forward(&golden("micro").unwrap());
+    forward(&golden("micro"));
 }
 
 #[test]
 fn base_forward() {
-    match golden("base") {
+    match full_golden("base") {
         Some(golden) => forward(&golden),
         None => skipped("base_forward", "MWT_GOLDEN_DIR"),
     }
@@ -148,25 +148,36 @@ fn base_forward() {
 
 #[test]
 fn nano_gradients() {
-    gradient(&golden("nano").unwrap(), 1e-4);
+    gradient(&golden("nano"), 1e-4);
 }
 
 #[test]
 fn micro_gradients() {
-    gradient(&golden("micro").unwrap(), 1e-4);
+    gradient(&golden("micro"), 1e-4);
+}
+
+#[test]
+fn nano_outer_steps() {
+    outer_steps(&golden("nano"));
+}
+
+#[test]
+fn micro_outer_steps() {
+    match full_golden("micro") {
+        Some(golden) => outer_steps(&golden),
+        None => skipped("micro_outer_steps", "MWT_GOLDEN_DIR"),
+    }
 }
 
 /// The parameters after outer steps 1 and 3 of a schedule of 60.
-#[test]
-fn nano_outer_steps() {
-    let golden = golden("nano").unwrap();
+fn outer_steps(golden: &Golden) {
     let schedule = OneCycle { steps: 60, rise: 0.05 };
     let mut params = Params::<Flex>::from_weights(&golden.weights, &Default::default());
     let mut optimizer = AdamW::new(&params, AdamWConfig::default());
     for step in 0..3u64 {
         let rates = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
-        let pixels = pixels(&golden, step as usize);
-        let labels = labels(&golden);
+        let pixels = pixels(golden, step as usize);
+        let labels = labels(golden);
         outer_step(&mut params, &mut optimizer, &pixels, labels, W_CLS, Phase::Both, rates);
         if step == 1 {
             continue;
@@ -191,7 +202,7 @@ fn rates_of(group: mwt_train::weights::Group, schedule: &OneCycle, step: u64) ->
 /// One backward pass with the gradient scaled at the token boundary equals two passes.
 #[test]
 fn one_pass_equals_two() {
-    let golden = golden("nano").unwrap();
+    let golden = golden("nano");
     let run = |w_cls: f64, classification: bool| {
         let params = leaves(&golden);
         let (_, losses) = pass(&golden, &model::Model::new(&params), Model::Native, w_cls);

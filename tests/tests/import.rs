@@ -2,7 +2,7 @@
 
 use mwt_core::{Bundle, ModelConfig, Schemes, quant::Scheme};
 use mwt_infer::{Classifier, Scattered, workspace_len};
-use mwt_tests::{Golden, IMAGES, assert_close, fixture, golden, golden_dir, skipped};
+use mwt_tests::{Golden, IMAGES, assert_close, fixture, full_golden, golden, golden_dir, skipped};
 use mwt_train::exchange::{infer_config, read};
 use mwt_train::export::Export;
 use mwt_train::weights::Weights;
@@ -30,12 +30,12 @@ fn same_logits<const C: usize>(golden: &Golden, path: &std::path::Path) {
 
 #[test]
 fn micro_pt() {
-    same_logits::<1>(&golden("micro").unwrap(), &fixture("micro.pt"));
+    same_logits::<1>(&golden("micro"), &fixture("micro.pt"));
 }
 
 #[test]
 fn base_pt() {
-    match (golden("base"), golden_dir()) {
+    match (full_golden("base"), golden_dir()) {
         (Some(golden), Some(dir)) => same_logits::<3>(&golden, &dir.join("base.pt")),
         _ => skipped("base_pt", "MWT_GOLDEN_DIR"),
     }
@@ -44,7 +44,7 @@ fn base_pt() {
 /// A checkpoint taken after three outer steps, optimiser state and all.
 #[test]
 fn a_training_checkpoint_holds_the_trained_values() {
-    let golden = golden("nano").unwrap();
+    let golden = golden("nano");
     let arrays = read(&fixture("nano_step3.pt")).unwrap();
     assert!(arrays.keys().all(|name| !name.contains("optim")), "optimiser state is left out");
     let weights = Weights::new(golden.config, arrays).unwrap();
