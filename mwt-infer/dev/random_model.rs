@@ -7,7 +7,7 @@ use mwt_core::layout::{BlockTensor, Tensor};
 use mwt_core::{ModelConfig, Schemes};
 
 /// The bytes of the bundle.
-pub fn bundle(config: ModelConfig, schemes: Schemes) -> Vec<u8> {
+pub(crate) fn bundle(config: ModelConfig, schemes: Schemes) -> Vec<u8> {
     let labels = (0..config.classes).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
     let (input, facts) = (InputScaling::SYMMETRIC, Facts::default());
     let header = Header { config, schemes, input, labels: &labels, golden_samples: 0, facts };
@@ -34,7 +34,7 @@ pub fn bundle(config: ModelConfig, schemes: Schemes) -> Vec<u8> {
 }
 
 /// The bytes of an image: a few waves.
-pub fn image(config: &ModelConfig, seed: usize) -> Vec<u8> {
+pub(crate) fn image(config: &ModelConfig, seed: usize) -> Vec<u8> {
     let wave = |y: usize, x: usize, c: usize| {
         let phase = (y * (2 + seed % 3) + x * (3 + seed % 5) + 7 * c) as f32 * 0.1;
         (127.5 + 120.0 * phase.sin()) as u8

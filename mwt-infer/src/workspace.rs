@@ -88,12 +88,12 @@ impl Plan {
         // Narrow models are for small memories; wide ones want enough rows to use what they load.
         let (pixels, rows) = match d {
             ..=32 => (16, 16),
-            ..=64 => (32, 32),
+            33..=64 => (32, 32),
             _ => (64, 64),
         };
         let keys = match d {
             ..=32 => 32,
-            ..=64 => 64,
+            33..=64 => 64,
             _ => 128,
         };
         let keys = if c.tokens() < keys { c.tokens() } else { keys };
