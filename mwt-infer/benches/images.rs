@@ -1,6 +1,6 @@
 //! Whole images: fit and logits on one core, and batches on all of them with the feature `std`.
 
-#![allow(missing_docs)] // criterion_group! makes a public function
+#![allow(missing_docs)] // criterion_group! makes functions without any.
 
 #[path = "../dev/random_model.rs"]
 mod random_model;

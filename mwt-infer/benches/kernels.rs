@@ -1,6 +1,6 @@
 //! The kernels on the shapes of `base`, one instruction set after the other.
 
-#![allow(missing_docs)] // criterion_group! makes a public function
+#![allow(missing_docs)] // criterion_group! makes functions without any.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mwt_core::quant::{Matrix, Scheme, encode};
@@ -16,6 +16,7 @@ fn kernels<K: Kernel>(criterion: &mut Criterion, isa: Isa, kernel: K) {
     let (a, b) = (Mat::dense(&a, ROWS, D), Mat::dense(&b, D, D));
 
     let mut group = criterion.benchmark_group("product");
+    // Elements per second are floating-point operations per second here.
     group.throughput(Throughput::Elements((2 * ROWS * D * D) as u64));
     group.bench_function(BenchmarkId::new("gemm", isa.name()), |bench| {
         bench.iter(|| kernel.gemm(a, b, Init::Zero, MatMut::dense(&mut c, ROWS, D)));
@@ -71,7 +72,16 @@ fn kernels<K: Kernel>(criterion: &mut Criterion, isa: Isa, kernel: K) {
 
 fn all(criterion: &mut Criterion) {
     for isa in Isa::all_available() {
-        mwt_infer::with_kernel!(isa, kernel => kernels(criterion, isa, kernel));
+        match isa {
+            Isa::Portable(kernel) => kernels(criterion, isa, kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(kernel) => kernels(criterion, isa, kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(kernel) => kernels(criterion, isa, kernel),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(kernel) => kernels(criterion, isa, kernel),
+            _ => {}
+        }
     }
 }
 

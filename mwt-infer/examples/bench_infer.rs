@@ -1,11 +1,11 @@
 //! Times one image: pixel indices ready → k inner steps → tokens → logits, on one thread.
 //!
 //! ```sh
-//! bench_infer BUNDLE.mwt INPUTS.safetensors [SECONDS] [ISA]
+//! bench_infer BUNDLE.mwt INPUTS.safetensors [SECONDS] [ISA] [IMAGES]
 //! ```
 //! The inputs hold `images` [N, C, H, W] in [-1, 1], `indices` [k or more, N, P], `coords` [H·W, 2] and the
 //! expected `logits` [N, K]. One line of JSON per instruction set: median CPU and wall time in milliseconds,
-//! and the largest distance of a logit. Pin the thread from outside, with `taskset -c`.
+//! and the largest distance of a logit. At least IMAGES images, 10 unless given, whatever the SECONDS. Pin the thread from outside, with `taskset -c`.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -21,18 +21,22 @@ const LINE: usize = 16;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [bundle, inputs, rest @ ..] = &arguments[..] else {
-        return Err("usage: bench_infer BUNDLE.mwt INPUTS.safetensors [SECONDS] [ISA]".into());
+        return Err(
+            "usage: bench_infer BUNDLE.mwt INPUTS.safetensors [SECONDS] [ISA] [IMAGES]".into()
+        );
     };
     let seconds = Duration::from_secs_f64(rest.first().map_or(Ok(4.0), |s| s.parse())?);
     let wanted = rest.get(1);
+    let least = rest.get(2).map_or(Ok(10), |n| n.parse())?;
+    let limits = (seconds, least);
     let (bundle, inputs) = (std::fs::read(bundle)?, std::fs::read(inputs)?);
     let bundle = Bundle::parse(&bundle).map_err(|e| e.to_string())?;
     let inputs = SafeTensors::deserialize(&inputs)?;
     for isa in Isa::all_available().filter(|isa| wanted.is_none_or(|w| w == isa.name())) {
         for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
             match bundle.config().channels {
-                1 => run::<1>(&bundle, &inputs, isa, arithmetic, seconds)?,
-                3 => run::<3>(&bundle, &inputs, isa, arithmetic, seconds)?,
+                1 => run::<1>(&bundle, &inputs, isa, arithmetic, limits)?,
+                3 => run::<3>(&bundle, &inputs, isa, arithmetic, limits)?,
                 _ => return Err("images are grey or RGB".into()),
             }
         }
@@ -45,7 +49,7 @@ fn run<const C: usize>(
     inputs: &SafeTensors<'_>,
     isa: Isa,
     arithmetic: Arithmetic,
-    seconds: Duration,
+    (seconds, least): (Duration, usize),
 ) -> Result<(), Box<dyn Error>> {
     let config = *bundle.config();
     let images = images::<C>(inputs, &config)?;
@@ -66,7 +70,7 @@ fn run<const C: usize>(
     }
 
     let (mut cpu, mut wall, start) = (Vec::new(), Vec::new(), Instant::now());
-    while start.elapsed() < seconds || cpu.len() < 10 {
+    while start.elapsed() < seconds || cpu.len() < least {
         let n = cpu.len() % images.len();
         let (before, cpu_before) = (Instant::now(), cpu_time());
         classifier.fit_indices(&Scattered(&images[n]), &indices[n])?;

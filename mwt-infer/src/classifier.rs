@@ -327,7 +327,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         Ok(())
     }
 
-    /// φ, the fitted values: for each sine layer W [inputs, D] row by row, then b [D].
+    /// φ, the fitted values: for each sine layer W `[inputs, D]` row by row, then b `[D]`.
     ///
     /// # Errors
     /// [`Error::NotFitted`].
