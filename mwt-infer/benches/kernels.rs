@@ -72,16 +72,7 @@ fn kernels<K: Kernel>(criterion: &mut Criterion, isa: Isa, kernel: K) {
 
 fn all(criterion: &mut Criterion) {
     for isa in Isa::all_available() {
-        match isa {
-            Isa::Portable(kernel) => kernels(criterion, isa, kernel),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(kernel) => kernels(criterion, isa, kernel),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(kernel) => kernels(criterion, isa, kernel),
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon(kernel) => kernels(criterion, isa, kernel),
-            _ => {}
-        }
+        mwt_infer::with_kernel!(isa, kernel => kernels(criterion, isa, kernel));
     }
 }
 
