@@ -22,24 +22,24 @@ pub enum Part {
 /// One tensor of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tensor {
-    /// W of a sine layer, [inputs, D].
+    /// W of a sine layer, `[inputs, D]`.
     SirenWeight(usize),
-    /// b of a sine layer, [D].
+    /// b of a sine layer, `[D]`.
     SirenBias(usize),
-    /// Wo, [D, C]: the transpose of the reference's [C, D].
+    /// Wo, [D, C]: the transpose of the reference's `[C, D]`.
     HeadWeight,
-    /// bo, [C].
+    /// bo, `[C]`.
     HeadBias,
-    /// out_scale, [C].
+    /// out_scale, `[C]`.
     OutScale,
-    /// α of W of a sine layer, [inputs, D].
+    /// α of W of a sine layer, `[inputs, D]`.
     AlphaWeight {
         /// Inner step j; 0 alone when all steps share one α.
         step: usize,
         /// Sine layer.
         layer: usize,
     },
-    /// α of b of a sine layer, [D].
+    /// α of b of a sine layer, `[D]`.
     AlphaBias {
         /// Inner step j; 0 alone when all steps share one α.
         step: usize,
@@ -49,50 +49,50 @@ pub enum Tensor {
     /// β of hidden layer l = 1..=L, [D+1, D]: column o is the base of the token of neuron o, its last row
     /// the bias's.
     Beta(usize),
-    /// project_in, [D+1, D].
+    /// project_in, `[D+1, D]`.
     ProjectIn,
-    /// Bias of project_in, [D].
+    /// Bias of project_in, `[D]`.
     ProjectInBias,
     /// A tensor of Transformer block b.
     Block(usize, BlockTensor),
-    /// to_logits, [D, K].
+    /// to_logits, `[D, K]`.
     ToLogits,
-    /// Bias of to_logits, [K].
+    /// Bias of to_logits, `[K]`.
     ToLogitsBias,
 }
 
-/// One tensor of a Transformer block. Weights are [inputs, outputs].
+/// One tensor of a Transformer block. Weights are `[inputs, outputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BlockTensor {
-    /// Weight of the norm before the attention, [D].
+    /// Weight of the norm before the attention, `[D]`.
     Norm1Weight,
-    /// Bias of the norm before the attention, [D].
+    /// Bias of the norm before the attention, `[D]`.
     Norm1Bias,
-    /// Queries of all heads, [D, D].
+    /// Queries of all heads, `[D, D]`.
     Query,
-    /// Keys of all heads, [D, D].
+    /// Keys of all heads, `[D, D]`.
     Key,
-    /// Values of all heads, [D, D].
+    /// Values of all heads, `[D, D]`.
     Value,
-    /// to_out, [D, D].
+    /// to_out, `[D, D]`.
     AttnOut,
-    /// Bias of to_out, [D].
+    /// Bias of to_out, `[D]`.
     AttnOutBias,
-    /// ls1, [D].
+    /// ls1, `[D]`.
     LayerScale1,
-    /// Weight of the norm before the MLP, [D].
+    /// Weight of the norm before the MLP, `[D]`.
     Norm2Weight,
-    /// Bias of the norm before the MLP, [D].
+    /// Bias of the norm before the MLP, `[D]`.
     Norm2Bias,
-    /// First layer of the MLP, [D, mlp_mult·D].
+    /// First layer of the MLP, `[D, mlp_mult·D]`.
     Mlp1,
-    /// Its bias, [mlp_mult·D].
+    /// Its bias, `[mlp_mult·D]`.
     Mlp1Bias,
-    /// Second layer of the MLP, [mlp_mult·D, D].
+    /// Second layer of the MLP, `[mlp_mult·D, D]`.
     Mlp2,
-    /// Its bias, [D].
+    /// Its bias, `[D]`.
     Mlp2Bias,
-    /// ls2, [D].
+    /// ls2, `[D]`.
     LayerScale2,
 }
 
@@ -120,9 +120,9 @@ impl BlockTensor {
 /// Rows and columns of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// [inputs, outputs], stored as its part's scheme says.
+    /// `[inputs, outputs]`, stored as its part's scheme says.
     Matrix(usize, usize),
-    /// [inputs, outputs], always stored as f32.
+    /// `[inputs, outputs]`, always stored as f32.
     PlainMatrix(usize, usize),
     /// Always stored as f32.
     Vector(usize),

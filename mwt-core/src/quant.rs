@@ -1,6 +1,6 @@
 //! How a matrix is stored in a bundle, and how it is read where it lies.
 //!
-//! A matrix is [rows = inputs, columns = outputs], row by row. int8 is symmetric with one f32 scale per
+//! A matrix is `[rows = inputs, columns = outputs]`, row by row. int8 is symmetric with one f32 scale per
 //! output: value = q·scale, q in -127..=127, so a linear layer may sum integers and scale once at the end.
 //! All numbers are little-endian and need no alignment.
 

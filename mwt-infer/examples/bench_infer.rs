@@ -1,10 +1,10 @@
 //! Times one image: pixel indices ready → k inner steps → tokens → logits, on one thread.
 //!
 //! ```sh
-//! bench_infer BUNDLE.mwt INPUTS.safetensors [SECONDS] [ISA] [IMAGES]
+//! bench_infer BUNDLE.mwt INPUTS.safetensors `[SECONDS]` `[ISA]` `[IMAGES]`
 //! ```
-//! The inputs hold `images` [N, C, H, W] in [-1, 1], `indices` [k or more, N, P], `coords` [H·W, 2] and the
-//! expected `logits` [N, K]. One line of JSON per instruction set: median CPU and wall time in milliseconds,
+//! The inputs hold `images` `[N, C, H, W]` in [-1, 1], `indices` `[k or more, N, P]`, `coords` `[H·W, 2]` and the
+//! expected `logits` `[N, K]`. One line of JSON per instruction set: median CPU and wall time in milliseconds,
 //! and the largest distance of a logit. At least IMAGES images, 10 unless given, whatever the SECONDS. Pin the thread from outside, with `taskset -c`.
 
 use std::error::Error;
@@ -121,7 +121,7 @@ fn images<const C: usize>(
     Ok(images.map(|image| (0..pixels).map(|p| sample(image, p)).collect()).collect())
 }
 
-/// Each image's indices, [k, P].
+/// Each image's indices, `[k, P]`.
 fn indices(
     inputs: &SafeTensors<'_>,
     config: &ModelConfig,

@@ -151,7 +151,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         Ok(loss)
     }
 
-    /// As [`fit`](Self::fit), on samples of the caller's choice: `indices` is [k, P], P at least 1.
+    /// As [`fit`](Self::fit), on samples of the caller's choice: `indices` is `[k, P]`, P at least 1.
     ///
     /// # Errors
     /// [`Error::Indices`] besides those of [`fit`](Self::fit).
@@ -292,7 +292,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         })
     }
 
-    /// The fitted SIREN as an image of any size: [H, W, C] bytes, row by row.
+    /// The fitted SIREN as an image of any size: `[H, W, C]` bytes, row by row.
     ///
     /// # Errors
     /// [`Error::NotFitted`]; [`Error::OutputLength`] when `bytes` is not height·width·C long.

@@ -22,7 +22,7 @@ const NORM_EPS: f32 = 1e-5;
 
 /// The scratch of the Transformer.
 pub(crate) struct Transformer<'w> {
-    /// The residual stream, [T, D].
+    /// The residual stream, `[T, D]`.
     x: &'w mut [f32],
     attention: Attention<'w>,
     tile: Tile<'w>,
@@ -33,9 +33,9 @@ pub(crate) struct Transformer<'w> {
 
 /// What attention needs.
 struct Attention<'w> {
-    /// Keys, [T, D].
+    /// Keys, `[T, D]`.
     keys: &'w mut [f32],
-    /// Values, [T, D].
+    /// Values, `[T, D]`.
     values: &'w mut [f32],
     /// Running maximum, sum and correction of each query's softmax, [3, rows].
     softmax: &'w mut [f32],
@@ -45,11 +45,11 @@ struct Attention<'w> {
 
 /// The scratch of a tile of tokens.
 struct Tile<'w> {
-    /// Tokens [rows, D+1], then normed rows [rows, D] or transposed queries [D, rows].
+    /// Tokens `[rows, D+1]`, then normed rows `[rows, D]` or transposed queries `[D, rows]`.
     norm: &'w mut [f32],
-    /// Queries [rows, D], then scores [chunk, rows], then the MLP's hidden layer [rows, mlp_mult·D].
+    /// Queries `[rows, D]`, then scores `[chunk, rows]`, then the MLP's hidden layer `[rows, mlp_mult·D]`.
     query: &'w mut [f32],
-    /// What attention gathered, then what a branch adds to the residual stream, [rows, D].
+    /// What attention gathered, then what a branch adds to the residual stream, `[rows, D]`.
     gathered: &'w mut [f32],
     panel: &'w mut [f32],
 }
@@ -198,7 +198,7 @@ impl<'w> Transformer<'w> {
 }
 
 impl Attention<'_> {
-    /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries [D, rows], into `out` [rows, D]. `scores` is
+    /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries `[D, rows]`, into `out` `[rows, D]`. `scores` is
     /// scratch.
     fn attend<K: Kernel>(
         &mut self,
@@ -242,7 +242,7 @@ impl Attention<'_> {
     }
 }
 
-/// Tokens of neurons `first..` of hidden layer `l` into `out`, [rows, D+1].
+/// Tokens of neurons `first..` of hidden layer `l` into `out`, `[rows, D+1]`.
 pub(crate) fn tokens(bundle: &Bundle<'_>, phi: &[f32], l: usize, first: usize, out: &mut [f32]) {
     /// Neurons whose stored values are decoded in one go.
     const CHUNK: usize = 8;

@@ -56,7 +56,7 @@ pub(crate) struct Plan {
     pub(crate) gradient: usize,
     /// W_lᵀ of the hidden layers.
     pub(crate) transposed: usize,
-    /// Wo ⊙ out_scale as [C, D], then bo ⊙ out_scale.
+    /// Wo ⊙ out_scale as `[C, D]`, then bo ⊙ out_scale.
     pub(crate) head: usize,
     /// Pixels of a tile.
     pub(crate) pixels: usize,
@@ -64,7 +64,7 @@ pub(crate) struct Plan {
     pub(crate) pixel: usize,
 
     // The Transformer.
-    /// Each of x, keys and values, [T, D].
+    /// Each of x, keys and values, `[T, D]`.
     pub(crate) stream: usize,
     /// Tokens of a tile.
     pub(crate) rows: usize,

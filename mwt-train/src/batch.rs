@@ -45,7 +45,7 @@ impl Sampler {
         Self { config: *config, grid }
     }
 
-    /// The k+1 draws of a batch of images [H, W, C]. The last one, for the outer reconstruction loss, is always
+    /// The k+1 draws of a batch of images `[H, W, C]`. The last one, for the outer reconstruction loss, is always
     /// random.
     pub fn pixels<B: Backend>(
         &self,
@@ -103,7 +103,7 @@ impl Sampler {
         draws
     }
 
-    /// Every pixel of an image of this model, [N, H·W, 2], the same for each of `n` images.
+    /// Every pixel of an image of this model, `[N, H·W, 2]`, the same for each of `n` images.
     pub fn all_coordinates<B: Backend>(&self, n: usize, device: &B::Device) -> Tensor<B, 3> {
         let values: Vec<f32> = self.grid.as_flattened().to_vec();
         let one =
@@ -112,7 +112,7 @@ impl Sampler {
     }
 }
 
-/// Values of whole images, [N, H·W, C], in [-1, 1].
+/// Values of whole images, `[N, H·W, C]`, in [-1, 1].
 pub fn values<B: Backend>(images: &[ArrayView3<'_, u8>], device: &B::Device) -> Tensor<B, 3> {
     let (h, w, c) = images.first().map_or((0, 0, 0), |image| image.dim());
     let scaling = InputScaling::SYMMETRIC;
@@ -120,7 +120,7 @@ pub fn values<B: Backend>(images: &[ArrayView3<'_, u8>], device: &B::Device) -> 
     Tensor::from_data(TensorData::new(values, [images.len(), h * w, c]), device)
 }
 
-/// Class indices of a batch, [N].
+/// Class indices of a batch, `[N]`.
 pub fn labels<B: Backend>(labels: &[u16], device: &B::Device) -> Tensor<B, 1, Int> {
     let values: Vec<i64> = labels.iter().map(|l| i64::from(*l)).collect();
     Tensor::from_data(TensorData::new(values, [labels.len()]), device)

@@ -15,7 +15,7 @@ use crate::model::{Model, MwtBackend, Params};
 pub struct Evaluation {
     /// K.
     pub classes: usize,
-    /// [N, K].
+    /// `[N, K]`.
     pub logits: Vec<f32>,
     /// PSNR of each image after k steps, over all its pixels, in dB.
     pub psnr: Vec<f32>,
@@ -45,7 +45,7 @@ impl Evaluation {
         self.psnr.iter().sum::<f32>() / self.psnr.len().max(1) as f32
     }
 
-    /// Images of each class that were predicted as each class, [K, K], right class first.
+    /// Images of each class that were predicted as each class, `[K, K]`, right class first.
     pub fn confusion(&self) -> Vec<Vec<usize>> {
         let mut counts = vec![vec![0; self.classes]; self.classes];
         for (predicted, label) in self.predictions().into_iter().zip(&self.labels) {

@@ -83,7 +83,7 @@ impl<B: Backend> AdamW<B> {
     }
 
     /// Takes one step with the gradients of every parameter and the rates of each group; a group without
-    /// rates stays as it is. Gives the new parameters and each group's gradient norm before clipping, [3].
+    /// rates stays as it is. Gives the new parameters and each group's gradient norm before clipping, `[3]`.
     pub fn step(
         &mut self,
         params: &Params<B>,
@@ -135,7 +135,7 @@ impl<B: Backend> AdamW<B> {
     }
 }
 
-/// The norm of a group's gradient, [1].
+/// The norm of a group's gradient, `[1]`.
 fn norm<B: Backend>(params: &Params<B>, gradients: &[Tensor<B, 1>], group: Group) -> Tensor<B, 1> {
     let squares = params.specs().iter().zip(gradients).filter(|(spec, _)| spec.group == group);
     let squares = squares.map(|(_, g)| (g.clone() * g.clone()).sum()).collect();

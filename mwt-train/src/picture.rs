@@ -60,7 +60,7 @@ fn grid(rows: &[Vec<RgbImage>], scale: u32) -> RgbImage {
     picture
 }
 
-/// [H, W, C] bytes as RGB; one or two channels become grey, a fourth is dropped.
+/// `[H, W, C]` bytes as RGB; one or two channels become grey, a fourth is dropped.
 pub fn to_rgb(bytes: &[u8], size: ImageSize, channels: usize) -> RgbImage {
     RgbImage::from_fn(size.width as u32, size.height as u32, |x, y| {
         let start = (y as usize * size.width + x as usize) * channels;

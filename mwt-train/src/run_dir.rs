@@ -157,7 +157,7 @@ pub struct Model {
     pub weights: Weights,
     /// What the run found out.
     pub summary: Summary,
-    /// Images for the self-test of a bundle, [n, H, W, C].
+    /// Images for the self-test of a bundle, `[n, H, W, C]`.
     pub examples: Option<Array4<u8>>,
 }
 

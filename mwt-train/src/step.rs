@@ -17,7 +17,7 @@ pub enum Phase {
     Classifier,
 }
 
-/// The losses of a batch, each [1], on the device.
+/// The losses of a batch, each `[1]`, on the device.
 #[derive(Clone, Debug)]
 pub struct Losses<B: Backend> {
     /// Mean reconstruction loss R.
@@ -28,7 +28,7 @@ pub struct Losses<B: Backend> {
     pub correct: Tensor<B, 1>,
 }
 
-/// Mean cross-entropy of logits [N, K] and classes [N], [1].
+/// Mean cross-entropy of logits `[N, K]` and classes `[N]`, `[1]`.
 pub fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, labels: Tensor<B, 1, Int>) -> Tensor<B, 1> {
     let [n, _] = logits.dims();
     activation::log_softmax(logits, 1).gather(1, labels.reshape([n, 1])).mean().neg()
@@ -63,7 +63,7 @@ pub fn losses_of<B: Backend>(
 pub struct Taken<B: Backend> {
     /// The losses before the step.
     pub losses: Losses<B>,
-    /// Gradient norms of the groups before clipping, [3].
+    /// Gradient norms of the groups before clipping, `[3]`.
     pub norms: Tensor<B, 1>,
 }
 

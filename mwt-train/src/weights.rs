@@ -344,7 +344,7 @@ fn rows(matrix: &Matrix<'_>) -> Vec<f32> {
     values
 }
 
-/// A stored matrix column by column: [outputs, inputs], as the reference has its linear layers.
+/// A stored matrix column by column: `[outputs, inputs]`, as the reference has its linear layers.
 fn columns(matrix: &Matrix<'_>) -> Vec<f32> {
     transpose(&rows(matrix), matrix.columns)
 }

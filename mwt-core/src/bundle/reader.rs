@@ -19,38 +19,38 @@ pub struct Bundle<'a> {
 /// A sine layer's weights or its rates.
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'a> {
-    /// [inputs, D].
+    /// `[inputs, D]`.
     pub weight: Matrix<'a>,
-    /// [D].
+    /// `[D]`.
     pub bias: Vector<'a>,
 }
 
 /// The head that turns the last sine layer into colours: out = (h·Wo + bo) ⊙ out_scale.
 #[derive(Clone, Copy, Debug)]
 pub struct SirenHead<'a> {
-    /// Wo, [D, C].
+    /// Wo, `[D, C]`.
     pub weight: Matrix<'a>,
-    /// bo, [C].
+    /// bo, `[C]`.
     pub bias: Vector<'a>,
-    /// out_scale, [C].
+    /// out_scale, `[C]`.
     pub scale: Vector<'a>,
 }
 
 /// A linear layer y = x·W + b.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear<'a> {
-    /// W, [inputs, outputs].
+    /// W, `[inputs, outputs]`.
     pub weight: Matrix<'a>,
-    /// b, [outputs].
+    /// b, `[outputs]`.
     pub bias: Vector<'a>,
 }
 
 /// A layer norm's affine part.
 #[derive(Clone, Copy, Debug)]
 pub struct Norm<'a> {
-    /// Factor, [D].
+    /// Factor, `[D]`.
     pub weight: Vector<'a>,
-    /// Offset, [D].
+    /// Offset, `[D]`.
     pub bias: Vector<'a>,
 }
 
@@ -59,15 +59,15 @@ pub struct Norm<'a> {
 pub struct Block<'a> {
     /// Norm before the attention.
     pub norm1: Norm<'a>,
-    /// Queries of all heads, [D, D], without a bias.
+    /// Queries of all heads, `[D, D]`, without a bias.
     pub query: Matrix<'a>,
-    /// Keys of all heads, [D, D], without a bias.
+    /// Keys of all heads, `[D, D]`, without a bias.
     pub key: Matrix<'a>,
-    /// Values of all heads, [D, D], without a bias.
+    /// Values of all heads, `[D, D]`, without a bias.
     pub value: Matrix<'a>,
     /// to_out.
     pub attn_out: Linear<'a>,
-    /// ls1, [D].
+    /// ls1, `[D]`.
     pub layer_scale1: Vector<'a>,
     /// Norm before the MLP.
     pub norm2: Norm<'a>,
@@ -75,16 +75,16 @@ pub struct Block<'a> {
     pub mlp1: Linear<'a>,
     /// Second layer of the MLP.
     pub mlp2: Linear<'a>,
-    /// ls2, [D].
+    /// ls2, `[D]`.
     pub layer_scale2: Vector<'a>,
 }
 
 /// An input image with the trainer's answer, so that a device can test itself.
 #[derive(Clone, Copy, Debug)]
 pub struct GoldenSample<'a> {
-    /// [H, W, C] bytes, row by row.
+    /// `[H, W, C]` bytes, row by row.
     pub image: &'a [u8],
-    /// The trainer's logits for the weights as the bundle holds them, [K].
+    /// The trainer's logits for the weights as the bundle holds them, `[K]`.
     pub logits: Vector<'a>,
 }
 
@@ -188,7 +188,7 @@ impl<'a> Bundle<'a> {
         }
     }
 
-    /// β of hidden layer `layer` = 1..=L: [D+1, D], column o for the token of neuron o.
+    /// β of hidden layer `layer` = 1..=L: `[D+1, D]`, column o for the token of neuron o.
     pub fn beta(&self, layer: usize) -> Matrix<'a> {
         let place = self.places.beta + layer.saturating_sub(1) * self.places.beta_layer;
         self.cursor(place).matrix(Tensor::Beta(layer))

@@ -10,9 +10,9 @@ use crate::quant::encode;
 /// A golden sample to write.
 #[derive(Clone, Debug)]
 pub struct Golden {
-    /// [H, W, C] bytes, row by row.
+    /// `[H, W, C]` bytes, row by row.
     pub image: Vec<u8>,
-    /// [K].
+    /// `[K]`.
     pub logits: Vec<f32>,
 }
 

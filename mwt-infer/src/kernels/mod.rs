@@ -60,10 +60,10 @@ pub const PANEL: usize = 8;
 /// The arithmetic of one instruction set. Operands are views, which cannot reach past their slices; where
 /// views disagree on a dimension, the smaller one counts.
 pub trait Kernel: Copy {
-    /// C = init + A·B, with A [m, k], B [k, n], C [m, n].
+    /// C = init + A·B, with A `[m, k]`, B `[k, n]`, C `[m, n]`.
     fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, c: MatMut<'_>);
 
-    /// C = C + Aᵀ·B, with A [p, m], B [p, n], C [m, n].
+    /// C = C + Aᵀ·B, with A `[p, m]`, B `[p, n]`, C `[m, n]`.
     fn gemm_tn(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>);
 
     /// C = A·W + bias for a weight that lies in a bundle. `panel` is scratch of W.rows × [`PANEL`] values.
@@ -125,7 +125,7 @@ pub trait Kernel: Copy {
     /// x ← x ⊙ y.
     fn multiply(self, x: &mut [f32], y: &[f32]);
 
-    /// φ ← φ - α ⊙ gradient, for α [rows, columns] where it lies in a bundle and φ and gradient row by row. Gives
+    /// φ ← φ - α ⊙ gradient, for α `[rows, columns]` where it lies in a bundle and φ and gradient row by row. Gives
     /// whether φ is still finite.
     fn descend(self, phi: &mut [f32], alpha: &Matrix<'_>, gradient: &[f32]) -> bool;
 

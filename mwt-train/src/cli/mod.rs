@@ -182,7 +182,7 @@ fn parse_size(text: &str) -> Result<(usize, usize), String> {
     sides.filter(|(h, w)| *h > 0 && *w > 0).ok_or_else(|| "expected HEIGHTxWIDTH, as 28x28".into())
 }
 
-/// One image file as a model takes it: [H, W, C] bytes.
+/// One image file as a model takes it: `[H, W, C]` bytes.
 fn read_image(config: &mwt_core::ModelConfig, path: &Path) -> Result<Vec<u8>, String> {
     if config.channels != 1 && config.channels != 3 {
         return Err(format!(

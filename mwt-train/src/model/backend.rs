@@ -20,7 +20,7 @@ pub trait MwtBackend: Backend {
         inner::fit(config, siren, alpha, pixels)
     }
 
-    /// Logits [N, K] from tokens [N, T, D+1], as [`Transformer::forward`] gives them.
+    /// Logits `[N, K]` from tokens `[N, T, D+1]`, as [`Transformer::forward`] gives them.
     fn read(
         _config: &ModelConfig,
         transformer: &Transformer<Self>,

@@ -13,13 +13,13 @@ use super::params::Cursor;
 /// θ and the head that all images share.
 #[derive(Clone, Debug)]
 pub struct Siren<B: Backend> {
-    /// W_l [inputs, D] and b_l [D] of the sine layers.
+    /// W_l `[inputs, D]` and b_l `[D]` of the sine layers.
     pub layers: Vec<(Tensor<B, 2>, Tensor<B, 1>)>,
-    /// Wo, [C, D].
+    /// Wo, `[C, D]`.
     pub head_weight: Tensor<B, 2>,
-    /// bo, [C].
+    /// bo, `[C]`.
     pub head_bias: Tensor<B, 1>,
-    /// out_scale, [C].
+    /// out_scale, `[C]`.
     pub out_scale: Tensor<B, 1>,
 }
 
@@ -37,25 +37,25 @@ impl<B: Backend> Siren<B> {
 /// The pixels of a batch: k draws to fit and one more for the outer reconstruction loss.
 #[derive(Clone, Debug)]
 pub struct Pixels<B: Backend> {
-    /// Draws of (y, x), each [N, P, 2].
+    /// Draws of (y, x), each `[N, P, 2]`.
     pub coordinates: Vec<Tensor<B, 3>>,
-    /// Draws of values, each [N, P, C].
+    /// Draws of values, each `[N, P, C]`.
     pub targets: Vec<Tensor<B, 3>>,
 }
 
 /// Fitted images.
 #[derive(Clone, Debug)]
 pub struct Fitted<B: Backend> {
-    /// φ_k - θ, [N, |θ|].
+    /// φ_k - θ, `[N, |θ|]`.
     pub offsets: Tensor<B, 2>,
-    /// Mean squared error on the last draw, [N].
+    /// Mean squared error on the last draw, `[N]`.
     pub reconstruction: Tensor<B, 1>,
 }
 
-/// φ of a batch: W_l [N, inputs, D] and b_l [N, 1, D] of each sine layer.
+/// φ of a batch: W_l `[N, inputs, D]` and b_l `[N, 1, D]` of each sine layer.
 type Phi<B> = Vec<(Tensor<B, 3>, Tensor<B, 3>)>;
 
-/// The SIREN's activations: h_{-1} = coordinates, h_0, …, h_L, each [N, P, ·], and z_0, …, z_L, where
+/// The SIREN's activations: h_{-1} = coordinates, h_0, …, h_L, each `[N, P, ·]`, and z_0, …, z_L, where
 /// h_l = sin z_l.
 struct Activations<B: Backend> {
     h: Vec<Tensor<B, 3>>,
@@ -81,7 +81,7 @@ fn activations<B: Backend>(
 }
 
 impl<B: Backend> Siren<B> {
-    /// θ in its flat order, [|θ|].
+    /// θ in its flat order, `[|θ|]`.
     pub fn theta(&self) -> Tensor<B, 1> {
         let flat = |(w, b): &(Tensor<B, 2>, Tensor<B, 1>)| [w.clone().flatten(0, 1), b.clone()];
         Tensor::cat(self.layers.iter().flat_map(flat).collect(), 0)
@@ -93,13 +93,13 @@ impl<B: Backend> Siren<B> {
         Tensor::cat(vec![weight, self.head_bias.clone(), self.out_scale.clone()], 0)
     }
 
-    /// out = (h_L·Woᵀ + bo) ⊙ out_scale, [N, P, C].
+    /// out = (h_L·Woᵀ + bo) ⊙ out_scale, `[N, P, C]`.
     fn head(&self, h: Tensor<B, 3>) -> Tensor<B, 3> {
         let out = h.matmul(self.head_weight.clone().transpose().unsqueeze());
         (out + self.head_bias.clone().unsqueeze()) * self.out_scale.clone().unsqueeze()
     }
 
-    /// φ of each image from φ - θ, [N, |θ|].
+    /// φ of each image from φ - θ, `[N, |θ|]`.
     fn phi(&self, config: &ModelConfig, offsets: &Tensor<B, 2>) -> Phi<B> {
         let (d, [n, _]) = (config.width, offsets.dims());
         let mut start = 0;
@@ -118,7 +118,7 @@ impl<B: Backend> Siren<B> {
             .collect()
     }
 
-    /// The values that SIRENs with φ = θ + `offsets` [N, |θ|] give at coordinates [N, P, 2]: [N, P, C].
+    /// The values that SIRENs with φ = θ + `offsets` `[N, |θ|]` give at coordinates [N, P, 2]: `[N, P, C]`.
     pub fn predict(
         &self,
         config: &ModelConfig,
@@ -156,7 +156,7 @@ pub fn fit<B: Backend>(
     Fitted { offsets, reconstruction }
 }
 
-/// ∇_φ of each image's mean squared error, [N, |θ|], in closed form (METHOD, "Inner loop").
+/// ∇_φ of each image's mean squared error, `[N, |θ|]`, in closed form (METHOD, "Inner loop").
 fn gradient<B: Backend>(
     config: &ModelConfig,
     siren: &Siren<B>,

@@ -20,9 +20,9 @@ pub struct Model<B: Backend> {
     config: ModelConfig,
     /// θ and the head.
     pub siren: Siren<B>,
-    /// α, [k, |θ|] (one row when shared).
+    /// α, `[k, |θ|]` (one row when shared).
     pub alpha: Tensor<B, 2>,
-    /// β, [T, D+1].
+    /// β, `[T, D+1]`.
     pub beta: Tensor<B, 2>,
     /// The reader of the tokens.
     pub transformer: Transformer<B>,
@@ -33,7 +33,7 @@ pub struct Model<B: Backend> {
 pub struct Output<B: Backend> {
     /// φ_k - θ, and the reconstruction loss on the last draw.
     pub fitted: Fitted<B>,
-    /// [N, K].
+    /// `[N, K]`.
     pub logits: Tensor<B, 2>,
 }
 
@@ -87,7 +87,7 @@ impl<B: Backend> Model<B> {
         }
     }
 
-    /// λ(φ - θ + β), [N, T, D+1], from φ - θ, [N, |θ|].
+    /// λ(φ - θ + β), `[N, T, D+1]`, from φ - θ, `[N, |θ|]`.
     pub fn tokens(&self, offsets: Tensor<B, 2>) -> Tensor<B, 3> {
         let (d, [n, _]) = (self.config.width, offsets.dims());
         let layers = (0..self.config.hidden_layers)

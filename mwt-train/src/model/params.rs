@@ -1,4 +1,4 @@
-//! The learned values as tensors, one by one, in the order of [`specs`](crate::weights::specs).
+//! The learned values as tensors, one by one, in the order of [`specs`].
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};

@@ -9,7 +9,7 @@ use super::params::Cursor;
 /// eps of the layer norms.
 const NORM_EPS: f64 = 1e-5;
 
-/// A linear layer y = x·Wᵀ + b, W [outputs, inputs] as the reference has it.
+/// A linear layer y = x·Wᵀ + b, W `[outputs, inputs]` as the reference has it.
 #[derive(Clone, Debug)]
 struct Linear<B: Backend> {
     weight: Tensor<B, 2>,
@@ -36,7 +36,7 @@ impl<B: Backend> Linear<B> {
     }
 }
 
-/// A layer norm's affine part, [D] each.
+/// A layer norm's affine part, `[D]` each.
 #[derive(Clone, Debug)]
 struct Norm<B: Backend> {
     weight: Tensor<B, 1>,
@@ -96,7 +96,7 @@ impl<B: Backend> Transformer<B> {
         Self { heads: config.heads(), project_in, blocks, to_logits }
     }
 
-    /// Every parameter, flat, in the order of [`specs`](crate::weights::specs).
+    /// Every parameter, flat, in the order of [`specs`].
     pub fn values(&self) -> Tensor<B, 1> {
         let mut values = Vec::new();
         self.project_in.push(&mut values);
@@ -114,7 +114,7 @@ impl<B: Backend> Transformer<B> {
         Tensor::cat(values, 0)
     }
 
-    /// Logits [N, K] from tokens [N, T, D+1].
+    /// Logits `[N, K]` from tokens `[N, T, D+1]`.
     pub fn forward(&self, tokens: Tensor<B, 3>) -> Tensor<B, 2> {
         let mut x = self.project_in.forward(tokens);
         for block in &self.blocks {

@@ -16,11 +16,11 @@ pub(super) struct Image<'a> {
 /// The memory of a thread.
 pub(super) struct Scratch<K> {
     tile: Tile<K>,
-    /// φ̄, [|θ|].
+    /// φ̄, `[|θ|]`.
     phi_bar: Vec<f32>,
-    /// ḡ = -α ⊙ φ̄, [|θ|].
+    /// ḡ = -α ⊙ φ̄, `[|θ|]`.
     gradient_bar: Vec<f32>,
-    /// What one step adds to φ̄, [|θ|].
+    /// What one step adds to φ̄, `[|θ|]`.
     step_bar: Vec<f32>,
 }
 

@@ -24,15 +24,15 @@ use reader::{Reader, Weights, kept_len};
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) config: ModelConfig,
-    /// [|θ|].
+    /// `[|θ|]`.
     pub(crate) theta: Vec<f32>,
-    /// [k or 1, |θ|].
+    /// `[k or 1, |θ|]`.
     pub(crate) alpha: Vec<f32>,
-    /// Wo [C, D], bo [C], out_scale [C].
+    /// Wo `[C, D]`, bo `[C]`, out_scale `[C]`.
     pub(crate) head: Vec<f32>,
 }
 
-/// The pixels of a batch: for each of the k+1 draws, [N, P, ·].
+/// The pixels of a batch: for each of the k+1 draws, `[N, P, ·]`.
 #[derive(Clone, Debug)]
 pub(crate) struct HostPixels {
     /// Images.
@@ -46,9 +46,9 @@ pub(crate) struct HostPixels {
 /// What the backward needs of the forward.
 #[derive(Clone, Debug)]
 pub(crate) struct Saved {
-    /// φ_0, …, φ_k of each image, [N, k+1, |θ|].
+    /// φ_0, …, φ_k of each image, `[N, k+1, |θ|]`.
     phi: Vec<f32>,
-    /// The gradient of each step of each image, [N, k, |θ|].
+    /// The gradient of each step of each image, `[N, k, |θ|]`.
     gradient: Vec<f32>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct InputGrads {
 }
 
 impl Shared {
-    /// Fits each image: [N, |θ| + 1], φ_k - θ and then the reconstruction loss.
+    /// Fits each image: `[N, |θ| + 1]`, φ_k - θ and then the reconstruction loss.
     pub(crate) fn forward(&self, pixels: &HostPixels) -> (Vec<f32>, Saved) {
         with_kernel!(Isa::detect(), kernel => self.forward_with(kernel, pixels))
     }
@@ -151,7 +151,7 @@ impl Shared {
 pub(crate) struct BatchReader {
     config: ModelConfig,
     weights: Weights,
-    /// [N, T, D+1].
+    /// `[N, T, D+1]`.
     tokens: Vec<f32>,
 }
 
@@ -162,7 +162,7 @@ impl BatchReader {
         Self { config, weights, tokens }
     }
 
-    /// Logits [N, K], and what the backward needs of each image.
+    /// Logits `[N, K]`, and what the backward needs of each image.
     pub(crate) fn forward(&self) -> (Vec<f32>, Vec<f32>) {
         with_kernel!(Isa::detect(), kernel => self.forward_with(kernel))
     }

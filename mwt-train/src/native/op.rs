@@ -96,7 +96,7 @@ impl<C: CheckpointStrategy> MwtBackend for Autodiff<Flex, C> {
     }
 }
 
-/// The backward of the Transformer; its parents are the tokens [N, T, D+1] and the flat parameters.
+/// The backward of the Transformer; its parents are the tokens `[N, T, D+1]` and the flat parameters.
 #[derive(Debug)]
 struct ReadBackward;
 
@@ -126,7 +126,7 @@ impl Backward<Flex, 2> for ReadBackward {
     }
 }
 
-/// The backward of the inner loop; its parents are θ [|θ|], α [k, |θ|] and the head.
+/// The backward of the inner loop; its parents are θ `[|θ|]`, α `[k, |θ|]` and the head.
 #[derive(Debug)]
 struct FitBackward;
 
@@ -171,7 +171,7 @@ fn tensor<B: Backend, const R: usize>(values: Vec<f32>, shape: [usize; R]) -> Te
     Tensor::from_data(TensorData::new(values, shape), &B::Device::default())
 }
 
-/// Takes [N, |θ| + 1] apart.
+/// Takes `[N, |θ| + 1]` apart.
 fn fitted<B: Backend>(out: Tensor<B, 2>) -> Fitted<B> {
     let [n, columns] = out.dims();
     Fitted {

@@ -115,8 +115,8 @@ fn moments(x: &[f32]) -> (f32, f32) {
     (mean, 1.0 / (variance + NORM_EPS).sqrt())
 }
 
-/// What a block keeps of the forward, in one slice: input [T, D], gathered [T, D], log-sum-exp [heads, T],
-/// middle [T, D].
+/// What a block keeps of the forward, in one slice: input `[T, D]`, gathered `[T, D]`, log-sum-exp `[heads, T]`,
+/// middle `[T, D]`.
 struct Kept;
 
 impl Kept {
@@ -189,7 +189,7 @@ impl<K: Kernel> Reader<K> {
         }
     }
 
-    /// Tokens [T, D+1] to logits [K].
+    /// Tokens `[T, D+1]` to logits `[K]`.
     pub(super) fn forward(
         &mut self,
         w: &Weights,
@@ -324,7 +324,7 @@ impl<K: Kernel> Reader<K> {
         }
     }
 
-    /// Scaled scores of some queries of a head, [rows, T].
+    /// Scaled scores of some queries of a head, `[rows, T]`.
     fn scores(&mut self, head: usize, first: usize, rows: usize) {
         let (t, d, dim) = (self.config.tokens(), self.config.width, self.config.head_dim());
         let queries = Mat::new(&self.qkv[first * 3 * d + head * dim..], rows, dim, 3 * d);

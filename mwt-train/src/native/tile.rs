@@ -20,11 +20,11 @@ pub(super) struct Tile<K> {
     h_bar: Vec<f32>,
     delta_bar: Vec<f32>,
     a_bar: Vec<f32>,
-    /// ū of the layer at hand, [ROWS, D].
+    /// ū of the layer at hand, `[ROWS, D]`.
     u_bar: Vec<f32>,
-    /// q = h_L·Woᵀ + bo, [ROWS, C].
+    /// q = h_L·Woᵀ + bo, `[ROWS, C]`.
     q: Vec<f32>,
-    /// e = q ⊙ out_scale - target, [ROWS, C].
+    /// e = q ⊙ out_scale - target, `[ROWS, C]`.
     e: Vec<f32>,
     /// W_lᵀ and ḡW_lᵀ of the hidden layers, [L][D, D].
     transposed: Vec<f32>,
@@ -48,7 +48,7 @@ fn transpose<K: Kernel>(kernel: K, config: &ModelConfig, phi: &[f32], out: &mut 
     }
 }
 
-/// The head's parts: Wo [C, D], bo [C], out_scale [C].
+/// The head's parts: Wo `[C, D]`, bo `[C]`, out_scale `[C]`.
 fn split_head<'h>(config: &ModelConfig, head: &'h [f32]) -> (&'h [f32], &'h [f32], &'h [f32]) {
     let (c, d) = (config.channels, config.width);
     (&head[..c * d], &head[c * d..][..c], &head[c * d + c..][..c])

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use mwt_core::ModelConfig;
 
-/// Where the parameters lie, in the order of [`specs`](crate::weights::specs). Weights are [outputs, inputs].
+/// Where the parameters lie, in the order of [`specs`]. Weights are `[outputs, inputs]`.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) project_in: Linear,
