@@ -96,7 +96,7 @@ impl<B: Backend> Transformer<B> {
         Self { heads: config.heads(), project_in, blocks, to_logits }
     }
 
-    /// Every parameter, flat, in the order of [`specs`].
+    /// Every parameter, flat, in the order of [`specs`](crate::weights::specs).
     pub fn values(&self) -> Tensor<B, 1> {
         let mut values = Vec::new();
         self.project_in.push(&mut values);
