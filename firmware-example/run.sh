@@ -26,7 +26,7 @@ images=${1:+$(realpath "$1")}
 cd "$(dirname "$0")"
 export MWT_BOARD="$board"
 
-qemu=qemu-system-arm package=qemu-system-arm machine=$board flags=
+qemu=qemu-system-arm package=qemu-system-arm flags=
 case $board in
     mps2-an386 | netduinoplus2) target=thumbv7em-none-eabihf ;;
     mps2-an500) target=thumbv7em-none-eabihf flags=-Ctarget-cpu=cortex-m7 ;;
@@ -68,4 +68,4 @@ fi
 semihosting=enable=on,target=native,arg=firmware${images:+,arg=$images}
 [ $board != virt ] || set -- -bios none
 [ $board = virt ] || set --
-exec $qemu -M $machine "$@" -nographic -icount shift=0 -semihosting-config "$semihosting" -kernel "$program"
+exec $qemu -M $board "$@" -nographic -icount shift=0 -semihosting-config "$semihosting" -kernel "$program"

@@ -3,6 +3,9 @@
 //! Every sum runs in the order of its index and nothing is fused, so the bits of a result depend neither on
 //! the target nor on the shape of the register blocks below.
 
+use core::slice::ChunksExact;
+use core::{array, mem};
+
 use super::{Init, Kernel, Mat, MatMut, PANEL};
 use mwt_core::math;
 use mwt_core::quant::{Matrix, Vector};
@@ -20,37 +23,45 @@ const COLUMNS: usize = if cfg!(target_arch = "arm") { 4 } else { 8 };
 
 impl Kernel for Portable {
     fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
+        let (columns, last) = (c.columns().min(b.columns()), a.rows().saturating_sub(1));
+        let b = Rows::new(b, a.columns());
         for row in (0..c.rows().min(a.rows())).step_by(ROWS) {
+            // Missing rows repeat the last one: computed, not stored.
+            let a = array::from_fn(|r| a.row(last.min(row + r)));
+            let mut c = rows_mut(&mut c, row);
             let mut column = 0;
-            while column + COLUMNS <= c.columns() {
-                block::<COLUMNS>(a, b, init, &mut c, row, column);
+            while column + COLUMNS <= columns {
+                block::<COLUMNS>(a, &b, init, &mut c, column);
                 column += COLUMNS;
             }
-            while column < c.columns() {
-                block::<1>(a, b, init, &mut c, row, column);
+            while column < columns {
+                block::<1>(a, &b, init, &mut c, column);
                 column += 1;
             }
         }
     }
 
     fn gemm_tn(self, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
-        let mut row = 0;
-        while row < c.rows().min(a.columns()) {
-            let rows = ROWS.min(c.rows() - row);
+        let (rows, columns) = (c.rows().min(a.columns()), c.columns().min(b.columns()));
+        let (a, b) = (Rows::new(a, b.rows()), Rows::new(b, a.rows()));
+        for row in (0..rows).step_by(ROWS) {
+            let mut c = rows_mut(&mut c, row);
             let mut column = 0;
-            while column < c.columns() {
-                let columns = if column + COLUMNS <= c.columns() { COLUMNS } else { 1 };
-                match (rows, columns) {
-                    (ROWS, COLUMNS) => block_tn::<ROWS, COLUMNS>(a, b, &mut c, row, column),
-                    (_, COLUMNS) => {
-                        (row..row + rows)
-                            .for_each(|r| block_tn::<1, COLUMNS>(a, b, &mut c, r, column));
+            while column + COLUMNS <= columns {
+                if row + ROWS <= rows {
+                    block_tn::<ROWS, COLUMNS>(&a, &b, &mut c, row, column);
+                } else {
+                    for (r, c) in c.iter_mut().enumerate() {
+                        block_tn::<1, COLUMNS>(&a, &b, array::from_mut(c), row + r, column);
                     }
-                    _ => (row..row + rows).for_each(|r| block_tn::<1, 1>(a, b, &mut c, r, column)),
                 }
-                column += columns;
+                column += COLUMNS;
             }
-            row += rows;
+            for column in column..columns {
+                for (r, c) in c.iter_mut().enumerate() {
+                    block_tn::<1, 1>(&a, &b, array::from_mut(c), row + r, column);
+                }
+            }
         }
     }
 
@@ -219,73 +230,127 @@ fn sum_lanes<'a>(chunks: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
-/// Up to [`ROWS`] rows by `N` columns of C = init + A·B.
+/// Rows `row..row + ROWS`; those that are not there are empty.
+#[inline(always)]
+fn rows_mut<'c>(c: &'c mut MatMut<'_>, row: usize) -> [&'c mut [f32]; ROWS] {
+    let (rows, columns, stride) = (c.rows(), c.columns(), c.stride());
+    let mut rest = c.data_mut().get_mut(row * stride..).unwrap_or_default();
+    array::from_fn(|r| {
+        if row + r >= rows {
+            return Default::default();
+        }
+        let all = mem::take(&mut rest);
+        let (first, others) = all.split_at_mut(stride.min(all.len()));
+        rest = others;
+        first.get_mut(..columns).unwrap_or_default()
+    })
+}
+
+/// `N` columns of [`ROWS`] rows of C = init + A·B.
 #[inline(always)]
 fn block<const N: usize>(
-    a: Mat<'_>,
-    b: Mat<'_>,
+    [a0, a1, a2, a3]: [&[f32]; ROWS],
+    b: &Rows<'_>,
     init: Init<'_>,
-    c: &mut MatMut<'_>,
-    row: usize,
+    c: &mut [&mut [f32]; ROWS],
     column: usize,
 ) {
-    let mut sums = [[0.0f32; N]; ROWS];
-    // Missing rows repeat the last one: computed, not stored.
-    let last = a.rows().saturating_sub(1);
-    let [a0, a1, a2, a3] = [row, row + 1, row + 2, row + 3].map(|r| a.row(r.min(last)));
-    // Chunks end at the stride but for the last row of B, which is cut to its columns by `first_chunk`.
-    let b_rows =
-        b.data().get(column..).unwrap_or_default().chunks(b.stride().max(1)).take(b.rows());
-    for ((((a0, a1), a2), a3), b) in a0.iter().zip(a1).zip(a2).zip(a3).zip(b_rows) {
-        let Some(b) = b.first_chunk::<N>() else { break };
-        for i in 0..N {
-            sums[0][i] += a0 * b[i];
-            sums[1][i] += a1 * b[i];
-            sums[2][i] += a2 * b[i];
-            sums[3][i] += a3 * b[i];
-        }
+    // Known ahead, the loop has no other way out than its end.
+    if !b.reach::<N>(column) {
+        return;
     }
-    for (r, sums) in sums.iter().enumerate() {
-        let Some(c) = c.row_mut(row + r, column).first_chunk_mut::<N>() else { return };
-        match init {
-            Init::Zero => *c = *sums,
-            Init::Add => c.iter_mut().zip(sums).for_each(|(c, s)| *c += s),
-            Init::Bias(bias) => {
-                let Some(bias) = bias.get(column..).and_then(|b| b.first_chunk::<N>()) else {
-                    return;
-                };
-                for i in 0..N {
-                    c[i] = sums[i] + bias[i];
-                }
-            }
+    let start = match init {
+        Init::Bias(bias) => from::<N>(bias, column).copied(),
+        Init::Zero => Some([0.0; N]),
+        Init::Add => None,
+    };
+    let mut sums = [[0.0f32; N]; ROWS];
+    for ((((a0, a1), a2), a3), b) in a0.iter().zip(a1).zip(a2).zip(a3).zip(b.whole.clone()) {
+        let Some(b) = from::<N>(b, column) else { break };
+        add_outer(&mut sums, &[*a0, *a1, *a2, *a3], b);
+    }
+    if let Some(b) = from::<N>(b.last, column) {
+        let last = |a: &[f32]| a.last().copied().unwrap_or_default();
+        add_outer(&mut sums, &[last(a0), last(a1), last(a2), last(a3)], b);
+    }
+    for (c, sums) in c.iter_mut().zip(&sums) {
+        let Some(c) = c.get_mut(column..).and_then(|c| c.first_chunk_mut::<N>()) else { return };
+        let start = start.unwrap_or(*c);
+        for i in 0..N {
+            c[i] = sums[i] + start[i];
         }
     }
 }
 
-/// `M` rows by `N` columns of C = C + Aᵀ·B.
+/// `N` columns of `M` rows of C = C + Aᵀ·B.
 #[inline(always)]
 fn block_tn<const M: usize, const N: usize>(
-    a: Mat<'_>,
-    b: Mat<'_>,
-    c: &mut MatMut<'_>,
+    a: &Rows<'_>,
+    b: &Rows<'_>,
+    c: &mut [&mut [f32]; M],
     row: usize,
     column: usize,
 ) {
-    let mut sums = [[0.0f32; N]; M];
-    let a_rows = a.data().get(row..).unwrap_or_default().chunks(a.stride().max(1)).take(a.rows());
-    let b_rows =
-        b.data().get(column..).unwrap_or_default().chunks(b.stride().max(1)).take(b.rows());
-    for (a, b) in a_rows.zip(b_rows) {
-        let (Some(a), Some(b)) = (a.first_chunk::<M>(), b.first_chunk::<N>()) else { break };
-        for r in 0..M {
-            for i in 0..N {
-                sums[r][i] += a[r] * b[i];
-            }
-        }
+    if !a.reach::<M>(row) || !b.reach::<N>(column) {
+        return;
     }
-    for (r, sums) in sums.iter().enumerate() {
-        let Some(c) = c.row_mut(row + r, column).first_chunk_mut::<N>() else { return };
+    let mut sums = [[0.0f32; N]; M];
+    for (a, b) in a.whole.clone().zip(b.whole.clone()) {
+        let (Some(a), Some(b)) = (from(a, row), from(b, column)) else { break };
+        add_outer(&mut sums, a, b);
+    }
+    if let (Some(a), Some(b)) = (from(a.last, row), from(b.last, column)) {
+        add_outer(&mut sums, a, b);
+    }
+    for (c, sums) in c.iter_mut().zip(&sums) {
+        let Some(c) = c.get_mut(column..).and_then(|c| c.first_chunk_mut::<N>()) else { return };
         c.iter_mut().zip(sums).for_each(|(c, s)| *c += s);
+    }
+}
+
+/// The `N` values from `column` on.
+#[inline(always)]
+fn from<const N: usize>(row: &[f32], column: usize) -> Option<&[f32; N]> {
+    row.get(column..).and_then(|row| row.first_chunk())
+}
+
+/// The rows of an operand, a whole stride each, and the last one apart where the slice ends with it. Chunks of a
+/// length that never changes leave a loop over them nothing to check.
+struct Rows<'a> {
+    whole: ChunksExact<'a, f32>,
+    last: &'a [f32],
+    stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// At most `depth` rows.
+    fn new(x: Mat<'a>, depth: usize) -> Self {
+        let (stride, depth) = (x.stride().max(1), depth.min(x.rows()));
+        let (whole, last) = match x.data().split_at_checked(depth * stride) {
+            Some((whole, _)) => (whole, &[][..]),
+            None => x.data().split_at_checked(depth.saturating_sub(1) * stride).unwrap_or_default(),
+        };
+        Self { whole: whole.chunks_exact(stride), last, stride }
+    }
+
+    /// Whether rows have `N` values from `column` on.
+    #[inline(always)]
+    fn reach<const N: usize>(&self, column: usize) -> bool {
+        column <= self.stride && self.stride - column >= N
+    }
+}
+
+/// sums ← sums + a ⊗ b.
+#[inline(always)]
+fn add_outer<const M: usize, const N: usize>(
+    sums: &mut [[f32; N]; M],
+    a: &[f32; M],
+    b: &[f32; N],
+) {
+    for r in 0..M {
+        for i in 0..N {
+            sums[r][i] += a[r] * b[i];
+        }
     }
 }
 
