@@ -4,11 +4,11 @@
 //! the target nor on the shape of the register blocks below.
 
 use core::slice::ChunksExact;
-use core::{array, mem};
+use core::array;
 
 use super::{Init, Kernel, Mat, MatMut, PANEL};
 use mwt_core::math;
-use mwt_core::quant::{Matrix, Vector};
+use mwt_core::quant::{Matrix, Values, Vector};
 
 /// The kernel in safe Rust.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,46 +23,25 @@ const COLUMNS: usize = if cfg!(target_arch = "arm") { 4 } else { 8 };
 
 impl Kernel for Portable {
     fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
-        let (columns, last) = (c.columns().min(b.columns()), a.rows().saturating_sub(1));
-        let b = Rows::new(b, a.columns());
-        for row in (0..c.rows().min(a.rows())).step_by(ROWS) {
-            // Missing rows repeat the last one: computed, not stored.
-            let a = array::from_fn(|r| a.row(last.min(row + r)));
-            let mut c = rows_mut(&mut c, row);
-            let mut column = 0;
-            while column + COLUMNS <= columns {
-                block::<COLUMNS>(a, &b, init, &mut c, column);
-                column += COLUMNS;
-            }
-            while column < columns {
-                block::<1>(a, &b, init, &mut c, column);
-                column += 1;
-            }
+        let rows = c.rows().min(a.rows());
+        let b_rows = Rows::new(b, a.columns());
+        let mut row = 0;
+        while row + ROWS <= rows {
+            gemm_rows::<ROWS>(a, &b_rows, init, &mut c, row);
+            row += ROWS;
         }
+        (row..rows).for_each(|row| gemm_rows::<1>(a, &b_rows, init, &mut c, row));
     }
 
     fn gemm_tn(self, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
-        let (rows, columns) = (c.rows().min(a.columns()), c.columns().min(b.columns()));
+        let rows = c.rows().min(a.columns());
         let (a, b) = (Rows::new(a, b.rows()), Rows::new(b, a.rows()));
-        for row in (0..rows).step_by(ROWS) {
-            let mut c = rows_mut(&mut c, row);
-            let mut column = 0;
-            while column + COLUMNS <= columns {
-                if row + ROWS <= rows {
-                    block_tn::<ROWS, COLUMNS>(&a, &b, &mut c, row, column);
-                } else {
-                    for (r, c) in c.iter_mut().enumerate() {
-                        block_tn::<1, COLUMNS>(&a, &b, array::from_mut(c), row + r, column);
-                    }
-                }
-                column += COLUMNS;
-            }
-            for column in column..columns {
-                for (r, c) in c.iter_mut().enumerate() {
-                    block_tn::<1, 1>(&a, &b, array::from_mut(c), row + r, column);
-                }
-            }
+        let mut row = 0;
+        while row + ROWS <= rows {
+            gemm_tn_rows::<ROWS>(&a, &b, &mut c, row);
+            row += ROWS;
         }
+        (row..rows).for_each(|row| gemm_tn_rows::<1>(&a, &b, &mut c, row));
     }
 
     fn linear(
@@ -77,9 +56,7 @@ impl Kernel for Portable {
         for column in (0..w.columns.min(c.columns())).step_by(PANEL) {
             let columns = PANEL.min(w.columns - column);
             let Some(panel) = panel.get_mut(..w.rows * columns) else { return };
-            for (row, values) in panel.chunks_exact_mut(columns).enumerate() {
-                w.read(row, column, values);
-            }
+            widen(w, column, columns, panel);
             let mut bias_values = [0.0; PANEL];
             if let Some(bias) = bias {
                 bias_values.iter_mut().zip(bias.from(column).iter()).for_each(|(o, v)| *o = v);
@@ -230,56 +207,109 @@ fn sum_lanes<'a>(chunks: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
-/// Rows `row..row + ROWS`; those that are not there are empty.
-#[inline(always)]
-fn rows_mut<'c>(c: &'c mut MatMut<'_>, row: usize) -> [&'c mut [f32]; ROWS] {
-    let (rows, columns, stride) = (c.rows(), c.columns(), c.stride());
-    let mut rest = c.data_mut().get_mut(row * stride..).unwrap_or_default();
-    array::from_fn(|r| {
-        if row + r >= rows {
-            return Default::default();
+/// Decodes `columns` columns of a weight into a panel.
+fn widen(w: &Matrix<'_>, column: usize, columns: usize, panel: &mut [f32]) {
+    match w.values {
+        // The common case with its scales in registers.
+        Values::Int8 { scales, data } if columns == PANEL => {
+            let mut scale = [0.0; PANEL];
+            scale.iter_mut().zip(scales.from(column).iter()).for_each(|(s, v)| *s = v);
+            let rows = data.chunks_exact(w.columns.max(PANEL));
+            for (values, row) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(rows) {
+                let Some(row) = row.get(column..).and_then(|r| r.first_chunk::<PANEL>()) else {
+                    return;
+                };
+                for i in 0..PANEL {
+                    values[i] = f32::from(row[i] as i8) * scale[i];
+                }
+            }
         }
-        let all = mem::take(&mut rest);
-        let (first, others) = all.split_at_mut(stride.min(all.len()));
-        rest = others;
-        first.get_mut(..columns).unwrap_or_default()
-    })
+        _ => {
+            for (row, values) in panel.chunks_exact_mut(columns).enumerate() {
+                w.read(row, column, values);
+            }
+        }
+    }
 }
 
-/// `N` columns of [`ROWS`] rows of C = init + A·B.
+/// `M` ≤ [`ROWS`] rows of C = init + A·B.
 #[inline(always)]
-fn block<const N: usize>(
+fn gemm_rows<const M: usize>(
+    a: Mat<'_>,
+    b: &Rows<'_>,
+    init: Init<'_>,
+    c: &mut MatMut<'_>,
+    row: usize,
+) {
+    let a = array::from_fn(|r| a.row(row + r.min(M - 1)));
+    let Some(mut c) = rows_mut::<M>(c, row) else { return };
+    let mut column = 0;
+    while column + COLUMNS <= c[0].len() {
+        block::<M, COLUMNS>(a, b, init, &mut c, column);
+        column += COLUMNS;
+    }
+    while column < c[0].len() {
+        block::<M, 1>(a, b, init, &mut c, column);
+        column += 1;
+    }
+}
+
+/// `M` rows of C = C + Aᵀ·B.
+#[inline(always)]
+fn gemm_tn_rows<const M: usize>(a: &Rows<'_>, b: &Rows<'_>, c: &mut MatMut<'_>, row: usize) {
+    let Some(mut c) = rows_mut::<M>(c, row) else { return };
+    let mut column = 0;
+    while column + COLUMNS <= c[0].len() {
+        block_tn::<M, COLUMNS>(a, b, &mut c, row, column);
+        column += COLUMNS;
+    }
+    while column < c[0].len() {
+        block_tn::<M, 1>(a, b, &mut c, row, column);
+        column += 1;
+    }
+}
+
+/// Rows `row..row + M`, all of one length, or none.
+#[inline(always)]
+fn rows_mut<'c, const M: usize>(c: &'c mut MatMut<'_>, row: usize) -> Option<[&'c mut [f32]; M]> {
+    let (columns, stride) = (c.columns(), c.stride().max(1));
+    let mut rows = c.data_mut().get_mut(row * stride..)?.chunks_mut(stride);
+    let rows = array::from_fn(|_| {
+        rows.next().and_then(|row| row.get_mut(..columns)).unwrap_or_default()
+    });
+    rows.iter().all(|row| row.len() == columns).then_some(rows)
+}
+
+/// `N` columns of `M` ≤ [`ROWS`] rows of C = init + A·B.
+#[inline(always)]
+fn block<const M: usize, const N: usize>(
     [a0, a1, a2, a3]: [&[f32]; ROWS],
     b: &Rows<'_>,
     init: Init<'_>,
-    c: &mut [&mut [f32]; ROWS],
+    c: &mut [&mut [f32]; M],
     column: usize,
 ) {
     // Known ahead, the loop has no other way out than its end.
     if !b.reach::<N>(column) {
         return;
     }
-    let start = match init {
-        Init::Bias(bias) => from::<N>(bias, column).copied(),
-        Init::Zero => Some([0.0; N]),
-        Init::Add => None,
+    let mut sums = match init {
+        Init::Zero => [[0.0; N]; M],
+        Init::Bias(bias) => match from(bias, column) {
+            Some(bias) => [*bias; M],
+            None => return,
+        },
+        Init::Add => load(c, column),
     };
-    let mut sums = [[0.0f32; N]; ROWS];
     for ((((a0, a1), a2), a3), b) in a0.iter().zip(a1).zip(a2).zip(a3).zip(b.whole.clone()) {
-        let Some(b) = from::<N>(b, column) else { break };
+        let Some(b) = from(b, column) else { break };
         add_outer(&mut sums, &[*a0, *a1, *a2, *a3], b);
     }
-    if let Some(b) = from::<N>(b.last, column) {
+    if let Some(b) = from(b.last, column) {
         let last = |a: &[f32]| a.last().copied().unwrap_or_default();
         add_outer(&mut sums, &[last(a0), last(a1), last(a2), last(a3)], b);
     }
-    for (c, sums) in c.iter_mut().zip(&sums) {
-        let Some(c) = c.get_mut(column..).and_then(|c| c.first_chunk_mut::<N>()) else { return };
-        let start = start.unwrap_or(*c);
-        for i in 0..N {
-            c[i] = sums[i] + start[i];
-        }
-    }
+    store(&sums, c, column);
 }
 
 /// `N` columns of `M` rows of C = C + Aᵀ·B.
@@ -294,17 +324,33 @@ fn block_tn<const M: usize, const N: usize>(
     if !a.reach::<M>(row) || !b.reach::<N>(column) {
         return;
     }
-    let mut sums = [[0.0f32; N]; M];
+    let mut sums: [[_; N]; M] = load(c, column);
     for (a, b) in a.whole.clone().zip(b.whole.clone()) {
-        let (Some(a), Some(b)) = (from(a, row), from(b, column)) else { break };
+        let (Some(a), Some(b)) = (from::<M>(a, row), from(b, column)) else { break };
         add_outer(&mut sums, a, b);
     }
-    if let (Some(a), Some(b)) = (from(a.last, row), from(b.last, column)) {
+    if let (Some(a), Some(b)) = (from::<M>(a.last, row), from(b.last, column)) {
         add_outer(&mut sums, a, b);
     }
-    for (c, sums) in c.iter_mut().zip(&sums) {
-        let Some(c) = c.get_mut(column..).and_then(|c| c.first_chunk_mut::<N>()) else { return };
-        c.iter_mut().zip(sums).for_each(|(c, s)| *c += s);
+    store(&sums, c, column);
+}
+
+/// Reads a block.
+#[inline(always)]
+fn load<const M: usize, const N: usize>(c: &[&mut [f32]; M], column: usize) -> [[f32; N]; M] {
+    array::from_fn(|r| from(c[r], column).copied().unwrap_or([0.0; N]))
+}
+
+/// Writes a block.
+#[inline(always)]
+fn store<const M: usize, const N: usize>(
+    sums: &[[f32; N]; M],
+    c: &mut [&mut [f32]; M],
+    column: usize,
+) {
+    for (c, sums) in c.iter_mut().zip(sums) {
+        let Some(c) = c.get_mut(column..).and_then(|c| c.first_chunk_mut()) else { return };
+        *c = *sums;
     }
 }
 
@@ -340,16 +386,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// sums ← sums + a ⊗ b.
+/// sums ← sums + a ⊗ b, for the first `M` values of `a`.
 #[inline(always)]
-fn add_outer<const M: usize, const N: usize>(
-    sums: &mut [[f32; N]; M],
-    a: &[f32; M],
-    b: &[f32; N],
-) {
-    for r in 0..M {
+fn add_outer<const M: usize, const N: usize>(sums: &mut [[f32; N]; M], a: &[f32], b: &[f32; N]) {
+    for (sums, a) in sums.iter_mut().zip(a) {
         for i in 0..N {
-            sums[r][i] += a[r] * b[i];
+            sums[i] += a * b[i];
         }
     }
 }
