@@ -3,8 +3,8 @@
 //! Every sum runs in the order of its index and nothing is fused, so the bits of a result depend neither on
 //! the target nor on the shape of the register blocks below.
 
-use core::slice::ChunksExact;
 use core::array;
+use core::slice::ChunksExact;
 
 use super::{Init, Kernel, Mat, MatMut, PANEL};
 use mwt_core::math;
@@ -14,12 +14,12 @@ use mwt_core::quant::{Matrix, Values, Vector};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Portable;
 
-/// Rows of a register block. Four rows by [`COLUMNS`] keep their sums in the registers of M4F (32 singles)
+/// Rows of a register block. Four rows by [`COLUMNS`] keep their sums in the registers of M4F and RISC-V (32 singles)
 /// and of SSE2 alike.
 const ROWS: usize = 4;
 
 /// Columns of a register block.
-const COLUMNS: usize = if cfg!(target_arch = "arm") { 4 } else { 8 };
+const COLUMNS: usize = if cfg!(any(target_arch = "arm", target_arch = "riscv32")) { 4 } else { 8 };
 
 impl Kernel for Portable {
     fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
@@ -141,9 +141,14 @@ impl Kernel for Portable {
     }
 
     fn add_rows(self, x: Mat<'_>, sums: &mut [f32]) {
-        for row in 0..x.rows() {
-            sums.iter_mut().zip(x.row(row)).for_each(|(sum, x)| *sum += x);
+        // Down a few columns at a time, whose sums stay in registers.
+        let (rows, columns) = (Rows::new(x, x.rows()), sums.len().min(x.columns()));
+        let mut column = 0;
+        while column + LANES <= columns {
+            column_sums::<LANES>(&rows, sums, column);
+            column += LANES;
         }
+        (column..columns).for_each(|column| column_sums::<1>(&rows, sums, column));
     }
 
     fn scale(self, x: &mut [f32], factor: f32) {
@@ -184,27 +189,57 @@ impl Kernel for Portable {
     }
 
     fn sum(self, x: &[f32]) -> f32 {
-        sum_lanes(x.chunks(LANES).map(|x| (x, &[1.0; LANES][..])))
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        let mut lanes = [0.0; LANES];
+        for x in chunks {
+            add(&mut lanes, x);
+        }
+        add(&mut lanes, rest);
+        pairwise(lanes)
     }
 
     fn dot(self, a: &[f32], b: &[f32]) -> f32 {
-        sum_lanes(a.chunks(LANES).zip(b.chunks(LANES)))
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        let mut lanes = [0.0; LANES];
+        for (a, b) in a.iter().zip(b) {
+            add_products(&mut lanes, a, b);
+        }
+        add_products(&mut lanes, a_rest, b_rest);
+        pairwise(lanes)
     }
 }
 
 /// Partial sums of a dot product.
 const LANES: usize = 8;
 
-/// Σ a·b in [`LANES`] partial sums that are added up pairwise: a fixed order that vectorizes.
-fn sum_lanes<'a>(chunks: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    for (a, b) in chunks {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
-        }
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
+/// The sum of the lanes in a fixed order.
+fn pairwise([a, b, c, d, e, f, g, h]: [f32; LANES]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+#[inline(always)]
+fn add(lanes: &mut [f32], x: &[f32]) {
+    lanes.iter_mut().zip(x).for_each(|(lane, x)| *lane += x);
+}
+
+#[inline(always)]
+fn add_products(lanes: &mut [f32], a: &[f32], b: &[f32]) {
+    lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
+}
+
+/// Adds `N` columns up from `column` on.
+#[inline(always)]
+fn column_sums<const N: usize>(x: &Rows<'_>, sums: &mut [f32], column: usize) {
+    let Some(sums) = sums.get_mut(column..).and_then(|s| s.first_chunk_mut::<N>()) else { return };
+    let mut totals = *sums;
+    for row in x.whole.clone() {
+        let Some(row) = from::<N>(row, column) else { break };
+        add(&mut totals, row);
+    }
+    if let Some(row) = from::<N>(x.last, column) {
+        add(&mut totals, row);
+    }
+    *sums = totals;
 }
 
 /// Decodes `columns` columns of a weight into a panel.
@@ -274,9 +309,8 @@ fn gemm_tn_rows<const M: usize>(a: &Rows<'_>, b: &Rows<'_>, c: &mut MatMut<'_>, 
 fn rows_mut<'c, const M: usize>(c: &'c mut MatMut<'_>, row: usize) -> Option<[&'c mut [f32]; M]> {
     let (columns, stride) = (c.columns(), c.stride().max(1));
     let mut rows = c.data_mut().get_mut(row * stride..)?.chunks_mut(stride);
-    let rows = array::from_fn(|_| {
-        rows.next().and_then(|row| row.get_mut(..columns)).unwrap_or_default()
-    });
+    let rows =
+        array::from_fn(|_| rows.next().and_then(|row| row.get_mut(..columns)).unwrap_or_default());
     rows.iter().all(|row| row.len() == columns).then_some(rows)
 }
 
