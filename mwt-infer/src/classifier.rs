@@ -200,6 +200,8 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         self.step_on(&Picked { source, count, index: |i| pixels.index(i) }).map(Some)
     }
 
+    // One copy, whoever calls: on a microcontroller it is a fifth of the program.
+    #[inline(never)]
     fn step_on<S: PixelSource>(
         &mut self,
         picked: &Picked<'_, S, impl Fn(usize) -> usize>,

@@ -136,15 +136,12 @@ impl<'w> Fit<'w> {
         }
         self.gradient.fill(0.0);
         let mut loss = 0.0;
-        // Tiles of nearly equal size: each one reads and writes the whole gradient.
-        let (tiles, mut first) = (count.div_ceil(self.tile), 0);
-        for tile in 0..tiles {
-            let pixels = (count - first).div_ceil(tiles - tile);
+        for first in (0..count).step_by(self.tile) {
+            let pixels = self.tile.min(count - first);
             self.load(bundle, picked.source, pixels, &|i| (picked.index)(first + i))?;
             self.forward(kernel, config, phi, pixels);
             loss += self.errors(config, pixels, count);
             self.backward(kernel, config, pixels);
-            first += pixels;
         }
         loss /= (count * config.channels) as f32;
         // A NaN or an infinity anywhere in the gradient ends up in φ: one sum over φ finds it.

@@ -3,55 +3,45 @@
 //! Every sum runs in the order of its index and nothing is fused, so the bits of a result depend neither on
 //! the target nor on the shape of the register blocks below.
 
+use core::array;
+use core::slice::ChunksExact;
+
 use super::{Init, Kernel, Mat, MatMut, PANEL};
 use mwt_core::math;
-use mwt_core::quant::{Matrix, Vector};
+use mwt_core::quant::{Matrix, Values, Vector};
 
 /// The kernel in safe Rust.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Portable;
 
-/// Rows of a register block. Four rows by [`COLUMNS`] keep their sums in the registers of M4F (32 singles)
+/// Rows of a register block. Four rows by [`COLUMNS`] keep their sums in the registers of M4F and RISC-V (32 singles)
 /// and of SSE2 alike.
 const ROWS: usize = 4;
 
 /// Columns of a register block.
-const COLUMNS: usize = if cfg!(target_arch = "arm") { 4 } else { 8 };
+const COLUMNS: usize = if cfg!(any(target_arch = "arm", target_arch = "riscv32")) { 4 } else { 8 };
 
 impl Kernel for Portable {
     fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
-        for row in (0..c.rows().min(a.rows())).step_by(ROWS) {
-            let mut column = 0;
-            while column + COLUMNS <= c.columns() {
-                block::<COLUMNS>(a, b, init, &mut c, row, column);
-                column += COLUMNS;
-            }
-            while column < c.columns() {
-                block::<1>(a, b, init, &mut c, row, column);
-                column += 1;
-            }
+        let rows = c.rows().min(a.rows());
+        let b_rows = Rows::new(b, a.columns());
+        let mut row = 0;
+        while row + ROWS <= rows {
+            gemm_rows::<ROWS>(a, &b_rows, init, &mut c, row);
+            row += ROWS;
         }
+        (row..rows).for_each(|row| gemm_rows::<1>(a, &b_rows, init, &mut c, row));
     }
 
     fn gemm_tn(self, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
+        let rows = c.rows().min(a.columns());
+        let (a, b) = (Rows::new(a, b.rows()), Rows::new(b, a.rows()));
         let mut row = 0;
-        while row < c.rows().min(a.columns()) {
-            let rows = ROWS.min(c.rows() - row);
-            let mut column = 0;
-            while column < c.columns() {
-                let columns = if column + COLUMNS <= c.columns() { COLUMNS } else { 1 };
-                match (rows, columns) {
-                    (ROWS, COLUMNS) => block_tn::<ROWS, COLUMNS>(a, b, &mut c, row, column),
-                    (_, COLUMNS) => {
-                        (row..row + rows)
-                            .for_each(|r| block_tn::<1, COLUMNS>(a, b, &mut c, r, column));
-                    }
-                    _ => (row..row + rows).for_each(|r| block_tn::<1, 1>(a, b, &mut c, r, column)),
-                }
-                column += columns;
-            }
-            row += rows;
+        while row + ROWS <= rows {
+            gemm_tn_rows::<ROWS>(&a, &b, &mut c, row);
+            row += ROWS;
         }
+        (row..rows).for_each(|row| gemm_tn_rows::<1>(&a, &b, &mut c, row));
     }
 
     fn linear(
@@ -66,9 +56,7 @@ impl Kernel for Portable {
         for column in (0..w.columns.min(c.columns())).step_by(PANEL) {
             let columns = PANEL.min(w.columns - column);
             let Some(panel) = panel.get_mut(..w.rows * columns) else { return };
-            for (row, values) in panel.chunks_exact_mut(columns).enumerate() {
-                w.read(row, column, values);
-            }
+            widen(w, column, columns, panel);
             let mut bias_values = [0.0; PANEL];
             if let Some(bias) = bias {
                 bias_values.iter_mut().zip(bias.from(column).iter()).for_each(|(o, v)| *o = v);
@@ -153,9 +141,14 @@ impl Kernel for Portable {
     }
 
     fn add_rows(self, x: Mat<'_>, sums: &mut [f32]) {
-        for row in 0..x.rows() {
-            sums.iter_mut().zip(x.row(row)).for_each(|(sum, x)| *sum += x);
+        // Down a few columns at a time, whose sums stay in registers.
+        let (rows, columns) = (Rows::new(x, x.rows()), sums.len().min(x.columns()));
+        let mut column = 0;
+        while column + LANES <= columns {
+            column_sums::<LANES>(&rows, sums, column);
+            column += LANES;
         }
+        (column..columns).for_each(|column| column_sums::<1>(&rows, sums, column));
     }
 
     fn scale(self, x: &mut [f32], factor: f32) {
@@ -196,96 +189,244 @@ impl Kernel for Portable {
     }
 
     fn sum(self, x: &[f32]) -> f32 {
-        sum_lanes(x.chunks(LANES).map(|x| (x, &[1.0; LANES][..])))
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        let mut lanes = [0.0; LANES];
+        for x in chunks {
+            add(&mut lanes, x);
+        }
+        add(&mut lanes, rest);
+        pairwise(lanes)
     }
 
     fn dot(self, a: &[f32], b: &[f32]) -> f32 {
-        sum_lanes(a.chunks(LANES).zip(b.chunks(LANES)))
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        let mut lanes = [0.0; LANES];
+        for (a, b) in a.iter().zip(b) {
+            add_products(&mut lanes, a, b);
+        }
+        add_products(&mut lanes, a_rest, b_rest);
+        pairwise(lanes)
     }
 }
 
 /// Partial sums of a dot product.
 const LANES: usize = 8;
 
-/// Σ a·b in [`LANES`] partial sums that are added up pairwise: a fixed order that vectorizes.
-fn sum_lanes<'a>(chunks: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    for (a, b) in chunks {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
-        }
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
+/// The sum of the lanes in a fixed order.
+fn pairwise([a, b, c, d, e, f, g, h]: [f32; LANES]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
-/// Up to [`ROWS`] rows by `N` columns of C = init + A·B.
 #[inline(always)]
-fn block<const N: usize>(
-    a: Mat<'_>,
-    b: Mat<'_>,
-    init: Init<'_>,
-    c: &mut MatMut<'_>,
-    row: usize,
-    column: usize,
-) {
-    let mut sums = [[0.0f32; N]; ROWS];
-    // Missing rows repeat the last one: computed, not stored.
-    let last = a.rows().saturating_sub(1);
-    let [a0, a1, a2, a3] = [row, row + 1, row + 2, row + 3].map(|r| a.row(r.min(last)));
-    // Chunks end at the stride but for the last row of B, which is cut to its columns by `first_chunk`.
-    let b_rows =
-        b.data().get(column..).unwrap_or_default().chunks(b.stride().max(1)).take(b.rows());
-    for ((((a0, a1), a2), a3), b) in a0.iter().zip(a1).zip(a2).zip(a3).zip(b_rows) {
-        let Some(b) = b.first_chunk::<N>() else { break };
-        for i in 0..N {
-            sums[0][i] += a0 * b[i];
-            sums[1][i] += a1 * b[i];
-            sums[2][i] += a2 * b[i];
-            sums[3][i] += a3 * b[i];
-        }
+fn add(lanes: &mut [f32], x: &[f32]) {
+    lanes.iter_mut().zip(x).for_each(|(lane, x)| *lane += x);
+}
+
+#[inline(always)]
+fn add_products(lanes: &mut [f32], a: &[f32], b: &[f32]) {
+    lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
+}
+
+/// Adds `N` columns up from `column` on.
+#[inline(always)]
+fn column_sums<const N: usize>(x: &Rows<'_>, sums: &mut [f32], column: usize) {
+    let Some(sums) = sums.get_mut(column..).and_then(|s| s.first_chunk_mut::<N>()) else { return };
+    let mut totals = *sums;
+    for row in x.whole.clone() {
+        let Some(row) = from::<N>(row, column) else { break };
+        add(&mut totals, row);
     }
-    for (r, sums) in sums.iter().enumerate() {
-        let Some(c) = c.row_mut(row + r, column).first_chunk_mut::<N>() else { return };
-        match init {
-            Init::Zero => *c = *sums,
-            Init::Add => c.iter_mut().zip(sums).for_each(|(c, s)| *c += s),
-            Init::Bias(bias) => {
-                let Some(bias) = bias.get(column..).and_then(|b| b.first_chunk::<N>()) else {
+    if let Some(row) = from::<N>(x.last, column) {
+        add(&mut totals, row);
+    }
+    *sums = totals;
+}
+
+/// Decodes `columns` columns of a weight into a panel.
+fn widen(w: &Matrix<'_>, column: usize, columns: usize, panel: &mut [f32]) {
+    match w.values {
+        // The common case with its scales in registers.
+        Values::Int8 { scales, data } if columns == PANEL => {
+            let mut scale = [0.0; PANEL];
+            scale.iter_mut().zip(scales.from(column).iter()).for_each(|(s, v)| *s = v);
+            let rows = data.chunks_exact(w.columns.max(PANEL));
+            for (values, row) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(rows) {
+                let Some(row) = row.get(column..).and_then(|r| r.first_chunk::<PANEL>()) else {
                     return;
                 };
-                for i in 0..N {
-                    c[i] = sums[i] + bias[i];
+                for i in 0..PANEL {
+                    values[i] = f32::from(row[i] as i8) * scale[i];
                 }
+            }
+        }
+        _ => {
+            for (row, values) in panel.chunks_exact_mut(columns).enumerate() {
+                w.read(row, column, values);
             }
         }
     }
 }
 
-/// `M` rows by `N` columns of C = C + Aᵀ·B.
+/// `M` ≤ [`ROWS`] rows of C = init + A·B.
+#[inline(always)]
+fn gemm_rows<const M: usize>(
+    a: Mat<'_>,
+    b: &Rows<'_>,
+    init: Init<'_>,
+    c: &mut MatMut<'_>,
+    row: usize,
+) {
+    let a = array::from_fn(|r| a.row(row + r.min(M - 1)));
+    let Some(mut c) = rows_mut::<M>(c, row) else { return };
+    let mut column = 0;
+    while column + COLUMNS <= c[0].len() {
+        block::<M, COLUMNS>(a, b, init, &mut c, column);
+        column += COLUMNS;
+    }
+    while column < c[0].len() {
+        block::<M, 1>(a, b, init, &mut c, column);
+        column += 1;
+    }
+}
+
+/// `M` rows of C = C + Aᵀ·B.
+#[inline(always)]
+fn gemm_tn_rows<const M: usize>(a: &Rows<'_>, b: &Rows<'_>, c: &mut MatMut<'_>, row: usize) {
+    let Some(mut c) = rows_mut::<M>(c, row) else { return };
+    let mut column = 0;
+    while column + COLUMNS <= c[0].len() {
+        block_tn::<M, COLUMNS>(a, b, &mut c, row, column);
+        column += COLUMNS;
+    }
+    while column < c[0].len() {
+        block_tn::<M, 1>(a, b, &mut c, row, column);
+        column += 1;
+    }
+}
+
+/// Rows `row..row + M`, all of one length, or none.
+#[inline(always)]
+fn rows_mut<'c, const M: usize>(c: &'c mut MatMut<'_>, row: usize) -> Option<[&'c mut [f32]; M]> {
+    let (columns, stride) = (c.columns(), c.stride().max(1));
+    let mut rows = c.data_mut().get_mut(row * stride..)?.chunks_mut(stride);
+    let rows =
+        array::from_fn(|_| rows.next().and_then(|row| row.get_mut(..columns)).unwrap_or_default());
+    rows.iter().all(|row| row.len() == columns).then_some(rows)
+}
+
+/// `N` columns of `M` ≤ [`ROWS`] rows of C = init + A·B.
+#[inline(always)]
+fn block<const M: usize, const N: usize>(
+    [a0, a1, a2, a3]: [&[f32]; ROWS],
+    b: &Rows<'_>,
+    init: Init<'_>,
+    c: &mut [&mut [f32]; M],
+    column: usize,
+) {
+    // Known ahead, the loop has no other way out than its end.
+    if !b.reach::<N>(column) {
+        return;
+    }
+    let mut sums = match init {
+        Init::Zero => [[0.0; N]; M],
+        Init::Bias(bias) => match from(bias, column) {
+            Some(bias) => [*bias; M],
+            None => return,
+        },
+        Init::Add => load(c, column),
+    };
+    for ((((a0, a1), a2), a3), b) in a0.iter().zip(a1).zip(a2).zip(a3).zip(b.whole.clone()) {
+        let Some(b) = from(b, column) else { break };
+        add_outer(&mut sums, &[*a0, *a1, *a2, *a3], b);
+    }
+    if let Some(b) = from(b.last, column) {
+        let last = |a: &[f32]| a.last().copied().unwrap_or_default();
+        add_outer(&mut sums, &[last(a0), last(a1), last(a2), last(a3)], b);
+    }
+    store(&sums, c, column);
+}
+
+/// `N` columns of `M` rows of C = C + Aᵀ·B.
 #[inline(always)]
 fn block_tn<const M: usize, const N: usize>(
-    a: Mat<'_>,
-    b: Mat<'_>,
-    c: &mut MatMut<'_>,
+    a: &Rows<'_>,
+    b: &Rows<'_>,
+    c: &mut [&mut [f32]; M],
     row: usize,
     column: usize,
 ) {
-    let mut sums = [[0.0f32; N]; M];
-    let a_rows = a.data().get(row..).unwrap_or_default().chunks(a.stride().max(1)).take(a.rows());
-    let b_rows =
-        b.data().get(column..).unwrap_or_default().chunks(b.stride().max(1)).take(b.rows());
-    for (a, b) in a_rows.zip(b_rows) {
-        let (Some(a), Some(b)) = (a.first_chunk::<M>(), b.first_chunk::<N>()) else { break };
-        for r in 0..M {
-            for i in 0..N {
-                sums[r][i] += a[r] * b[i];
-            }
-        }
+    if !a.reach::<M>(row) || !b.reach::<N>(column) {
+        return;
     }
-    for (r, sums) in sums.iter().enumerate() {
-        let Some(c) = c.row_mut(row + r, column).first_chunk_mut::<N>() else { return };
-        c.iter_mut().zip(sums).for_each(|(c, s)| *c += s);
+    let mut sums: [[_; N]; M] = load(c, column);
+    for (a, b) in a.whole.clone().zip(b.whole.clone()) {
+        let (Some(a), Some(b)) = (from::<M>(a, row), from(b, column)) else { break };
+        add_outer(&mut sums, a, b);
+    }
+    if let (Some(a), Some(b)) = (from::<M>(a.last, row), from(b.last, column)) {
+        add_outer(&mut sums, a, b);
+    }
+    store(&sums, c, column);
+}
+
+/// Reads a block.
+#[inline(always)]
+fn load<const M: usize, const N: usize>(c: &[&mut [f32]; M], column: usize) -> [[f32; N]; M] {
+    array::from_fn(|r| from(c[r], column).copied().unwrap_or([0.0; N]))
+}
+
+/// Writes a block.
+#[inline(always)]
+fn store<const M: usize, const N: usize>(
+    sums: &[[f32; N]; M],
+    c: &mut [&mut [f32]; M],
+    column: usize,
+) {
+    for (c, sums) in c.iter_mut().zip(sums) {
+        let Some(c) = c.get_mut(column..).and_then(|c| c.first_chunk_mut()) else { return };
+        *c = *sums;
+    }
+}
+
+/// The `N` values from `column` on.
+#[inline(always)]
+fn from<const N: usize>(row: &[f32], column: usize) -> Option<&[f32; N]> {
+    row.get(column..).and_then(|row| row.first_chunk())
+}
+
+/// The rows of an operand, a whole stride each, and the last one apart where the slice ends with it. Chunks of a
+/// length that never changes leave a loop over them nothing to check.
+struct Rows<'a> {
+    whole: ChunksExact<'a, f32>,
+    last: &'a [f32],
+    stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// At most `depth` rows.
+    fn new(x: Mat<'a>, depth: usize) -> Self {
+        let (stride, depth) = (x.stride().max(1), depth.min(x.rows()));
+        let (whole, last) = match x.data().split_at_checked(depth * stride) {
+            Some((whole, _)) => (whole, &[][..]),
+            None => x.data().split_at_checked(depth.saturating_sub(1) * stride).unwrap_or_default(),
+        };
+        Self { whole: whole.chunks_exact(stride), last, stride }
+    }
+
+    /// Whether rows have `N` values from `column` on.
+    #[inline(always)]
+    fn reach<const N: usize>(&self, column: usize) -> bool {
+        column <= self.stride && self.stride - column >= N
+    }
+}
+
+/// sums ← sums + a ⊗ b, for the first `M` values of `a`.
+#[inline(always)]
+fn add_outer<const M: usize, const N: usize>(sums: &mut [[f32; N]; M], a: &[f32], b: &[f32; N]) {
+    for (sums, a) in sums.iter_mut().zip(a) {
+        for i in 0..N {
+            sums[i] += a * b[i];
+        }
     }
 }
 

@@ -1,0 +1,35 @@
+//! Cortex-M: SysTick counts down at the CPU's clock, which in QEMU's virtual time goes on by 1 ns an instruction.
+
+use cortex_m::peripheral::{SYST, syst::SystClkSource};
+pub(crate) use cortex_m_rt::entry;
+
+/// The counter as it stands.
+pub(crate) type Ticks = u32;
+
+/// SysTick is 24 bits wide: a lap may last 16.7 M ticks, 671 M instructions at 25 MHz.
+const TICKS: u32 = 1 << 24;
+
+pub(crate) fn ticks() -> Ticks {
+    if let Some(peripherals) = cortex_m::Peripherals::take() {
+        let mut syst = peripherals.SYST;
+        syst.set_clock_source(SystClkSource::Core);
+        syst.set_reload(TICKS - 1);
+        syst.clear_current();
+        syst.enable_counter();
+    }
+    SYST::get_current()
+}
+
+/// Instructions from one reading to a later one.
+pub(crate) fn instructions(from: Ticks, to: Ticks) -> u64 {
+    let ticks = from.wrapping_sub(to) % TICKS;
+    u64::from(ticks) * 1_000_000_000 / const { board_clock() }
+}
+
+/// The clock of the board that `build.rs` was told, in Hz.
+const fn board_clock() -> u64 {
+    match u32::from_str_radix(env!("MWT_CLOCK_HZ"), 10) {
+        Ok(hz) => hz as u64,
+        Err(_) => panic!("build.rs writes a number"),
+    }
+}

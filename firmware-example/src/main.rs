@@ -1,0 +1,67 @@
+//! Fits and classifies images on a microcontroller: the bundle in flash, the workspace a `static`, no heap.
+//!
+//! First the bundle tests itself, then its own samples are classified, then the images of a file: raw bytes, one
+//! image after the other, read over semihosting when the program is given a path.
+
+#![no_std]
+#![no_main]
+
+mod board;
+mod report;
+
+use mwt_infer::{Bundle, Classifier, Image, ModelConfig, Workspace, workspace_len};
+use semihosting::println;
+use static_cell::ConstStaticCell;
+
+use report::Failure;
+
+/// The model's sizes, which fix the workspace at build time.
+const MODEL: ModelConfig = ModelConfig::MICRO;
+const PIXELS: usize = MODEL.image.pixels();
+
+static BUNDLE: &[u8] = include_bytes!(env!("MWT_BUNDLE"));
+static WORKSPACE: ConstStaticCell<Workspace<{ workspace_len(&MODEL) }>> =
+    ConstStaticCell::new(Workspace::new());
+static IMAGE: ConstStaticCell<[u8; PIXELS]> = ConstStaticCell::new([0; PIXELS]);
+
+fn run() -> Result<(), Failure> {
+    let bundle = Bundle::parse(BUNDLE)?;
+    let mut classifier = Classifier::new(&bundle, WORKSPACE.take().as_mut_slice())?;
+    report::model(&bundle, size_of_val(&WORKSPACE));
+
+    report::self_test(&classifier.self_test()?);
+
+    for (n, sample) in bundle.golden_samples().enumerate() {
+        classify(&mut classifier, "golden", n, sample.image)?;
+    }
+    if let Some(mut file) = board::images()? {
+        let (image, mut n) = (IMAGE.take(), 0);
+        while board::read(&mut file, image)? {
+            classify(&mut classifier, "image", n, image)?;
+            n += 1;
+        }
+    }
+    Ok(())
+}
+
+fn classify(c: &mut Classifier, kind: &str, n: usize, bytes: &[u8]) -> Result<(), Failure> {
+    let image = Image::grey(bytes, MODEL.image.height, MODEL.image.width)?;
+    let mut counter = board::Counter::start();
+    c.fit(&image)?;
+    let fit = counter.lap();
+    c.logits()?;
+    let transformer = counter.lap();
+    let quality = c.quality(&image)?;
+    let phases = [("fit", fit), ("transformer", transformer), ("psnr", counter.lap())];
+    report::image(c, kind, n, quality.psnr, &phases)?;
+    Ok(())
+}
+
+#[board::entry]
+fn main() -> ! {
+    let result = run();
+    if let Err(failure) = &result {
+        println!("failed: {failure}");
+    }
+    semihosting::process::exit(i32::from(result.is_err()))
+}
