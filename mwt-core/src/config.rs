@@ -1,5 +1,7 @@
 //! The sizes of a model and everything that follows from them.
 
+use core::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::draw::Draw;
@@ -190,6 +192,18 @@ impl ModelConfig {
         3 * self.width + self.hidden_layers * (self.width * self.width + self.width)
     }
 
+    /// Where W and b of sine layer `layer` lie in the flat order of θ, α and φ: W0, b0, …, W_L, b_L, each W
+    /// `[inputs, D]` row by row.
+    pub const fn layer_ranges(&self, layer: usize) -> (Range<usize>, Range<usize>) {
+        let d = self.width;
+        let start = match layer.checked_sub(1) {
+            None => 0,
+            Some(hidden) => 3 * d + hidden * (d * d + d),
+        };
+        let bias = start + self.layer_inputs(layer) * d;
+        (start..bias, bias..bias + d)
+    }
+
     /// Rows of α: k, or 1 when all steps share one.
     pub const fn alpha_rows(&self) -> usize {
         if self.shared_alpha { 1 } else { self.steps }
@@ -257,6 +271,15 @@ mod tests {
         assert_eq!((ModelConfig::BASE.heads(), ModelConfig::LARGE.heads()), (2, 4));
         assert_eq!((ModelConfig::MICRO.theta_len(), ModelConfig::MICRO.tokens()), (2208, 64));
         assert_eq!(ModelConfig::preset("huge"), None);
+        // The layers follow each other and fill θ.
+        let base = ModelConfig::BASE;
+        let end = (0..=base.hidden_layers).fold(0, |end, l| {
+            let (weight, bias) = base.layer_ranges(l);
+            assert_eq!((weight.start, weight.end), (end, bias.start));
+            assert_eq!(weight.len(), base.layer_inputs(l) * base.width);
+            bias.end
+        });
+        assert_eq!(end, base.theta_len());
     }
 
     #[test]

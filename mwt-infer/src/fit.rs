@@ -23,25 +23,15 @@ pub(crate) struct Picked<'p, S, F> {
     pub(crate) index: F,
 }
 
-/// Where layer `layer` begins in φ: W, then b.
-const fn layer_start(config: &ModelConfig, layer: usize) -> usize {
-    let d = config.width;
-    match layer.checked_sub(1) {
-        None => 0,
-        Some(hidden) => 3 * d + hidden * (d * d + d),
-    }
-}
-
 /// W and b of a sine layer in φ, or in anything laid out like it.
 pub(crate) fn layer<'a>(
     config: &ModelConfig,
     phi: &'a [f32],
     layer: usize,
 ) -> (&'a [f32], &'a [f32]) {
-    let (start, d) = (layer_start(config, layer), config.width);
-    let weights = config.layer_inputs(layer) * d;
-    let layer = phi.get(start..start + weights + d).unwrap_or_default();
-    layer.split_at_checked(weights).unwrap_or_default()
+    let (weight, bias) = config.layer_ranges(layer);
+    let layer = phi.get(weight.start..bias.end).unwrap_or_default();
+    layer.split_at_checked(weight.len()).unwrap_or_default()
 }
 
 fn layer_mut<'a>(
@@ -49,10 +39,9 @@ fn layer_mut<'a>(
     phi: &'a mut [f32],
     layer: usize,
 ) -> (&'a mut [f32], &'a mut [f32]) {
-    let (start, d) = (layer_start(config, layer), config.width);
-    let weights = config.layer_inputs(layer) * d;
-    let layer = phi.get_mut(start..start + weights + d).unwrap_or_default();
-    layer.split_at_mut_checked(weights).unwrap_or_default()
+    let (weight, bias) = config.layer_ranges(layer);
+    let layer = phi.get_mut(weight.start..bias.end).unwrap_or_default();
+    layer.split_at_mut_checked(weight.len()).unwrap_or_default()
 }
 
 /// φ ← θ.

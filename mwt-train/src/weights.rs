@@ -268,11 +268,9 @@ impl Weights {
 
     /// α of one layer's W or b, cut out of the flat row of a step.
     fn alpha(&self, step: usize, layer: usize, bias: bool) -> &[f32] {
-        let d = self.config.width;
-        let start = if layer == 0 { 0 } else { 3 * d + (layer - 1) * (d * d + d) };
-        let weights = self.config.layer_inputs(layer) * d;
+        let (weights, biases) = self.config.layer_ranges(layer);
         let row = self.values(&format!("meta_sgd.meta_lrs_w.{step}"));
-        if bias { &row[start + weights..][..d] } else { &row[start..][..weights] }
+        &row[if bias { biases } else { weights }]
     }
 }
 

@@ -92,9 +92,9 @@ impl<B: Backend> Model<B> {
         let (d, [n, _]) = (self.config.width, offsets.dims());
         let layers = (0..self.config.hidden_layers)
             .map(|l| {
-                let start = 3 * d + l * (d * d + d);
+                let (weight, bias) = self.config.layer_ranges(l + 1);
                 // W [D, D] and b [D] follow each other, so they are a [D+1, D] whose columns are the tokens.
-                let layer = offsets.clone().slice([0..n, start..start + d * d + d]);
+                let layer = offsets.clone().slice([0..n, weight.start..bias.end]);
                 layer.reshape([n, d + 1, d]).swap_dims(1, 2)
             })
             .collect();

@@ -1,7 +1,5 @@
 //! The SIREN's gradient and its adjoint on a tile of pixels (METHOD, "The inner step's adjoint").
 
-use std::ops::Range;
-
 use mwt_core::ModelConfig;
 use mwt_infer::kernels::{Init, Kernel, Mat, MatMut};
 
@@ -31,19 +29,11 @@ pub(super) struct Tile<K> {
     bar_transposed: Vec<f32>,
 }
 
-/// Where W and b of a sine layer lie in φ.
-fn layer(config: &ModelConfig, l: usize) -> (Range<usize>, Range<usize>) {
-    let d = config.width;
-    let start = if l == 0 { 0 } else { 3 * d + (l - 1) * (d * d + d) };
-    let weight = start..start + config.layer_inputs(l) * d;
-    (weight.clone(), weight.end..weight.end + d)
-}
-
 /// W_lᵀ of each hidden layer of `phi`.
 fn transpose<K: Kernel>(kernel: K, config: &ModelConfig, phi: &[f32], out: &mut [f32]) {
     let d = config.width;
     for (l, out) in out.chunks_exact_mut(d * d).enumerate() {
-        let weight = Mat::dense(&phi[layer(config, l + 1).0], d, d);
+        let weight = Mat::dense(&phi[config.layer_ranges(l + 1).0], d, d);
         kernel.transpose(weight, MatMut::dense(out, d, d));
     }
 }
@@ -182,7 +172,7 @@ impl<K: Kernel> Tile<K> {
     fn forward(&mut self, config: &ModelConfig, head: &[f32], phi: &[f32], x: &[f32], t: &[f32]) {
         let (d, c, n) = (config.width, config.channels, x.len() / 2);
         let size = ROWS * d;
-        let (weight, bias) = layer(config, 0);
+        let (weight, bias) = config.layer_ranges(0);
         let (wy, wx) = phi[weight].split_at(d);
         for (z, at) in self.h.chunks_exact_mut(d).zip(x.chunks_exact(2)) {
             for (((z, wy), wx), b) in z.iter_mut().zip(wy).zip(wx).zip(&phi[bias.clone()]) {
@@ -191,7 +181,7 @@ impl<K: Kernel> Tile<K> {
         }
         self.kernel.sin_cos(&mut self.h[..n * d], &mut self.cos[..n * d]);
         for l in 1..=config.hidden_layers {
-            let (weight, bias) = layer(config, l);
+            let (weight, bias) = config.layer_ranges(l);
             let (below, z) = self.h[(l - 1) * size..].split_at_mut(size);
             let (below, weight) = (Mat::dense(below, n, d), Mat::dense(&phi[weight], d, d));
             self.kernel.gemm(below, weight, Init::Bias(&phi[bias]), MatMut::dense(z, n, d));
@@ -241,7 +231,7 @@ impl<K: Kernel> Tile<K> {
     /// Adds h_{l-1}ᵀ·v to W and Σ v to b of layer `l` of `out`.
     fn add_outer(&self, config: &ModelConfig, l: usize, x: &[f32], v: &[f32], out: &mut [f32]) {
         let (d, n) = (config.width, x.len() / 2);
-        let (weight, bias) = layer(config, l);
+        let (weight, bias) = config.layer_ranges(l);
         let inputs = match l.checked_sub(1) {
             None => Mat::dense(x, n, 2),
             Some(below) => Mat::dense(&self.h[below * ROWS * d..], n, d),
@@ -263,7 +253,7 @@ impl<K: Kernel> Tile<K> {
     ) {
         let (d, size) = (config.width, ROWS * config.width);
         for l in 0..=config.hidden_layers {
-            let (weight, bias) = layer(config, l);
+            let (weight, bias) = config.layer_ranges(l);
             let at = l * size..l * size + n * d;
             let weight_bar = Mat::dense(&gradient_bar[weight.clone()], config.layer_inputs(l), d);
             let inputs = match l.checked_sub(1) {
