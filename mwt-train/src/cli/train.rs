@@ -194,7 +194,7 @@ impl Train {
     }
 }
 
-/// `mwt-train resume`: goes on with a run that was stopped.
+/// Goes on with a run that was stopped
 #[derive(Debug, Args)]
 pub(super) struct Resume {
     /// The run's directory
