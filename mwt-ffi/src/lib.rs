@@ -11,7 +11,7 @@
 use core::ffi::c_char;
 use core::slice;
 
-use mwt_infer::{Bundle, Classifier, Error, Image, workspace_len};
+use mwt_infer::{Bundle, Classifier, Error, Image, Isa, workspace_len};
 
 /// What a call came to.
 #[repr(C)]
@@ -96,7 +96,9 @@ fn classifier<'b, 'w>(
     workspace: &'w mut [f32],
 ) -> Result<Classifier<'b, 'w>, Status> {
     let bundle = Bundle::parse(bundle).map_err(Error::from)?;
-    Ok(Classifier::new(&bundle, workspace)?)
+    let classifier = Classifier::new(&bundle, workspace)?;
+    let portable = cfg!(feature = "portable");
+    Ok(if portable { classifier.with_isa(Isa::PORTABLE) } else { classifier })
 }
 
 /// Bytes of workspace that the bundle's model needs, into `*size`.

@@ -252,14 +252,12 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         let logits = self.logits()?;
         let mut best = heapless::Vec::<Prediction, N>::new();
         for (class, &logit) in logits.iter().enumerate() {
-            let at = best.iter().position(|b| logit > b.logit).unwrap_or(best.len());
-            if at < N {
-                if best.is_full() {
-                    best.pop();
-                }
-                // There is room and `at` is at most the length, so this cannot fail.
-                let _ = best.insert(at, Prediction { class, logit, probability: 0.0 });
+            // Takes its place, moves all behind it by one, and forgets what falls off the end.
+            let mut new = Prediction { class, logit, probability: 0.0 };
+            for b in best.iter_mut().skip_while(|b| logit <= b.logit) {
+                core::mem::swap(b, &mut new);
             }
+            let _ = best.push(new);
         }
         let max = best.first().map_or(0.0, |b| b.logit);
         let sum: f32 = logits.iter().map(|l| libm::expf(l - max)).sum();

@@ -50,7 +50,7 @@ pub(crate) fn start(bundle: &Bundle<'_>, phi: &mut [f32]) {
     for l in 0..=config.hidden_layers {
         let theta = bundle.theta(l);
         let (weight, bias) = layer_mut(config, phi, l);
-        for (i, row) in weight.chunks_exact_mut(config.width).enumerate() {
+        for (i, row) in weight.chunks_exact_mut(config.width.max(1)).enumerate() {
             theta.weight.read(i, 0, row);
         }
         bias.iter_mut().zip(theta.bias.iter()).for_each(|(b, v)| *b = v);
@@ -96,7 +96,7 @@ impl<'w> Fit<'w> {
         let (weights, biases) =
             fit.head.split_at_mut_checked(config.channels * d).unwrap_or_default();
         let scales = stored.scale.iter().zip(stored.bias.iter());
-        let outputs = weights.chunks_exact_mut(d).zip(biases);
+        let outputs = weights.chunks_exact_mut(d.max(1)).zip(biases);
         for (c, ((weight, bias), (scale, stored_bias))) in outputs.zip(scales).enumerate() {
             for (i, w) in weight.iter_mut().enumerate() {
                 stored.weight.read(i, c, core::slice::from_mut(w));
@@ -125,7 +125,7 @@ impl<'w> Fit<'w> {
         }
         self.gradient.fill(0.0);
         let mut loss = 0.0;
-        for first in (0..count).step_by(self.tile) {
+        for first in (0..count).step_by(self.tile.max(1)) {
             let pixels = self.tile.min(count - first);
             self.load(bundle, picked.source, pixels, &|i| (picked.index)(first + i))?;
             self.forward(kernel, config, phi, pixels);
@@ -149,7 +149,7 @@ impl<'w> Fit<'w> {
         let config = bundle.config();
         // In f64: an image may have a million samples.
         let (mut loss, mut clamped) = (0.0f64, 0.0f64);
-        for first in (0..source.len()).step_by(self.tile) {
+        for first in (0..source.len()).step_by(self.tile.max(1)) {
             let pixels = self.tile.min(source.len() - first);
             self.load(bundle, source, pixels, &|i| first + i)?;
             self.forward(kernel, config, phi, pixels);
@@ -173,7 +173,7 @@ impl<'w> Fit<'w> {
         coordinate: &impl Fn(usize) -> [f32; 2],
         out: &mut impl FnMut(usize, &[f32]),
     ) {
-        for first in (0..count).step_by(self.tile) {
+        for first in (0..count).step_by(self.tile.max(1)) {
             let pixels = self.tile.min(count - first);
             for (i, at) in
                 self.coordinates.as_chunks_mut::<2>().0.iter_mut().take(pixels).enumerate()
@@ -181,7 +181,7 @@ impl<'w> Fit<'w> {
                 *at = coordinate(first + i);
             }
             self.forward(kernel, config, phi, pixels);
-            let outputs = self.errors.chunks_exact(config.channels).take(pixels);
+            let outputs = self.errors.chunks_exact(config.channels.max(1)).take(pixels);
             outputs.enumerate().for_each(|(i, values)| out(first + i, values));
         }
     }
@@ -195,7 +195,7 @@ impl<'w> Fit<'w> {
     ) -> Result<(), Error> {
         let (config, scaling) = (bundle.config(), bundle.header().input);
         let coordinates = self.coordinates.as_chunks_mut::<2>().0.iter_mut();
-        let targets = self.targets.chunks_exact_mut(config.channels);
+        let targets = self.targets.chunks_exact_mut(config.channels.max(1));
         for (i, (at, values)) in coordinates.zip(targets).take(pixels).enumerate() {
             *at = source.sample(index(i), scaling, values);
             if !at.iter().all(|c| c.abs() <= 1.0) {
@@ -221,7 +221,8 @@ impl<'w> Fit<'w> {
         );
         kernel.scale(z, config.omega);
         let size = self.tile * d;
-        let mut layers = self.h.chunks_exact_mut(size).zip(self.cos.chunks_exact_mut(size));
+        let mut layers =
+            self.h.chunks_exact_mut(size.max(1)).zip(self.cos.chunks_exact_mut(size.max(1)));
         let used = pixels * d;
         let Some((mut h, cos)) = layers.next() else { return };
         sin_cos(kernel, h, cos, used);
@@ -238,10 +239,14 @@ impl<'w> Fit<'w> {
             h = z;
         }
         let (weights, biases) = self.head.split_at_checked(config.channels * d).unwrap_or_default();
-        let pixels =
-            h.chunks_exact(d).zip(self.errors.chunks_exact_mut(config.channels)).take(pixels);
+        let pixels = h
+            .chunks_exact(d.max(1))
+            .zip(self.errors.chunks_exact_mut(config.channels.max(1)))
+            .take(pixels);
         for (h, out) in pixels {
-            for ((out, weight), bias) in out.iter_mut().zip(weights.chunks_exact(d)).zip(biases) {
+            for ((out, weight), bias) in
+                out.iter_mut().zip(weights.chunks_exact(d.max(1))).zip(biases)
+            {
                 *out = kernel.dot(h, weight) + bias;
             }
         }

@@ -33,6 +33,8 @@
 //! # }
 //! ```
 
+// A step or a chunk is given as `.max(1)` where the compiler cannot know that it is not 0: a checked configuration
+// never makes it so, and the static library is held to be free of reachable panics.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -103,7 +103,7 @@ impl<'w> Transformer<'w> {
         let d = config.width;
         let mean = self.tile.gathered.get_mut(..d).unwrap_or_default();
         mean.fill(0.0);
-        for row in self.x.chunks_exact(d) {
+        for row in self.x.chunks_exact(d.max(1)) {
             mean.iter_mut().zip(row).for_each(|(m, x)| *m += x);
         }
         mean.iter_mut().for_each(|m| *m /= config.tokens() as f32);
@@ -125,9 +125,10 @@ impl<'w> Transformer<'w> {
         let config = bundle.config();
         let (d, project_in) = (config.width, bundle.project_in());
         let Tile { norm, panel, .. } = &mut self.tile;
-        for (l, x) in self.x.chunks_exact_mut(d * d).enumerate() {
-            for (n, x) in x.chunks_mut(self.rows * d).enumerate() {
-                let tile = norm.get_mut(..x.len() / d * config.token_len()).unwrap_or_default();
+        for (l, x) in self.x.chunks_exact_mut((d * d).max(1)).enumerate() {
+            for (n, x) in x.chunks_mut((self.rows * d).max(1)).enumerate() {
+                let tile =
+                    norm.get_mut(..x.len() / d.max(1) * config.token_len()).unwrap_or_default();
                 tokens(bundle, phi, l + 1, n * self.rows, tile);
                 linear(
                     (kernel, self.arithmetic),
@@ -144,7 +145,7 @@ impl<'w> Transformer<'w> {
     fn block<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, block: &Block<'_>) {
         let d = config.width;
         let Tile { norm, query, gathered, panel } = &mut self.tile;
-        for (n, x) in self.x.chunks(self.rows * d).enumerate() {
+        for (n, x) in self.x.chunks((self.rows * d).max(1)).enumerate() {
             let Attention { keys, values, .. } = &mut self.attention;
             let norm = normed(kernel, x, &block.norm1, norm);
             let range = n * self.rows * d..n * self.rows * d + x.len();
@@ -153,14 +154,14 @@ impl<'w> Transformer<'w> {
             let value = values.get_mut(range).unwrap_or_default();
             linear((kernel, self.arithmetic), norm, &block.value, None, value, panel);
         }
-        for x in self.x.chunks_mut(self.rows * d) {
+        for x in self.x.chunks_mut((self.rows * d).max(1)) {
             let gathered = gathered.get_mut(..x.len()).unwrap_or_default();
             let normed1 = normed(kernel, x, &block.norm1, norm);
             let queries = query.get_mut(..x.len()).unwrap_or_default();
             linear((kernel, self.arithmetic), normed1, &block.query, None, queries, panel);
             // The normed rows are done with: the transposed queries take their place, then the output.
             let out = norm.get_mut(..x.len()).unwrap_or_default();
-            let rows = x.len() / d;
+            let rows = x.len() / d.max(1);
             kernel.transpose(Mat::dense(queries, rows, d), MatMut::dense(out, d, rows));
             self.attention.attend(kernel, config, out, query, gathered);
             linear(
@@ -209,18 +210,18 @@ impl Attention<'_> {
         out: &mut [f32],
     ) {
         let (d, t, dim) = (config.width, config.tokens(), config.head_dim());
-        let rows = queries.len() / d;
+        let rows = queries.len() / d.max(1);
         let scale = 1.0 / libm::sqrtf(dim as f32);
         let (max, rest) = self.softmax.split_at_mut_checked(rows).unwrap_or_default();
         let (sum, rest) = rest.split_at_mut_checked(rows).unwrap_or_default();
         let correction = rest.get_mut(..rows).unwrap_or_default();
         out.fill(0.0);
-        for head in (0..d).step_by(dim) {
+        for head in (0..d).step_by(dim.max(1)) {
             let q = queries.get(head * rows..).unwrap_or_default();
             let out = out.get_mut(head..).unwrap_or_default();
             max.fill(f32::NEG_INFINITY);
             sum.fill(0.0);
-            for first in (0..t).step_by(self.chunk) {
+            for first in (0..t).step_by(self.chunk.max(1)) {
                 let count = self.chunk.min(t - first);
                 let k = self.keys.get(first * d + head..).unwrap_or_default();
                 let v = self.values.get(first * d + head..).unwrap_or_default();
@@ -250,22 +251,22 @@ pub(crate) fn tokens(bundle: &Bundle<'_>, phi: &[f32], l: usize, first: usize, o
     let (d, len) = (config.width, config.token_len());
     let (theta, beta) = (bundle.theta(l), bundle.beta(l));
     let (weight, bias) = layer(config, phi, l);
-    for (n, out) in out.chunks_mut(CHUNK * len).enumerate() {
-        let (neuron, count) = (first + n * CHUNK, out.len() / len);
+    for (n, out) in out.chunks_mut((CHUNK * len).max(1)).enumerate() {
+        let (neuron, count) = (first + n * CHUNK, (out.len() / len.max(1)).min(CHUNK));
         let (mut theta_row, mut beta_row) = ([0.0; CHUNK], [0.0; CHUNK]);
         let theta_biases = theta.bias.from(neuron);
         for input in 0..len {
             // Row `input` of φ, θ and β from this neuron on; the last row is the bias.
             let phi_row = if input < d {
-                theta.weight.read(input, neuron, &mut theta_row[..count]);
+                theta.weight.read(input, neuron, theta_row.get_mut(..count).unwrap_or_default());
                 weight.get(input * d + neuron..)
             } else {
                 theta_row.iter_mut().zip(theta_biases.iter()).for_each(|(t, v)| *t = v);
                 bias.get(neuron..)
             };
-            beta.read(input, neuron, &mut beta_row[..count]);
+            beta.read(input, neuron, beta_row.get_mut(..count).unwrap_or_default());
             let offsets = phi_row.unwrap_or_default().iter().zip(&theta_row).zip(&beta_row);
-            let column = out.get_mut(input..).unwrap_or_default().iter_mut().step_by(len);
+            let column = out.get_mut(input..).unwrap_or_default().iter_mut().step_by(len.max(1));
             for (token, ((phi, theta), beta)) in column.zip(offsets) {
                 *token = config.lambda * (phi - theta + beta);
             }

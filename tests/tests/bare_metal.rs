@@ -17,7 +17,11 @@ fn folder() -> PathBuf {
 
 /// What `run.sh` printed; `None` where the machine lacks a tool.
 fn run(arguments: &[&str]) -> Option<String> {
-    let mut command = Command::new(folder().join("run.sh"));
+    script("run.sh", arguments)
+}
+
+fn script(name: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new(folder().join(name));
     // The host's flags and target are none of the firmware's.
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "RUSTC", "MWT_BUNDLE"]
     {
@@ -97,6 +101,21 @@ fn cortex_m55_gives_the_bits_of_the_host() {
 #[test]
 fn riscv_gives_the_bits_of_the_host() {
     same_bits("virt");
+}
+
+/// The static library links without its panic hook, and C prints the same bits on a host and on a Cortex-M4F: both are
+/// the script's to check.
+#[test]
+fn the_c_library_cannot_panic_and_agrees_with_the_host() {
+    let model = folder().join("model.mwt");
+    let bytes = fs::read(&model).expect("model.mwt");
+    let images = images(&Bundle::parse(&bytes).expect("a bundle"));
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), &images).expect("a file");
+    let paths = [model.to_str().expect("a path"), file.path().to_str().expect("a path")];
+    let Some(report) = script("../mwt-ffi/check.sh", &paths) else { return };
+    let lines = report.lines().filter(|l| l.starts_with("image ")).count();
+    assert_eq!(lines, images.len() / (28 * 28), "{report}");
 }
 
 /// The limits of `budget.txt`, one a line: name, then number.

@@ -260,7 +260,7 @@ fn widen(w: &Matrix<'_>, column: usize, columns: usize, panel: &mut [f32]) {
             }
         }
         _ => {
-            for (row, values) in panel.chunks_exact_mut(columns).enumerate() {
+            for (row, values) in panel.chunks_exact_mut(columns.max(1)).enumerate() {
                 w.read(row, column, values);
             }
         }

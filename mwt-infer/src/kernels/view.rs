@@ -20,7 +20,8 @@ pub struct MatMut<'a> {
 
 /// How many rows of `columns` values, `stride` apart, lie within `len` values.
 const fn rows_within(len: usize, rows: usize, columns: usize, stride: usize) -> usize {
-    if columns == 0 || stride < columns || len < columns {
+    // The last condition follows from the first two, which compilers miss.
+    if columns == 0 || stride < columns || len < columns || stride == 0 {
         return 0;
     }
     let there = (len - columns) / stride + 1;

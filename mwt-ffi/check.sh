@@ -1,0 +1,45 @@
+#!/bin/sh
+# Builds the C example for the host and for a Cortex-M4F, runs both on the same images (the second under QEMU) and
+# compares what they print bit for bit. The bare-metal link leaves `mwt_abort`, the panic hook, undefined: that it
+# links proves that no panic is reachable.
+#
+#   ./check.sh BUNDLE.mwt IMAGES
+#
+# Exit status 3: the machine lacks a tool, which is named together with what to install.
+set -eu
+
+bundle=$(realpath "$1") images=$(realpath "$2")
+cd "$(dirname "$0")"
+for tool in arm-none-eabi-gcc qemu-system-arm cc; do
+    if ! command -v $tool >/dev/null; then
+        echo "no $tool: on Debian 'apt-get install gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm'" >&2
+        exit 3
+    fi
+done
+target=thumbv7em-none-eabihf
+out=${CARGO_TARGET_DIR:-target}
+mkdir -p "$out"
+
+# The host's kernels are the portable ones of the board here, or the bits could not agree.
+cargo build --quiet --release --features portable
+cc -O2 -Wall -Wextra -Iinclude examples/classify.c "$out/release/libmwt.a" -lm -o "$out/classify"
+
+# An installed target, or else a rustc that comes with the library's source, from which core is built.
+if [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
+    cargo build --quiet --release --target $target
+elif [ -d /usr/lib/rustlib/src/rust/library ]; then
+    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo build --quiet --release --target $target -Zbuild-std=core
+else
+    echo "no core for $target: run 'rustup target add $target', or on Debian" >&2
+    echo "'apt-get install --no-install-recommends rustc-web rust-web-src' besides rustup" >&2
+    exit 3
+fi
+arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -O2 -Wall -Wextra -Wl,-z,noexecstack \
+    -Iinclude -Wl,--gc-sections -Wl,--no-warn-rwx-segments -Texamples/mps2.ld --specs=rdimon.specs \
+    examples/classify.c examples/mps2.c "$out/$target/release/libmwt.a" -lc -lrdimon -o "$out/classify.elf"
+
+"$out/classify" "$bundle" "$images" > "$out/host.txt"
+qemu-system-arm -M mps2-an386 -nographic -kernel "$out/classify.elf" \
+    -semihosting-config "enable=on,target=native,arg=classify,arg=$bundle,arg=$images" > "$out/board.txt"
+cmp "$out/host.txt" "$out/board.txt"
+cat "$out/board.txt"
