@@ -1,0 +1,127 @@
+//! The worst-case stack of the library on a Cortex-M4F: the deepest path through the call graph of `mwt_classify` and
+//! `mwt_self_test`, with the frames that rustc reports.
+//!
+//! The graph is complete: the test fails on a call through a pointer and on recursion, which would have no bound.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+/// Workspace of `micro` and stack together: the RAM that the project promises.
+const RAM: u64 = 48 * 1024;
+
+/// A function of the program.
+#[derive(Default)]
+struct Function {
+    name: String,
+    /// Bytes of its frame.
+    frame: u64,
+    calls: Vec<u64>,
+    /// Whether it calls through a pointer.
+    indirect: bool,
+}
+
+fn hex(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.trim(), 16).ok()
+}
+
+/// Reads objdump's disassembly. A frame is what the code pushes and takes off sp, for those functions, written in
+/// assembly, of which rustc reports none.
+fn functions(disassembly: &str) -> BTreeMap<u64, Function> {
+    let mut all = BTreeMap::<u64, Function>::new();
+    for line in disassembly.lines() {
+        let head = line.strip_suffix(">:").and_then(|l| l.split_once(" <"));
+        if let Some((address, name)) = head.and_then(|(a, name)| Some((hex(a)?, name))) {
+            all.insert(address, Function { name: name.to_owned(), ..Function::default() });
+            continue;
+        }
+        let Some(mut entry) = all.last_entry() else { continue };
+        let function = entry.get_mut();
+        let mut fields = line.split('\t').skip(1);
+        let (operation, operands) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
+        match operation.trim().trim_end_matches(".w").trim_end_matches(".n") {
+            "push" | "stmdb" => function.frame += 4 * (operands.matches(',').count() as u64 + 1),
+            "blx" | "bx" if operands.starts_with('r') || operands == "ip" => {
+                function.indirect = true
+            }
+            b if b.starts_with('b') || b.starts_with("cb") => {
+                // The target of a branch that leaves the function is another one's start.
+                let target = operands.rsplit_once(", ").map_or(operands, |(_, target)| target);
+                if let Some((address, name)) = target.split_once(" <")
+                    && !name.contains('+')
+                {
+                    function.calls.extend(hex(address));
+                }
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The section that `-Zemit-stack-sizes` writes: an address of four bytes, then a size in LEB128, and so on.
+fn frames(mut section: &[u8]) -> BTreeMap<u64, u64> {
+    let mut frames = BTreeMap::new();
+    while let Some((address, rest)) = section.split_first_chunk::<4>() {
+        let length = rest.iter().position(|b| b & 0x80 == 0).expect("a last byte") + 1;
+        let size = rest[..length].iter().rev().fold(0, |sum, b| sum << 7 | u64::from(b & 0x7f));
+        frames.insert(u64::from(u32::from_le_bytes(*address)), size);
+        section = &rest[length..];
+    }
+    frames
+}
+
+/// Bytes of the deepest path from `address` on.
+fn depth(all: &BTreeMap<u64, Function>, address: u64, path: &mut Vec<u64>) -> u64 {
+    let function = &all[&address];
+    assert!(!path.contains(&address), "{} is recursive", function.name);
+    assert!(!function.indirect, "{} calls through a pointer", function.name);
+    path.push(address);
+    let calls = function.calls.iter().filter(|call| **call != address && all.contains_key(call));
+    let deepest = calls.map(|call| depth(all, *call, path)).max().unwrap_or(0);
+    path.pop();
+    function.frame + deepest
+}
+
+#[test]
+fn workspace_and_worst_case_stack_fit_their_ram() {
+    let ffi = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mwt-ffi");
+    let images = tempfile::NamedTempFile::new().expect("a file");
+    let mut check = Command::new(ffi.join("check.sh"));
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "RUSTC"] {
+        check.env_remove(name);
+    }
+    let built = check.arg(ffi.join("../firmware-example/model.mwt")).arg(images.path()).output();
+    let built = built.expect("check.sh");
+    if built.status.code() == Some(3) {
+        return eprintln!("skipped: {}", String::from_utf8_lossy(&built.stderr).trim());
+    }
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+
+    let target = ffi.join("target");
+    let disassembly = Command::new("arm-none-eabi-objdump")
+        .args(["-d", "--no-show-raw-insn", "stack.elf"])
+        .current_dir(&target)
+        .output();
+    let mut all = functions(&String::from_utf8_lossy(&disassembly.expect("binutils").stdout));
+    let sizes = target.join("stack.bin");
+    let dumped = Command::new("arm-none-eabi-objcopy")
+        .args(["--dump-section", ".stack_sizes=stack.bin", "stack.elf", "stack.copy"])
+        .current_dir(&target)
+        .status();
+    assert!(dumped.expect("binutils").success());
+    let frames = frames(&std::fs::read(sizes).expect("the section"));
+    assert!(frames.len() > 50, "{} frames", frames.len());
+    for (address, frame) in frames {
+        if let Some(function) = all.get_mut(&address) {
+            function.frame = frame;
+        }
+    }
+    let stack = ["mwt_classify", "mwt_self_test"].map(|name| {
+        let (address, _) = all.iter().find(|(_, f)| f.name == name).expect("an entry point");
+        depth(&all, *address, &mut Vec::new())
+    });
+    let workspace = 4 * mwt_infer::workspace_len(&mwt_infer::ModelConfig::MICRO) as u64;
+    println!("stack {stack:?}, workspace {workspace} bytes");
+    assert!(stack.iter().all(|s| *s > 500 && s + workspace <= RAM), "{stack:?} + {workspace}");
+}
