@@ -35,7 +35,7 @@ impl Kernel for Portable {
 
     fn gemm_tn(self, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
         let rows = c.rows().min(a.columns());
-        let (a, b) = (Rows::new(a, b.rows()), Rows::new(b, a.rows()));
+        let (a, b) = Rows::pair(a, b);
         let mut row = 0;
         while row + ROWS <= rows {
             gemm_tn_rows::<ROWS>(&a, &b, &mut c, row);
@@ -405,11 +405,29 @@ struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// At most `depth` rows.
     fn new(x: Mat<'a>, depth: usize) -> Self {
-        let (stride, depth) = (x.stride().max(1), depth.min(x.rows()));
-        let (whole, last) = match x.data().split_at_checked(depth * stride) {
-            Some((whole, _)) => (whole, &[][..]),
-            None => x.data().split_at_checked(depth.saturating_sub(1) * stride).unwrap_or_default(),
-        };
+        let depth = depth.min(x.rows());
+        Self::split(x, depth, Self::ends_short(x, depth))
+    }
+
+    /// The rows of two operands that are walked together: split alike, or the last row of the one would meet no
+    /// row of the other.
+    fn pair(x: Mat<'a>, y: Mat<'a>) -> (Self, Self) {
+        let depth = x.rows().min(y.rows());
+        let apart = Self::ends_short(x, depth) || Self::ends_short(y, depth);
+        (Self::split(x, depth, apart), Self::split(y, depth, apart))
+    }
+
+    /// Whether the slice ends within the stride of its last row.
+    fn ends_short(x: Mat<'_>, depth: usize) -> bool {
+        x.data().len() < depth * x.stride().max(1)
+    }
+
+    /// `depth` rows, the last one `apart` or not.
+    fn split(x: Mat<'a>, depth: usize, apart: bool) -> Self {
+        let stride = x.stride().max(1);
+        let count = if apart { depth.saturating_sub(1) } else { depth };
+        let (whole, rest) = x.data().split_at_checked(count * stride).unwrap_or_default();
+        let last = if apart { rest } else { &[] };
         Self { whole: whole.chunks_exact(stride), last, stride }
     }
 
@@ -440,7 +458,8 @@ mod tests {
         (0..n as u32).map(|i| (mix(i ^ mix(seed)) as i32) as f32 / 2f32.powi(31)).collect()
     }
 
-    /// Every shape around the block edges, rows wider apart than they are long, against f64.
+    /// Every shape around the block edges, rows wider apart than they are long, against f64; each operand's slice
+    /// ends a stride after its last row, or with it.
     #[test]
     fn products_agree_with_their_definition() {
         for m in [1, 2, 3, 4, 5, 8, 13] {
@@ -449,20 +468,22 @@ mod tests {
                     let (a, b) = (values(m * (k + 3), 1), values(k * (n + 2), 2));
                     let (at, start) = (values(k * (m + 1), 3), values(m * (n + 1), 4));
                     let bias = values(n, 5);
-                    let b_view = Mat::new(&b, k, n, n + 2);
-                    for case in 0..4 {
+                    for (case, ends) in (0..4).flat_map(|case| (0..4).map(move |ends| (case, ends)))
+                    {
+                        let end = |cut: bool, rows: usize, columns: usize, stride: usize| {
+                            if cut { (rows - 1) * stride + columns } else { rows * stride }
+                        };
+                        let (cut_a, cut_b) = (ends & 1 == 1, ends & 2 == 2);
+                        let a_view = Mat::new(&a[..end(cut_a, m, k, k + 3)], m, k, k + 3);
+                        let at_view = Mat::new(&at[..end(cut_a, k, m, m + 1)], k, m, m + 1);
+                        let b_view = Mat::new(&b[..end(cut_b, k, n, n + 2)], k, n, n + 2);
                         let mut c = start.clone();
                         let view = MatMut::new(&mut c, m, n, n + 1);
                         match case {
-                            0 => Portable.gemm(Mat::new(&a, m, k, k + 3), b_view, Init::Zero, view),
-                            1 => Portable.gemm(
-                                Mat::new(&a, m, k, k + 3),
-                                b_view,
-                                Init::Bias(&bias),
-                                view,
-                            ),
-                            2 => Portable.gemm(Mat::new(&a, m, k, k + 3), b_view, Init::Add, view),
-                            _ => Portable.gemm_tn(Mat::new(&at, k, m, m + 1), b_view, view),
+                            0 => Portable.gemm(a_view, b_view, Init::Zero, view),
+                            1 => Portable.gemm(a_view, b_view, Init::Bias(&bias), view),
+                            2 => Portable.gemm(a_view, b_view, Init::Add, view),
+                            _ => Portable.gemm_tn(at_view, b_view, view),
                         }
                         for (i, (&got, &before)) in c.iter().zip(&start).enumerate() {
                             let (row, column) = (i / (n + 1), i % (n + 1));
@@ -488,7 +509,7 @@ mod tests {
                                 };
                             assert!(
                                 (f64::from(got) - want).abs() < 1e-5,
-                                "case {case} {m}×{k}×{n}"
+                                "case {case}, ends {ends}, {m}×{k}×{n}"
                             );
                         }
                     }
