@@ -1,8 +1,8 @@
 //! The C interface of [`mwt_infer`]: bytes of a bundle and a workspace in, a class out.
 //!
-//! Nothing is allocated and nothing is global. A classifier is no object of its own: each call parses the bundle's
-//! header again, a few thousand instructions against the millions of a fit, and so what the caller keeps is
-//! plain memory. `include/mwt.h` is written by cbindgen from this file.
+//! Nothing is allocated and nothing is global. A classifier is no object of its own: each call parses and checks the
+//! bundle again, which is little against a fit, and so what the caller keeps is plain memory. `include/mwt.h` is
+//! written by cbindgen from this file.
 //!
 //! Every function is safe for any bytes behind valid pointers: a damaged bundle is an error, not a fault.
 
