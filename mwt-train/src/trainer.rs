@@ -155,6 +155,11 @@ impl<B: TrainBackend> Trainer<B> {
         self.params.to_weights()
     }
 
+    /// Where the run stands.
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
     /// The parameters as they are.
     pub const fn params(&self) -> &Params<B::InnerBackend> {
         &self.params

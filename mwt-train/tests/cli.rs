@@ -213,6 +213,20 @@ fn killed_and_resumed_equals_uninterrupted() {
     }
 }
 
+/// A run that was killed after its last checkpoint, before it wrote its model, takes no more steps when it is resumed,
+/// and yet writes the same model.
+#[test]
+fn resumed_after_the_last_step_writes_the_same_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["train", "--data", "digits", "--preset", "nano", "--limit", "64", "--quiet"];
+    ok(dir.path(), &[&arguments[..], &["--epochs", "1"]].concat());
+    let model = dir.path().join("runs/run/model.safetensors");
+    let whole = std::fs::read(&model).unwrap();
+    std::fs::remove_file(&model).unwrap();
+    ok(dir.path(), &["resume", "runs/run", "--quiet"]);
+    assert!(whole == std::fs::read(&model).unwrap());
+}
+
 /// Two processes cannot train in one directory.
 #[test]
 fn a_run_under_way_is_locked() {

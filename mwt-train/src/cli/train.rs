@@ -253,10 +253,9 @@ pub(super) fn train<B: TrainBackend>(
     let (split, held_out) = set.train.hold_out(held_out, settings.train.seed);
     let mut reporter = Reporter::new(settings.train.batch, quiet);
     let interrupted = interrupted();
-    let (mut written, mut steps, mut saved) = (Ok(()), 0, Instant::now());
+    let (mut written, mut saved) = (Ok(()), Instant::now());
     let look = &mut |trainer: &Trainer<B>, progress: &Progress| {
         reporter.look(progress);
-        steps = progress.step;
         let stop = interrupted.load(Ordering::Relaxed);
         written = run.log(progress);
         if written.is_ok() && (stop || progress.end_of_epoch || saved.elapsed() >= checkpoint_every)
@@ -277,7 +276,8 @@ pub(super) fn train<B: TrainBackend>(
         labels: set.classes,
         data_set: set.name,
         seed: settings.train.seed,
-        outer_steps: steps,
+        // Not from what `look` was told: a run killed after its last checkpoint takes no more steps.
+        outer_steps: trainer.position().total,
         accuracy: None,
         psnr: None,
     };
