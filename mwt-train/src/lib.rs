@@ -8,12 +8,14 @@
 //! | [`weights`], [`exchange`] | learned values on the host under the reference's names; safetensors and `.pt` |
 //! | [`model`] | the model as tensors of any burn back end |
 //! | `native` | the inner loop as one differentiable operation on the CPU |
+//! | [`augment`] | training images varied |
 //! | [`batch`] | from byte images to the pixels of a batch |
 //! | [`optim`], [`step`], [`trainer`] | AdamW and its schedule, one outer step, the outer loop |
 //! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |
 //! | [`export`], [`picture`] | bundles and pictures |
 //! | [`settings`], [`run_dir`], [`checkpoint`], [`backend`], [`cli`] | what a user sets, what a run leaves behind, the program |
 
+pub mod augment;
 pub mod backend;
 pub mod batch;
 pub mod checkpoint;

@@ -3,6 +3,7 @@
 use mwt_core::ModelConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::augment::AugmentSettings;
 use crate::data::{DataError, Dataset, LoadOptions, load};
 
 /// A run's settings, as they are written into its directory.
@@ -13,6 +14,9 @@ pub struct Settings {
     pub data: DataSettings,
     /// Outer loop.
     pub train: TrainSettings,
+    /// How training images are varied; as they are when absent.
+    #[serde(default, skip_serializing_if = "AugmentSettings::is_off")]
+    pub augment: AugmentSettings,
     /// Sizes and constants of the model.
     pub model: ModelConfig,
 }
@@ -77,6 +81,9 @@ pub struct TrainSettings {
     pub mode: Mode,
     /// w_cls: weight of the classification loss's gradient on θ, α and the head.
     pub w_cls: f64,
+    /// Share of the target that every class gets, the right one besides: label smoothing.
+    #[serde(default)]
+    pub label_smoothing: f64,
     /// Peak rate of θ and the head.
     pub rate_siren: f64,
     /// Peak rate of α.
@@ -102,6 +109,7 @@ impl Default for TrainSettings {
             batch: 32,
             mode: Mode::Mwt,
             w_cls: 0.01,
+            label_smoothing: 0.0,
             rate_siren: 1e-3,
             rate_alpha: 1e-2,
             rate_classifier: 1e-3,
@@ -120,6 +128,7 @@ impl Settings {
     /// One line naming the setting, its value and its range.
     pub fn check(&self) -> Result<(), String> {
         self.model.check().map_err(|e| e.to_string())?;
+        self.augment.check()?;
         let t = &self.train;
         let positive = |name: &str, value: f64| {
             let ok = value.is_finite() && value > 0.0;
@@ -131,6 +140,9 @@ impl Settings {
         positive("clip", t.clip)?;
         if !(0.0..=1.0).contains(&t.w_cls) {
             return Err(format!("w_cls is {}, must be in 0..=1", t.w_cls));
+        }
+        if !(0.0..1.0).contains(&t.label_smoothing) {
+            return Err(format!("label_smoothing is {}, must be in 0..1", t.label_smoothing));
         }
         if !(0.0..1.0).contains(&t.rise) {
             return Err(format!("rise is {}, must be in 0..1", t.rise));

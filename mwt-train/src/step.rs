@@ -17,6 +17,24 @@ pub enum Phase {
     Classifier,
 }
 
+/// What a step makes smaller.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Objective {
+    /// Which losses.
+    pub phase: Phase,
+    /// w_cls: weight of the classification loss's gradient on θ, α and the head.
+    pub w_cls: f64,
+    /// Share of the target that is spread over all classes evenly, in 0..1.
+    pub label_smoothing: f64,
+}
+
+impl Objective {
+    /// Both losses against the labels as they are.
+    pub const fn both(w_cls: f64) -> Self {
+        Self { phase: Phase::Both, w_cls, label_smoothing: 0.0 }
+    }
+}
+
 /// The losses of a batch, each `[1]`, on the device.
 #[derive(Clone, Debug)]
 pub struct Losses<B: Backend> {
@@ -28,10 +46,19 @@ pub struct Losses<B: Backend> {
     pub correct: Tensor<B, 1>,
 }
 
-/// Mean cross-entropy of logits `[N, K]` and classes `[N]`, `[1]`.
-pub fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, labels: Tensor<B, 1, Int>) -> Tensor<B, 1> {
+/// Mean cross-entropy of logits `[N, K]` and classes `[N]`, `[1]`, as PyTorch's with `label_smoothing`.
+pub fn cross_entropy<B: Backend>(
+    logits: Tensor<B, 2>,
+    labels: Tensor<B, 1, Int>,
+    label_smoothing: f64,
+) -> Tensor<B, 1> {
     let [n, _] = logits.dims();
-    activation::log_softmax(logits, 1).gather(1, labels.reshape([n, 1])).mean().neg()
+    let log = activation::log_softmax(logits, 1);
+    let right = log.clone().gather(1, labels.reshape([n, 1])).mean().neg();
+    if label_smoothing == 0.0 {
+        return right;
+    }
+    right * (1.0 - label_smoothing) + log.mean().neg() * label_smoothing
 }
 
 /// Forward pass and losses of a batch.
@@ -39,20 +66,22 @@ pub fn losses<B: MwtBackend>(
     model: &Model<B>,
     pixels: &Pixels<B>,
     labels: Tensor<B, 1, Int>,
-    w_cls: f64,
+    objective: Objective,
 ) -> (Output<B>, Losses<B>) {
-    losses_of(model.forward(pixels, w_cls), labels)
+    let w_cls = if objective.phase == Phase::Both { objective.w_cls } else { 0.0 };
+    losses_of(model.forward(pixels, w_cls), labels, objective.label_smoothing)
 }
 
 /// The losses of what a forward pass gave.
 pub fn losses_of<B: Backend>(
     output: Output<B>,
     labels: Tensor<B, 1, Int>,
+    label_smoothing: f64,
 ) -> (Output<B>, Losses<B>) {
     let predicted = output.logits.clone().detach().argmax(1).flatten(0, 1);
     let losses = Losses {
         reconstruction: output.fitted.reconstruction.clone().mean(),
-        classification: cross_entropy(output.logits.clone(), labels.clone()),
+        classification: cross_entropy(output.logits.clone(), labels.clone(), label_smoothing),
         correct: predicted.equal(labels).float().sum(),
     };
     (output, losses)
@@ -73,19 +102,17 @@ pub fn outer_step<B: TrainBackend>(
     optimizer: &mut AdamW<B::InnerBackend>,
     pixels: &Pixels<B>,
     labels: Tensor<B, 1, Int>,
-    w_cls: f64,
-    phase: Phase,
+    objective: Objective,
     rates: [Rates; 3],
 ) -> Taken<B::InnerBackend> {
     let leaves = params.with_tensors(
         params.tensors().iter().map(|t| Tensor::from_inner(t.clone()).require_grad()).collect(),
     );
     let model = Model::new(&leaves);
-    let w_cls = if phase == Phase::Both { w_cls } else { 0.0 };
-    let (_, losses) = self::losses(&model, pixels, labels, w_cls);
+    let (_, losses) = self::losses(&model, pixels, labels, objective);
     let (reconstruction, classification) =
         (losses.reconstruction.clone(), losses.classification.clone());
-    let (loss, trained) = match phase {
+    let (loss, trained) = match objective.phase {
         Phase::Both => (reconstruction + classification, [true; 3]),
         Phase::Siren => (reconstruction, [true, true, false]),
         Phase::Classifier => (classification, [false, false, true]),
@@ -102,4 +129,25 @@ pub fn outer_step<B: TrainBackend>(
         correct: losses.correct.inner(),
     };
     Taken { losses, norms }
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use burn::backend::Flex;
+
+    use super::*;
+    use crate::model::params::host;
+
+    /// By hand from the definition: (1 - ε)·CE + ε times the mean over all classes of -log p.
+    #[test]
+    fn cross_entropy_follows_its_definition() {
+        let device = Default::default();
+        let logits = [[1.0, -0.5, 2.0], [0.25, 0.0, -1.0]];
+        for (smoothing, expected) in [(0.0, 1.1734086), (0.1, 1.1942419)] {
+            let logits = Tensor::<Flex, 2>::from_floats(logits, &device);
+            let labels = Tensor::<Flex, 1, Int>::from_ints([0, 1], &device);
+            let loss = host(cross_entropy(logits, labels, smoothing))[0];
+            assert!((loss - expected).abs() < 1e-6, "{smoothing}: {loss}");
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
+use ndarray::CowArray;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{self, DrawSeed, Sampler};
@@ -10,7 +12,7 @@ use crate::model::TrainBackend;
 use crate::model::params::{Params, host, initial};
 use crate::optim::{AdamW, AdamWConfig, OneCycle};
 use crate::settings::{Mode, Settings};
-use crate::step::{Phase, Taken, outer_step};
+use crate::step::{Objective, Phase, Taken, outer_step};
 use crate::weights::Weights;
 
 /// Steps between two looks at the losses: each look waits for the device.
@@ -201,7 +203,12 @@ impl<B: TrainBackend> Trainer<B> {
         look: &mut dyn FnMut(&Self, &Progress) -> Next,
     ) -> Result<Next, TrainError> {
         let train = self.settings.train.clone();
-        let w_cls = if train.mode == Mode::Mwt { train.w_cls } else { 0.0 };
+        let objective = Objective {
+            phase,
+            w_cls: if train.mode == Mode::Mwt { train.w_cls } else { 0.0 },
+            label_smoothing: train.label_smoothing,
+        };
+        let augment = self.settings.augment;
         let per_epoch = (split.len() / train.batch).max(1) as u64;
         let schedule = OneCycle { steps: train.epochs * per_epoch, rise: train.rise };
         let peaks = [train.rate_siren, train.rate_alpha, train.rate_classifier];
@@ -212,14 +219,22 @@ impl<B: TrainBackend> Trainer<B> {
             let mut taken = Vec::new();
             for (i, indices) in batches.into_iter().enumerate().skip(self.position.batch) {
                 let step = self.position.step;
-                let images: Vec<_> = indices.iter().map(|n| split.image(*n)).collect();
+                let images = indices.par_iter().enumerate().map(|(place, n)| {
+                    let image = split.image(*n);
+                    if augment.is_off() {
+                        return CowArray::from(image);
+                    }
+                    CowArray::from(augment.vary(image, train.seed, step, place))
+                });
+                let images: Vec<_> = images.collect();
+                let images: Vec<_> = images.iter().map(|image| image.view()).collect();
                 let labels: Vec<u16> = indices.iter().map(|n| split.labels[*n]).collect();
                 let seed = DrawSeed::Training { seed: train.seed, step };
                 let pixels = self.sampler.pixels::<B>(&images, seed, &self.device);
                 let labels = batch::labels::<B>(&labels, &self.device);
                 let rates = peaks.map(|peak| schedule.at(step, peak));
                 let (params, optimizer) = (&mut self.params, &mut self.optimizer);
-                taken.push(outer_step(params, optimizer, &pixels, labels, w_cls, phase, rates));
+                taken.push(outer_step(params, optimizer, &pixels, labels, objective, rates));
                 let Position { total, .. } = self.position;
                 self.position =
                     Position { batch: i + 1, step: step + 1, total: total + 1, ..self.position };

@@ -7,7 +7,7 @@ use mwt_tests::{Golden, IMAGES, assert_close, distance, full_golden, golden, ski
 use mwt_train::model::params::host;
 use mwt_train::model::{self, Output, Params, Pixels, inner};
 use mwt_train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
-use mwt_train::step::{Losses, Phase, losses_of, outer_step};
+use mwt_train::step::{Losses, Objective, losses_of, outer_step};
 
 type Cpu = Autodiff<Flex>;
 
@@ -75,7 +75,7 @@ fn pass(
             Output { fitted, logits: model.transformer.forward(tokens) }
         }
     };
-    losses_of(output, labels(golden))
+    losses_of(output, labels(golden), 0.0)
 }
 
 fn forward(golden: &Golden) {
@@ -178,7 +178,7 @@ fn outer_steps(golden: &Golden) {
         let rates = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
         let pixels = pixels(golden, step as usize);
         let labels = labels(golden);
-        outer_step(&mut params, &mut optimizer, &pixels, labels, W_CLS, Phase::Both, rates);
+        outer_step(&mut params, &mut optimizer, &pixels, labels, Objective::both(W_CLS), rates);
         if step == 1 {
             continue;
         }

@@ -13,7 +13,7 @@ use crate::model::TrainBackend;
 use crate::model::params::{Params, host, initial};
 use crate::optim::{AdamW, AdamWConfig, OneCycle};
 use crate::random::Rng;
-use crate::step::{Phase, outer_step};
+use crate::step::{Objective, outer_step};
 use crate::with_backend;
 
 #[derive(Debug, Args)]
@@ -87,8 +87,14 @@ impl Bench {
                 let labels = batch::labels::<B>(&labels, device);
                 let rates = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
                 let (params, optimizer) = (&mut params, &mut optimizer);
-                let taken =
-                    outer_step::<B>(params, optimizer, &pixels, labels, 0.01, Phase::Both, rates);
+                let taken = outer_step::<B>(
+                    params,
+                    optimizer,
+                    &pixels,
+                    labels,
+                    Objective::both(0.01),
+                    rates,
+                );
                 // The last thing computed, read back: everything before it is done.
                 host(taken.norms);
                 start.elapsed().as_secs_f64()

@@ -8,6 +8,7 @@ use mwt_core::{Bundle, Draw, ModelConfig, Scheme, Schemes};
 use mwt_infer::workspace_len;
 
 use super::train::train;
+use crate::augment::AugmentSettings;
 use crate::backend::BackendName;
 use crate::data::Split;
 use crate::model::TrainBackend;
@@ -68,6 +69,7 @@ impl Demo {
                 rate_classifier: 3e-3,
                 ..TrainSettings::default()
             },
+            augment: AugmentSettings::default(),
             model: ModelConfig { draw: Draw::partition(self.seed as u32), ..ModelConfig::MICRO },
         };
         settings.check()?;

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use mwt_core::{Draw, ImageSize, ModelConfig};
 
 use super::progress::Reporter;
+use crate::augment::AugmentSettings;
 use crate::backend::BackendName;
 use crate::checkpoint;
 use crate::data::{Dataset, LoadOptions, Split};
@@ -103,6 +104,9 @@ pub(super) struct Recipe {
     /// Weight of the classification loss's gradient on θ, α and the head
     #[arg(long, default_value_t = 0.01)]
     w_cls: f64,
+    /// Share of the target that is spread over all classes evenly
+    #[arg(long, default_value_t = 0.0)]
+    label_smoothing: f64,
     /// Peak rate of θ and the head
     #[arg(long, default_value_t = 1e-3)]
     rate_siren: f64,
@@ -121,6 +125,18 @@ pub(super) struct Recipe {
     /// Training images held out; the run reports its accuracy on them
     #[arg(long, default_value_t = 5000)]
     held_out: usize,
+    /// Shift training images at random by up to so many pixels, reflected at the border
+    #[arg(long, default_value_t = 0)]
+    pad: usize,
+    /// Mirror half of the training images left to right
+    #[arg(long)]
+    flip: bool,
+    /// Turn training images at random by up to so many degrees
+    #[arg(long, default_value_t = 0.0)]
+    rotate: f32,
+    /// Crop training images at random to no less than this share of their area
+    #[arg(long, default_value_t = 1.0)]
+    crop: f32,
     /// The most images of each split
     #[arg(long)]
     limit: Option<usize>,
@@ -159,11 +175,18 @@ impl Recipe {
                 batch: self.batch,
                 mode: self.mode,
                 w_cls: self.w_cls,
+                label_smoothing: self.label_smoothing,
                 rate_siren: self.rate_siren,
                 rate_alpha: self.rate_alpha,
                 rate_classifier: self.rate_classifier,
                 checkpoint_seconds: self.checkpoint_seconds,
                 ..TrainSettings::default()
+            },
+            augment: AugmentSettings {
+                pad: self.pad,
+                flip: self.flip,
+                rotate: self.rotate,
+                crop: self.crop,
             },
             model,
         };
