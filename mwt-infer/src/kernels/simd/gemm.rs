@@ -1,7 +1,10 @@
 //! Matrix products in register blocks.
 //!
-//! A block is up to [`Simd::ROWS`] rows by two registers of C, whose sums stay in registers while k runs. That
-//! many rows use each register of B so often that B may come from the second-level cache; so nothing is packed.
+//! A block is up to [`Simd::ROWS`] rows by two registers of C, whose sums stay in registers while k runs. Where several
+//! blocks of rows use the same columns of B, these are first copied into a [`Panel`]: rows of B that lie a power of two
+//! apart would share a few sets of the first-level cache and drive each other out of it.
+
+use core::mem::MaybeUninit;
 
 use super::Simd;
 use crate::kernels::{Init, Mat, MatMut};
@@ -23,6 +26,19 @@ pub(super) struct Left {
     pub(super) row: usize,
     pub(super) step: usize,
 }
+
+/// Rows of a panel.
+pub(super) const DEPTH: usize = 256;
+
+/// Columns of a panel: two of the widest registers.
+pub(super) const COLUMNS: usize = 32;
+
+/// Some columns of B, row by row, on the stack, which hosts have: targets with little of it use the portable kernel.
+/// Aligned, so that no load crosses a cache line.
+#[repr(align(64))]
+pub(super) struct Panel(
+    #[expect(dead_code, reason = "written and read through a pointer")] [f32; DEPTH * COLUMNS],
+);
 
 /// Rows of a matrix, `stride` apart.
 #[derive(Clone, Copy)]
@@ -47,7 +63,7 @@ pub(super) fn gemm<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c:
     let right = Rows { data: b.data().as_ptr(), stride: b.stride() };
     let out = Rows { stride: c.stride(), data: c.data_mut().as_mut_ptr() };
     // SAFETY: m, n and k are within all operands, whose views lie within their slices.
-    unsafe { product::<S, false>(s, [m, n, k], left, right, start, out) }
+    unsafe { packed::<S, false>(s, [m, n, k], left, right, start, out) }
 }
 
 #[inline(always)]
@@ -58,7 +74,67 @@ pub(super) fn gemm_tn<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) 
     let right = Rows { data: b.data().as_ptr(), stride: b.stride() };
     let out = Rows { stride: c.stride(), data: c.data_mut().as_mut_ptr() };
     // SAFETY: as in `gemm`.
-    unsafe { product::<S, true>(s, [m, n, k], left, right, Start::Add, out) }
+    unsafe { packed::<S, true>(s, [m, n, k], left, right, Start::Add, out) }
+}
+
+/// As [`product`], through panels where they pay.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn packed<S: Simd, const TRANSPOSED: bool>(
+    s: S,
+    [m, n, k]: [usize; 3],
+    a: Left,
+    b: Rows<*const f32>,
+    start: Start,
+    c: Rows<*mut f32>,
+) {
+    /// Uses of a panel that make up for copying it.
+    const BLOCKS: usize = 3;
+    if m <= BLOCKS * S::ROWS || n < 2 * S::LANES {
+        // SAFETY: the caller's.
+        return unsafe { product::<S, TRANSPOSED>(s, [m, n, k], a, b, start, c) };
+    }
+    let mut panel = MaybeUninit::<Panel>::uninit();
+    let panel: *mut f32 = panel.as_mut_ptr().cast();
+    let wide = n - n % (2 * S::LANES);
+    // Parts of nearly equal depth, and at least one, so that C is written where k is 0.
+    let parts = k.div_ceil(DEPTH).max(1);
+    let mut first = 0;
+    for part in 0..parts {
+        let depth = (k - first).div_ceil(parts - part);
+        let start = |column: usize| match start {
+            _ if part > 0 => Start::Add,
+            // SAFETY: the bias is as long as C is wide.
+            Start::Row(bias) => Start::Row(unsafe { bias.add(column) }),
+            other => other,
+        };
+        // SAFETY: part of the operands; the panel has room for `depth` rows of two registers.
+        unsafe {
+            let a = Left { data: a.data.wrapping_add(first * a.step), ..a };
+            let b = Rows { data: b.data.wrapping_add(first * b.stride), ..b };
+            for column in (0..wide).step_by(2 * S::LANES) {
+                for row in 0..depth {
+                    let from = b.data.add(row * b.stride + column);
+                    // The next panel's: too far apart for the CPU to foresee.
+                    s.prefetch(from.wrapping_add(2 * S::LANES).cast());
+                    let to = panel.add(row * 2 * S::LANES);
+                    s.store_all(s.load_all(from), to);
+                    s.store_all(s.load_all(from.add(S::LANES)), to.add(S::LANES));
+                }
+                let b = Rows { data: panel.cast_const(), stride: 2 * S::LANES };
+                let c = Rows { data: c.data.add(column), ..c };
+                let size = [m, 2 * S::LANES, depth];
+                product::<S, TRANSPOSED>(s, size, a, b, start(column), c);
+            }
+            let size = [m, n - wide, depth];
+            let b = Rows { data: b.data.wrapping_add(wide), ..b };
+            let c = Rows { data: c.data.wrapping_add(wide), ..c };
+            product::<S, TRANSPOSED>(s, size, a, b, start(wide), c);
+        }
+        first += depth;
+    }
 }
 
 /// C = start + A·B; `TRANSPOSED` says that the rows of A lie 1 apart.

@@ -8,20 +8,8 @@ use core::mem::MaybeUninit;
 use mwt_core::quant::{Matrix, Values, Vector};
 
 use super::Simd;
-use super::gemm::{Left, Rows, Start, product};
+use super::gemm::{COLUMNS, DEPTH, Left, Panel, Rows, Start, product};
 use crate::kernels::{Mat, MatMut};
-
-/// Rows of a widened panel.
-const DEPTH: usize = 256;
-
-/// Columns of a widened panel: two of the widest registers.
-const COLUMNS: usize = 32;
-
-/// Aligned, so that no load crosses a cache line.
-#[repr(align(64))]
-struct Panel(
-    #[expect(dead_code, reason = "written and read through a pointer")] [f32; DEPTH * COLUMNS],
-);
 
 #[inline(always)]
 pub(super) fn linear<S: Simd>(
@@ -57,7 +45,6 @@ pub(super) fn linear<S: Simd>(
         unsafe { product::<S, false>(s, [m, n, k], left, right, start, out) }
         return;
     }
-    // On the stack, which hosts have: targets with little of it use the portable kernel.
     let mut panel = MaybeUninit::<Panel>::uninit();
     let panel: *mut f32 = panel.as_mut_ptr().cast();
     for column in (0..n).step_by(COLUMNS) {
