@@ -5,6 +5,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Int, Tensor, TensorData};
 use mwt_tests::{Golden, IMAGES, assert_close, distance, full_golden, golden, skipped};
 use mwt_train::model::params::host;
+use mwt_train::model::tokens::boundary;
 use mwt_train::model::{self, Output, Params, Pixels, inner};
 use mwt_train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
 use mwt_train::step::{Losses, Objective, losses_of, outer_step};
@@ -71,7 +72,7 @@ fn pass(
         Model::Native => model.forward(&pixels, w_cls),
         Model::Tensors => {
             let fitted = inner::fit(&config, &model.siren, &model.alpha, &pixels);
-            let tokens = model.tokens(model.boundary(&fitted, w_cls));
+            let tokens = model.tokens(boundary(fitted.offsets.clone(), w_cls));
             Output { fitted, logits: model.transformer.forward(tokens) }
         }
     };

@@ -60,6 +60,12 @@ pub const PANEL: usize = 8;
 /// The arithmetic of one instruction set. Operands are views, which cannot reach past their slices; where
 /// views disagree on a dimension, the smaller one counts.
 pub trait Kernel: Copy {
+    /// Runs `f` compiled for the instruction set, so that plain loops over slices in it use its registers. What `f`
+    /// calls must be inlined for that.
+    fn compiled<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
     /// C = init + A·B, with A `[m, k]`, B `[k, n]`, C `[m, n]`.
     fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, c: MatMut<'_>);
 

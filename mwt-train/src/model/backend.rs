@@ -5,6 +5,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use mwt_core::ModelConfig;
 
 use super::inner::{self, Fitted, Pixels, Siren};
+use super::tokens;
 use super::transformer::Transformer;
 
 /// A back end that can fit and read a batch, differentiably if it has autodiff: with ordinary tensor operations
@@ -20,13 +21,17 @@ pub trait MwtBackend: Backend {
         inner::fit(config, siren, alpha, pixels)
     }
 
-    /// Logits `[N, K]` from tokens `[N, T, D+1]`, as [`Transformer::forward`] gives them.
+    /// Logits `[N, K]` from φ - θ `[N, |θ|]` and β `[T, D+1]`, as [`Transformer::forward`] gives them for
+    /// [`tokens`](tokens::tokens) behind the [`boundary`](tokens::boundary).
     fn read(
-        _config: &ModelConfig,
+        config: &ModelConfig,
         transformer: &Transformer<Self>,
-        tokens: Tensor<Self, 3>,
+        beta: &Tensor<Self, 2>,
+        offsets: Tensor<Self, 2>,
+        w_cls: f64,
     ) -> Tensor<Self, 2> {
-        transformer.forward(tokens)
+        let offsets = tokens::boundary(offsets, w_cls);
+        transformer.forward(tokens::tokens(config, offsets, beta.clone()))
     }
 }
 

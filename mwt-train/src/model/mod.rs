@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod inner;
 pub mod params;
+pub mod tokens;
 pub mod transformer;
 
 pub use backend::{MwtBackend, TrainBackend};
@@ -70,34 +71,15 @@ impl<B: Backend> Model<B> {
     where
         B: MwtBackend,
     {
-        let tokens = self.tokens(self.boundary(&fitted, w_cls));
-        let logits = B::read(&self.config, &self.transformer, tokens);
-        Output { fitted, logits }
-    }
-
-    /// φ - θ as the classifier sees it: equal in value, with the gradient scaled by `w_cls`.
-    pub fn boundary(&self, fitted: &Fitted<B>, w_cls: f64) -> Tensor<B, 2> {
+        // Cut off for good where nothing is to come back: the fit then has no backward pass.
         let offsets = fitted.offsets.clone();
-        if w_cls == 1.0 {
-            offsets
-        } else if w_cls == 0.0 {
-            offsets.detach()
-        } else {
-            offsets.clone() * w_cls + offsets.detach() * (1.0 - w_cls)
-        }
+        let offsets = if w_cls == 0.0 { offsets.detach() } else { offsets };
+        let logits = B::read(&self.config, &self.transformer, &self.beta, offsets, w_cls);
+        Output { fitted, logits }
     }
 
     /// λ(φ - θ + β), `[N, T, D+1]`, from φ - θ, `[N, |θ|]`.
     pub fn tokens(&self, offsets: Tensor<B, 2>) -> Tensor<B, 3> {
-        let (d, [n, _]) = (self.config.width, offsets.dims());
-        let layers = (0..self.config.hidden_layers)
-            .map(|l| {
-                let (weight, bias) = self.config.layer_ranges(l + 1);
-                // W [D, D] and b [D] follow each other, so they are a [D+1, D] whose columns are the tokens.
-                let layer = offsets.clone().slice([0..n, weight.start..bias.end]);
-                layer.reshape([n, d + 1, d]).swap_dims(1, 2)
-            })
-            .collect();
-        (Tensor::cat(layers, 1) + self.beta.clone().unsqueeze()) * self.config.lambda
+        tokens::tokens(&self.config, offsets, self.beta.clone())
     }
 }

@@ -3,8 +3,9 @@
 use mwt_core::ModelConfig;
 use mwt_infer::kernels::Kernel;
 
+use super::rows::add;
 use super::tile::Tile;
-use super::{HostPixels, Shared, add};
+use super::{HostPixels, Shared};
 
 /// An image of a batch.
 pub(super) struct Image<'a> {

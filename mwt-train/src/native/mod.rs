@@ -2,13 +2,14 @@
 //!
 //! - The inner loop: (θ, α, head, pixels of k+1 draws) → (φ_k - θ, reconstruction loss). Pixels go through in
 //!   tiles; for the backward only φ_j and the gradient of each step are kept.
-//! - The Transformer: (tokens, parameters) → logits. Kept are each block's input and what its attention gathered.
+//! - The Transformer: (φ - θ, β, parameters) → logits. Kept are each block's input and what its attention gathered.
 //!
 //! The tensor forms in [`model`](crate::model) are the readable reference: the same tests hold both.
 
 mod image;
 mod op;
 mod reader;
+mod rows;
 mod tile;
 mod weights;
 
@@ -19,6 +20,7 @@ use rayon::prelude::*;
 
 use image::{Grads, Image, Scratch};
 use reader::{Reader, Weights, kept_len};
+use rows::add;
 
 /// What all images of a batch share: θ, α and the head, flat.
 #[derive(Clone, Debug)]
@@ -151,15 +153,33 @@ impl Shared {
 pub(crate) struct BatchReader {
     config: ModelConfig,
     weights: Weights,
-    /// `[N, T, D+1]`.
-    tokens: Vec<f32>,
+    /// β `[T, D+1]`.
+    beta: Vec<f32>,
+    /// φ - θ, `[N, |θ|]`.
+    offsets: Vec<f32>,
+}
+
+/// The gradients of the Transformer's inputs.
+#[derive(Clone, Debug)]
+pub(crate) struct ReaderGrads {
+    /// Of φ - θ, `[N, |θ|]`, scaled by w_cls.
+    pub(crate) offsets: Vec<f32>,
+    /// `[T, D+1]`.
+    pub(crate) beta: Vec<f32>,
+    /// Of the parameters, flat.
+    pub(crate) values: Vec<f32>,
 }
 
 impl BatchReader {
     /// `weights` are the Transformer's parameters, flat.
-    pub(crate) fn new(config: ModelConfig, weights: Vec<f32>, tokens: Vec<f32>) -> Self {
+    pub(crate) fn new(
+        config: ModelConfig,
+        weights: Vec<f32>,
+        beta: Vec<f32>,
+        offsets: Vec<f32>,
+    ) -> Self {
         let weights = with_kernel!(Isa::detect(), kernel => Weights::new(kernel, &config, weights));
-        Self { config, weights, tokens }
+        Self { config, weights, beta, offsets }
     }
 
     /// Logits `[N, K]`, and what the backward needs of each image.
@@ -168,26 +188,27 @@ impl BatchReader {
     }
 
     fn forward_with<K: Kernel + Send + Sync>(&self, kernel: K) -> (Vec<f32>, Vec<f32>) {
-        let (image, kept_len) = (self.image_len(), kept_len(&self.config));
-        let n = self.tokens.len() / image;
+        let (m, kept_len) = (self.config.theta_len(), kept_len(&self.config));
+        let n = self.offsets.len() / m;
         let mut logits = vec![0.0; n * self.config.classes];
         let mut kept = vec![0.0; n * kept_len];
         logits
             .par_chunks_exact_mut(self.config.classes)
             .zip(kept.par_chunks_exact_mut(kept_len))
-            .zip(self.tokens.par_chunks_exact(image))
+            .zip(self.offsets.par_chunks_exact(m))
             .for_each_init(
                 || Reader::new(kernel, &self.config),
-                |reader, ((logits, kept), tokens)| {
-                    reader.forward(&self.weights, tokens, kept, logits);
+                |reader, ((logits, kept), offsets)| {
+                    reader.set_tokens(offsets, &self.beta);
+                    reader.forward(&self.weights, kept, logits);
                 },
             );
         (logits, kept)
     }
 
-    /// The gradients of tokens and parameters from that of the logits.
-    pub(crate) fn backward(&self, kept: &[f32], logits_bar: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        with_kernel!(Isa::detect(), kernel => self.backward_with(kernel, kept, logits_bar))
+    /// The gradients of φ - θ, β and the parameters from that of the logits.
+    pub(crate) fn backward(&self, kept: &[f32], logits_bar: &[f32], w_cls: f32) -> ReaderGrads {
+        with_kernel!(Isa::detect(), kernel => self.backward_with(kernel, kept, logits_bar, w_cls))
     }
 
     fn backward_with<K: Kernel + Send + Sync>(
@@ -195,37 +216,39 @@ impl BatchReader {
         kernel: K,
         kept: &[f32],
         logits_bar: &[f32],
-    ) -> (Vec<f32>, Vec<f32>) {
-        let (image, kept_len) = (self.image_len(), kept_len(&self.config));
-        let group = group_len(self.tokens.len() / image);
-        let mut tokens_bar = vec![0.0; self.tokens.len()];
-        let groups: Vec<Vec<f32>> = tokens_bar
-            .par_chunks_mut(group * image)
-            .zip(self.tokens.par_chunks(group * image))
+        w_cls: f32,
+    ) -> ReaderGrads {
+        let (m, kept_len) = (self.config.theta_len(), kept_len(&self.config));
+        let group = group_len(self.offsets.len() / m);
+        let mut offsets_bar = vec![0.0; self.offsets.len()];
+        let groups: Vec<[Vec<f32>; 2]> = offsets_bar
+            .par_chunks_mut(group * m)
+            .zip(self.offsets.par_chunks(group * m))
             .zip(kept.par_chunks(group * kept_len))
             .zip(logits_bar.par_chunks(group * self.config.classes))
             .map_init(
                 || Reader::new(kernel, &self.config),
-                |reader, (((tokens_bar, tokens), kept), logits_bar)| {
-                    let mut grads = vec![0.0; self.weights.values.len()];
-                    let images = tokens_bar.chunks_exact_mut(image).zip(tokens.chunks_exact(image));
+                |reader, (((offsets_bar, offsets), kept), logits_bar)| {
+                    let mut values = vec![0.0; self.weights.values.len()];
+                    let mut beta = vec![0.0; self.beta.len()];
+                    let images = offsets_bar.chunks_exact_mut(m).zip(offsets.chunks_exact(m));
                     let images = images.zip(kept.chunks_exact(kept_len));
                     let logits = logits_bar.chunks_exact(self.config.classes);
-                    for (((tokens_bar, tokens), kept), logits_bar) in images.zip(logits) {
-                        let w = &self.weights;
-                        reader.backward(w, tokens, kept, logits_bar, tokens_bar, &mut grads);
+                    for (((offsets_bar, offsets), kept), logits_bar) in images.zip(logits) {
+                        reader.set_tokens(offsets, &self.beta);
+                        reader.backward(&self.weights, kept, logits_bar, &mut values);
+                        reader.token_grads(w_cls, offsets_bar, &mut beta);
                     }
-                    grads
+                    [beta, values]
                 },
             )
             .collect();
-        let mut total = vec![0.0; self.weights.values.len()];
-        groups.iter().for_each(|grads| add(&mut total, grads));
-        (tokens_bar, total)
-    }
-
-    fn image_len(&self) -> usize {
-        self.config.tokens() * self.config.token_len()
+        let mut total = [vec![0.0; self.beta.len()], vec![0.0; self.weights.values.len()]];
+        for group in &groups {
+            total.iter_mut().zip(group).for_each(|(total, group)| add(total, group));
+        }
+        let [beta, values] = total;
+        ReaderGrads { offsets: offsets_bar, beta, values }
     }
 }
 
@@ -235,9 +258,4 @@ fn group_len(images: usize) -> usize {
     /// Each group takes the memory of a whole gradient.
     const GROUPS: usize = 16;
     images.div_ceil(GROUPS).max(1)
-}
-
-/// a += b.
-fn add(a: &mut [f32], b: &[f32]) {
-    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
 }

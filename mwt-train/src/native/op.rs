@@ -38,10 +38,13 @@ impl MwtBackend for Flex {
     fn read(
         config: &ModelConfig,
         transformer: &Transformer<Self>,
-        tokens: Tensor<Self, 3>,
+        beta: &Tensor<Self, 2>,
+        offsets: Tensor<Self, 2>,
+        _w_cls: f64,
     ) -> Tensor<Self, 2> {
-        let [n, ..] = tokens.dims();
-        let reader = BatchReader::new(*config, host(transformer.values()), host(tokens));
+        let [n, _] = offsets.dims();
+        let (values, beta) = (host(transformer.values()), host(beta.clone()));
+        let reader = BatchReader::new(*config, values, beta, host(offsets));
         tensor(reader.forward().0, [n, config.classes])
     }
 }
@@ -80,48 +83,61 @@ impl<C: CheckpointStrategy> MwtBackend for Autodiff<Flex, C> {
     fn read(
         config: &ModelConfig,
         transformer: &Transformer<Self>,
-        tokens: Tensor<Self, 3>,
+        beta: &Tensor<Self, 2>,
+        offsets: Tensor<Self, 2>,
+        w_cls: f64,
     ) -> Tensor<Self, 2> {
-        let ([n, ..], values) = (tokens.dims(), transformer.values());
+        let ([n, _], values) = (offsets.dims(), transformer.values());
         let host_values = host(values.clone().inner());
-        let reader = BatchReader::new(*config, host_values, host(tokens.clone().inner()));
+        let host_beta = host(beta.clone().inner());
+        let host_offsets = host(offsets.clone().inner());
+        let reader = BatchReader::new(*config, host_values, host_beta, host_offsets);
         let (logits, kept) = reader.forward();
         let logits = primitive(tensor::<Flex, 2>(logits, [n, config.classes]));
-        let nodes = [tokens.into_primitive().tensor().node, values.into_primitive().tensor().node];
+        let inputs = [
+            offsets.into_primitive().tensor(),
+            beta.clone().into_primitive().tensor(),
+            values.into_primitive().tensor(),
+        ];
+        let nodes = inputs.map(|input| input.node);
         let logits = match ReadBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(op) => op.finish(Arc::new((reader, kept)), logits),
+            OpsKind::Tracked(op) => op.finish(Arc::new((reader, kept, w_cls)), logits),
             OpsKind::UnTracked(op) => op.finish(logits),
         };
         Tensor::from_primitive(TensorPrimitive::Float(logits))
     }
 }
 
-/// The backward of the Transformer; its parents are the tokens `[N, T, D+1]` and the flat parameters.
+/// The backward of the Transformer; its parents are φ - θ `[N, |θ|]`, β `[T, D+1]` and the flat parameters.
 #[derive(Debug)]
 struct ReadBackward;
 
-impl Backward<Flex, 2> for ReadBackward {
-    type State = Arc<(BatchReader, Vec<f32>)>;
+impl Backward<Flex, 3> for ReadBackward {
+    type State = Arc<(BatchReader, Vec<f32>, f64)>;
 
     fn backward(
         self,
-        ops: Ops<Self::State, 2>,
+        ops: Ops<Self::State, 3>,
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let (reader, kept) = &*ops.state;
+        let (reader, kept, w_cls) = &*ops.state;
         let logits_bar = grads.consume::<Flex>(&ops.node);
         let logits_bar = Tensor::<Flex, 2>::from_primitive(TensorPrimitive::Float(logits_bar));
         let [n, _] = logits_bar.dims();
-        let (tokens_bar, values_bar) = reader.backward(kept, &host(logits_bar));
-        let [tokens, values] = ops.parents;
-        if let Some(node) = tokens {
-            let shape = [n, reader.config.tokens(), reader.config.token_len()];
-            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 3>(tokens_bar, shape)));
+        let bars = reader.backward(kept, &host(logits_bar), *w_cls as f32);
+        let [offsets, beta, values] = ops.parents;
+        if let Some(node) = offsets {
+            let shape = [n, reader.config.theta_len()];
+            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 2>(bars.offsets, shape)));
+        }
+        if let Some(node) = beta {
+            let shape = [reader.config.tokens(), reader.config.token_len()];
+            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 2>(bars.beta, shape)));
         }
         if let Some(node) = values {
-            let shape = [values_bar.len()];
-            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 1>(values_bar, shape)));
+            let shape = [bars.values.len()];
+            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 1>(bars.values, shape)));
         }
     }
 }

@@ -3,13 +3,17 @@
 //! Kept for the backward are each block's input, what its attention gathered with each row's log-sum-exp, and
 //! the stream between its halves; scores, norms and hidden layers are computed again.
 
-use mwt_core::{ModelConfig, math};
+use std::ops::Range;
+
+use mwt_core::ModelConfig;
 use mwt_infer::kernels::{Init, Kernel, Mat, MatMut};
 
-use super::add;
+use super::rows;
 use super::weights::{Block, Layout, Linear, Norm};
 
-const NORM_EPS: f32 = 1e-5;
+/// Values between the rows of what is as wide as there are tokens. Without them rows would often lie a power of two
+/// apart, and a column would use a few sets of the first-level cache alone.
+const GAP: usize = 16;
 /// Queries whose scores are held at a time.
 const QUERIES: usize = 64;
 
@@ -61,23 +65,70 @@ impl Weights {
         let weight_bar = MatMut::dense(&mut grads[linear.weight.clone()], *outputs, *inputs);
         kernel.gemm_tn(y_bar_view, Mat::dense(x, rows, *inputs), weight_bar);
         if !linear.bias.is_empty() {
-            y_bar.chunks_exact(*outputs).for_each(|row| add(&mut grads[linear.bias.clone()], row));
+            kernel.add_rows(y_bar_view, &mut grads[linear.bias.clone()]);
         }
     }
 
-    fn norm(&self, norm: &Norm, x: &[f32], y: &mut [f32]) {
+    /// As [`backward`](Self::backward) of y = s ⊙ (x·Wᵀ + b), with the gradient of s, and without the product again:
+    /// with G = ȳᵀ·x and g = Σ ȳ, W̄ is s ⊙ G row by row, b̄ is s ⊙ g, and s̄ is the sum of W ⊙ G over each row + b ⊙ g.
+    #[allow(clippy::too_many_arguments)] // the operands of one equation
+    fn scaled_backward<K: Kernel>(
+        &self,
+        kernel: K,
+        (linear, scale): (&Linear, &Range<usize>),
+        x: &[f32],
+        y_bar: &[f32],
+        x_bar: &mut [f32],
+        grads: &mut [f32],
+        product: &mut [f32],
+    ) {
+        let (rows, Linear { inputs, outputs, .. }) = (x.len() / linear.inputs, linear);
+        let y_bar = Mat::dense(y_bar, rows, *outputs);
+        let (weights, scales) = (&self.values[linear.weight.clone()], &self.values[scale.clone()]);
+        let product = &mut product[..inputs * outputs];
+        kernel.compiled(
+            #[inline(always)]
+            || {
+                let weights = weights.chunks_exact(*inputs).zip(scales);
+                for (product, (weight, s)) in product.chunks_exact_mut(*inputs).zip(weights) {
+                    product.iter_mut().zip(weight).for_each(|(p, w)| *p = s * w);
+                }
+            },
+        );
+        let scaled = Mat::dense(product, *outputs, *inputs);
+        kernel.gemm(y_bar, scaled, Init::Zero, MatMut::dense(x_bar, rows, *inputs));
+        product.fill(0.0);
+        let view = MatMut::dense(product, *outputs, *inputs);
+        kernel.gemm_tn(y_bar, Mat::dense(x, rows, *inputs), view);
+        let mut sums = vec![0.0; *outputs];
+        kernel.add_rows(y_bar, &mut sums);
+        kernel.compiled(
+            #[inline(always)]
+            || {
+                let products = product.chunks_exact(*inputs).zip(weights.chunks_exact(*inputs));
+                for (i, ((product, weight), sum)) in products.zip(&sums).enumerate() {
+                    let weight_bar = &mut grads[linear.weight.clone()][i * inputs..][..*inputs];
+                    rows::add_times(weight_bar, scales[i], product);
+                    grads[linear.bias.start + i] += scales[i] * sum;
+                    let bias = self.values[linear.bias.start + i];
+                    grads[scale.start + i] += rows::dot(weight, product) + bias * sum;
+                }
+            },
+        );
+    }
+
+    fn norm<K: Kernel>(&self, kernel: K, norm: &Norm, x: &[f32], y: &mut [f32]) {
         let (weight, bias) = (&self.values[norm.weight.clone()], &self.values[norm.bias.clone()]);
-        for (x, y) in x.chunks_exact(weight.len()).zip(y.chunks_exact_mut(weight.len())) {
-            let (mean, scale) = moments(x);
-            for (((y, x), w), b) in y.iter_mut().zip(x).zip(weight).zip(bias) {
-                *y = (x - mean) * scale * w + b;
-            }
-        }
+        kernel.compiled(
+            #[inline(always)]
+            || rows::norm(x, weight, bias, y),
+        );
     }
 
     /// Adds to x̄ what comes through a layer norm, and to its gradient.
-    fn norm_backward(
+    fn norm_backward<K: Kernel>(
         &self,
+        kernel: K,
         norm: &Norm,
         x: &[f32],
         y_bar: &[f32],
@@ -85,34 +136,14 @@ impl Weights {
         grads: &mut [f32],
     ) {
         let weight = &self.values[norm.weight.clone()];
-        let d = weight.len();
-        let rows = x.chunks_exact(d).zip(y_bar.chunks_exact(d)).zip(x_bar.chunks_exact_mut(d));
-        for ((x, y_bar), x_bar) in rows {
-            let (mean, scale) = moments(x);
-            let weight_bar = grads[norm.weight.clone()].iter_mut();
-            for ((g, x), y) in weight_bar.zip(x).zip(y_bar) {
-                *g += y * (x - mean) * scale;
-            }
-            add(&mut grads[norm.bias.clone()], y_bar);
-            let (mut sum, mut along) = (0.0, 0.0);
-            for ((x, y), w) in x.iter().zip(y_bar).zip(weight) {
-                sum += y * w;
-                along += y * w * (x - mean) * scale;
-            }
-            let (sum, along) = (sum / d as f32, along / d as f32);
-            for (((x_bar, x), y), w) in x_bar.iter_mut().zip(x).zip(y_bar).zip(weight) {
-                *x_bar += scale * (y * w - sum - (x - mean) * scale * along);
-            }
-        }
+        // The bias follows the weight.
+        let (weight_bar, bias_bar) =
+            grads[norm.weight.start..norm.bias.end].split_at_mut(weight.len());
+        kernel.compiled(
+            #[inline(always)]
+            || rows::norm_backward(x, weight, y_bar, x_bar, [weight_bar, bias_bar]),
+        );
     }
-}
-
-/// Mean and 1/√(variance + eps) of a row.
-fn moments(x: &[f32]) -> (f32, f32) {
-    let n = x.len() as f32;
-    let mean = x.iter().sum::<f32>() / n;
-    let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / n;
-    (mean, 1.0 / (variance + NORM_EPS).sqrt())
 }
 
 /// What a block keeps of the forward, in one slice: input `[T, D]`, gathered `[T, D]`, log-sum-exp `[heads, T]`,
@@ -150,10 +181,13 @@ pub(super) fn kept_len(config: &ModelConfig) -> usize {
 pub(super) struct Reader<K> {
     kernel: K,
     config: ModelConfig,
+    /// λ(φ - θ + β) of the image at hand and its gradient, `[T, D+1]`.
+    tokens: Vec<f32>,
+    tokens_bar: Vec<f32>,
     x: Vec<f32>,
     normed: Vec<f32>,
     qkv: Vec<f32>,
-    /// Keys and values transposed, [2D, T].
+    /// Keys and values transposed, [2D, T + GAP].
     transposed: Vec<f32>,
     hidden: Vec<f32>,
     activated: Vec<f32>,
@@ -164,6 +198,8 @@ pub(super) struct Reader<K> {
     hidden_bar: Vec<f32>,
     qkv_bar: Vec<f32>,
     scores_bar: Vec<f32>,
+    /// A product of gradients as large as a weight.
+    product: Vec<f32>,
 }
 
 impl<K: Kernel> Reader<K> {
@@ -173,32 +209,70 @@ impl<K: Kernel> Reader<K> {
         Self {
             kernel,
             config: *config,
+            tokens: values(d + 1),
+            tokens_bar: values(d + 1),
             x: values(d),
             normed: values(d),
             qkv: values(3 * d),
-            transposed: values(2 * d),
+            transposed: vec![0.0; 2 * d * (t + GAP)],
             hidden: values(config.mlp_width()),
             activated: values(config.mlp_width()),
             branch: values(d),
-            scores: vec![0.0; QUERIES.min(t) * t],
+            scores: vec![0.0; QUERIES.min(t) * (t + GAP)],
             x_bar: values(d),
             branch_bar: values(d),
             hidden_bar: values(config.mlp_width()),
             qkv_bar: values(3 * d),
-            scores_bar: vec![0.0; QUERIES.min(t) * t],
+            scores_bar: vec![0.0; QUERIES.min(t) * (t + GAP)],
+            product: vec![0.0; d * config.mlp_width().max(d)],
         }
     }
 
-    /// Tokens `[T, D+1]` to logits `[K]`.
-    pub(super) fn forward(
+    /// Makes the tokens of an image from its φ - θ `[|θ|]` and β.
+    pub(super) fn set_tokens(&mut self, offsets: &[f32], beta: &[f32]) {
+        let (d, lambda) = (self.config.width, self.config.lambda);
+        for (l, tokens) in self.tokens.chunks_exact_mut(d * (d + 1)).enumerate() {
+            let (weight, bias) = self.config.layer_ranges(l + 1);
+            // W [D, D] and b [D] follow each other, so they are a [D+1, D] whose columns are the tokens.
+            let layer = Mat::dense(&offsets[weight.start..bias.end], d + 1, d);
+            self.kernel.transpose(layer, MatMut::dense(tokens, d, d + 1));
+        }
+        let tokens = &mut self.tokens;
+        self.kernel.compiled(
+            #[inline(always)]
+            || tokens.iter_mut().zip(beta).for_each(|(t, beta)| *t = (*t + beta) * lambda),
+        );
+    }
+
+    /// From the gradient of the tokens to that of φ - θ, scaled by w_cls; adds to that of β.
+    pub(super) fn token_grads(
         &mut self,
-        w: &Weights,
-        tokens: &[f32],
-        kept: &mut [f32],
-        logits: &mut [f32],
+        w_cls: f32,
+        offsets_bar: &mut [f32],
+        beta_bar: &mut [f32],
     ) {
+        let (d, lambda) = (self.config.width, self.config.lambda);
+        let bars = &mut self.tokens_bar;
+        self.kernel.compiled(
+            #[inline(always)]
+            || {
+                for (bar, beta_bar) in bars.iter_mut().zip(beta_bar) {
+                    *beta_bar += lambda * *bar;
+                    *bar *= lambda * w_cls;
+                }
+            },
+        );
+        for (l, tokens_bar) in self.tokens_bar.chunks_exact(d * (d + 1)).enumerate() {
+            let (weight, bias) = self.config.layer_ranges(l + 1);
+            let layer = MatMut::dense(&mut offsets_bar[weight.start..bias.end], d + 1, d);
+            self.kernel.transpose(Mat::dense(tokens_bar, d, d + 1), layer);
+        }
+    }
+
+    /// The tokens to logits `[K]`.
+    pub(super) fn forward(&mut self, w: &Weights, kept: &mut [f32], logits: &mut [f32]) {
         let config = self.config;
-        w.forward(self.kernel, &w.layout.project_in, tokens, &mut self.x);
+        w.forward(self.kernel, &w.layout.project_in, &self.tokens, &mut self.x);
         let (blocks, pooled) = kept.split_at_mut(config.blocks * Kept::len(&config));
         for (block, kept) in w.layout.blocks.iter().zip(blocks.chunks_exact_mut(Kept::len(&config)))
         {
@@ -206,13 +280,14 @@ impl<K: Kernel> Reader<K> {
             input.copy_from_slice(&self.x);
             self.attend(w, block, input, gathered, lse);
             w.forward(self.kernel, &block.attn_out, gathered, &mut self.branch);
-            add_scaled(&mut self.x, &self.branch, &w.values[block.layer_scale1.clone()]);
+            self.add_branch(&w.values[block.layer_scale1.clone()]);
             middle.copy_from_slice(&self.x);
-            self.mlp(w, block, middle);
-            add_scaled(&mut self.x, &self.branch, &w.values[block.layer_scale2.clone()]);
+            self.hidden(w, block, middle);
+            w.forward(self.kernel, &block.mlp2, &self.activated, &mut self.branch);
+            self.add_branch(&w.values[block.layer_scale2.clone()]);
         }
         pooled.fill(0.0);
-        self.x.chunks_exact(config.width).for_each(|row| add(pooled, row));
+        self.kernel.add_rows(Mat::dense(&self.x, config.tokens(), config.width), pooled);
         pooled.iter_mut().for_each(|p| *p /= config.tokens() as f32);
         w.forward(self.kernel, &w.layout.to_logits, pooled, logits);
     }
@@ -221,10 +296,8 @@ impl<K: Kernel> Reader<K> {
     pub(super) fn backward(
         &mut self,
         w: &Weights,
-        tokens: &[f32],
         kept: &[f32],
         logits_bar: &[f32],
-        tokens_bar: &mut [f32],
         grads: &mut [f32],
     ) {
         let config = self.config;
@@ -240,57 +313,55 @@ impl<K: Kernel> Reader<K> {
             self.mlp_backward(w, block, middle, grads);
             self.attention_backward(w, block, input, gathered, lse, grads);
         }
-        w.backward(self.kernel, &w.layout.project_in, tokens, &self.x_bar, tokens_bar, grads);
+        let (layer, tokens_bar) = (&w.layout.project_in, &mut self.tokens_bar);
+        w.backward(self.kernel, layer, &self.tokens, &self.x_bar, tokens_bar, grads);
     }
 
-    /// MLP(LN(middle)) into `branch`.
-    fn mlp(&mut self, w: &Weights, block: &Block, middle: &[f32]) {
-        w.norm(&block.norm2, middle, &mut self.normed);
+    /// x += scale ⊙ branch.
+    fn add_branch(&mut self, scale: &[f32]) {
+        let (x, branch) = (&mut self.x, &self.branch);
+        self.kernel.compiled(
+            #[inline(always)]
+            || rows::add_scaled(x, branch, scale),
+        );
+    }
+
+    /// The hidden layer of MLP(LN(middle)), before and after its activation.
+    fn hidden(&mut self, w: &Weights, block: &Block, middle: &[f32]) {
+        w.norm(self.kernel, &block.norm2, middle, &mut self.normed);
         w.forward(self.kernel, &block.mlp1, &self.normed, &mut self.hidden);
-        self.activated.copy_from_slice(&self.hidden);
-        self.kernel.gelu(&mut self.activated);
-        w.forward(self.kernel, &block.mlp2, &self.activated, &mut self.branch);
+        let (hidden, activated) = (&self.hidden, &mut self.activated);
+        self.kernel.compiled(
+            #[inline(always)]
+            || rows::gelu(hidden, activated),
+        );
     }
 
     /// x̄ behind the MLP to x̄ before it.
     fn mlp_backward(&mut self, w: &Weights, block: &Block, middle: &[f32], grads: &mut [f32]) {
-        self.mlp(w, block, middle);
-        self.branch_backward(&w.values, &block.layer_scale2, grads);
-        let (hidden_bar, activated) = (&mut self.hidden_bar, &self.activated);
-        w.backward(self.kernel, &block.mlp2, activated, &self.branch_bar, hidden_bar, grads);
-        for (bar, x) in self.hidden_bar.iter_mut().zip(&self.hidden) {
-            *bar *= gelu_slope(*x);
-        }
+        let kernel = self.kernel;
+        self.hidden(w, block, middle);
+        let layer = (&block.mlp2, &block.layer_scale2);
+        let (activated, x_bar, product) = (&self.activated, &self.x_bar, &mut self.product);
+        w.scaled_backward(kernel, layer, activated, x_bar, &mut self.hidden_bar, grads, product);
+        let (hidden, hidden_bar) = (&self.hidden, &mut self.hidden_bar);
+        kernel.compiled(
+            #[inline(always)]
+            || rows::gelu_backward(hidden, hidden_bar),
+        );
         let normed_bar = &mut self.branch_bar;
-        w.backward(self.kernel, &block.mlp1, &self.normed, &self.hidden_bar, normed_bar, grads);
-        w.norm_backward(&block.norm2, middle, &self.branch_bar, &mut self.x_bar, grads);
-    }
-
-    /// The gradient of a branch that was added as scale ⊙ branch, into `branch_bar`.
-    fn branch_backward(
-        &mut self,
-        values: &[f32],
-        scale: &std::ops::Range<usize>,
-        grads: &mut [f32],
-    ) {
-        let scales = &values[scale.clone()];
-        let (d, scales_bar) = (scales.len(), &mut grads[scale.clone()]);
-        let rows = self.branch_bar.chunks_exact_mut(d).zip(self.x_bar.chunks_exact(d));
-        for ((bar, x_bar), branch) in rows.zip(self.branch.chunks_exact(d)) {
-            for i in 0..d {
-                bar[i] = x_bar[i] * scales[i];
-                scales_bar[i] += x_bar[i] * branch[i];
-            }
-        }
+        w.backward(kernel, &block.mlp1, &self.normed, &self.hidden_bar, normed_bar, grads);
+        w.norm_backward(kernel, &block.norm2, middle, &self.branch_bar, &mut self.x_bar, grads);
     }
 
     /// Queries, keys and values of LN(input) into `qkv`, keys and values transposed as well.
     fn project(&mut self, w: &Weights, block: &Block, input: &[f32]) {
         let (t, d) = (self.config.tokens(), self.config.width);
-        w.norm(&block.norm1, input, &mut self.normed);
+        w.norm(self.kernel, &block.norm1, input, &mut self.normed);
         w.forward(self.kernel, &block.qkv, &self.normed, &mut self.qkv);
         let from = Mat::new(&self.qkv[d..], t, 2 * d, 3 * d);
-        self.kernel.transpose(from, MatMut::dense(&mut self.transposed, 2 * d, t));
+        let to = MatMut::new(&mut self.transposed, 2 * d, t, t + GAP);
+        self.kernel.transpose(from, to);
     }
 
     /// Attention of LN(input), and each row's log-sum-exp of its scores.
@@ -304,35 +375,41 @@ impl<K: Kernel> Reader<K> {
     ) {
         self.project(w, block, input);
         let (t, d, dim) = (self.config.tokens(), self.config.width, self.config.head_dim());
+        let scale = 1.0 / (dim as f32).sqrt();
         for head in 0..self.config.heads() {
             for first in (0..t).step_by(QUERIES) {
                 let rows = QUERIES.min(t - first);
                 self.scores(head, first, rows);
-                let lse = &mut lse[head * t + first..][..rows];
-                for (scores, lse) in self.scores.chunks_exact_mut(t).zip(lse) {
-                    let max =
-                        scores.iter().fold(f32::NEG_INFINITY, |m, s| if *s > m { *s } else { m });
-                    scores.iter_mut().for_each(|s| *s = math::exp(*s - max));
-                    let sum = self.kernel.sum(scores);
-                    scores.iter_mut().for_each(|s| *s /= sum);
-                    *lse = max + sum.ln();
-                }
                 let values = Mat::new(&self.qkv[2 * d + head * dim..], t, dim, 3 * d);
-                let out = MatMut::new(&mut gathered[first * d + head * dim..], rows, dim, d);
-                self.kernel.gemm(Mat::dense(&self.scores, rows, t), values, Init::Zero, out);
+                let place = &mut gathered[first * d + head * dim..];
+                let lse = &mut lse[head * t + first..][..rows];
+                let (kernel, scores) = (self.kernel, &mut self.scores);
+                let mut sums = [0.0; QUERIES];
+                kernel.compiled(
+                    #[inline(always)]
+                    || {
+                        let rows = scores.chunks_exact_mut(t + GAP).zip(lse).zip(&mut sums);
+                        rows.for_each(|((row, lse), sum)| {
+                            (*sum, *lse) = rows::softmax(&mut row[..t], scale);
+                        });
+                    },
+                );
+                let out = MatMut::new(place, rows, dim, d);
+                let weights = Mat::new(scores, rows, t, t + GAP);
+                kernel.gemm(weights, values, Init::Zero, out);
+                let factors = sums.map(|sum| 1.0 / sum);
+                kernel.scale_rows(MatMut::new(place, rows, dim, d), &factors[..rows]);
             }
         }
     }
 
-    /// Scaled scores of some queries of a head, `[rows, T]`.
+    /// Scores of some queries of a head, `[rows, T]`.
     fn scores(&mut self, head: usize, first: usize, rows: usize) {
         let (t, d, dim) = (self.config.tokens(), self.config.width, self.config.head_dim());
         let queries = Mat::new(&self.qkv[first * 3 * d + head * dim..], rows, dim, 3 * d);
-        let keys = Mat::dense(&self.transposed[head * dim * t..], dim, t);
-        let scores = MatMut::dense(&mut self.scores, rows, t);
+        let keys = Mat::new(&self.transposed[head * dim * (t + GAP)..], dim, t, t + GAP);
+        let scores = MatMut::new(&mut self.scores, rows, t, t + GAP);
         self.kernel.gemm(queries, keys, Init::Zero, scores);
-        let scale = 1.0 / (dim as f32).sqrt();
-        self.scores[..rows * t].iter_mut().for_each(|s| *s *= scale);
     }
 
     /// x̄ behind the attention to x̄ before it.
@@ -347,11 +424,11 @@ impl<K: Kernel> Reader<K> {
     ) {
         let (t, d, dim) = (self.config.tokens(), self.config.width, self.config.head_dim());
         let scale = 1.0 / (dim as f32).sqrt();
-        w.forward(self.kernel, &block.attn_out, gathered, &mut self.branch);
-        self.branch_backward(&w.values, &block.layer_scale1, grads);
-        let gathered_bar = &mut self.branch;
-        w.backward(self.kernel, &block.attn_out, gathered, &self.branch_bar, gathered_bar, grads);
-        let gathered_bar = std::mem::take(&mut self.branch);
+        let kernel = self.kernel;
+        let mut gathered_bar = std::mem::take(&mut self.branch);
+        let layer = (&block.attn_out, &block.layer_scale1);
+        let (x_bar, product) = (&self.x_bar, &mut self.product);
+        w.scaled_backward(kernel, layer, gathered, x_bar, &mut gathered_bar, grads, product);
         self.project(w, block, input);
         self.qkv_bar.fill(0.0);
         for head in 0..self.config.heads() {
@@ -360,22 +437,25 @@ impl<K: Kernel> Reader<K> {
                 let rows = QUERIES.min(t - first);
                 self.scores(head, first, rows);
                 let out_bar = Mat::new(&gathered_bar[first * d + at..], rows, dim, d);
-                let values = Mat::dense(&self.transposed[(d + at) * t..], dim, t);
-                let bars = MatMut::dense(&mut self.scores_bar, rows, t);
+                let values = Mat::new(&self.transposed[(d + at) * (t + GAP)..], dim, t, t + GAP);
+                let bars = MatMut::new(&mut self.scores_bar, rows, t, t + GAP);
                 self.kernel.gemm(out_bar, values, Init::Zero, bars);
-                let tile = self.scores.chunks_exact_mut(t).zip(self.scores_bar.chunks_exact_mut(t));
-                for (row, (scores, bars)) in tile.take(rows).enumerate() {
-                    let place = (first + row) * d + at;
-                    let (out, out_bar) = (&gathered[place..][..dim], &gathered_bar[place..][..dim]);
-                    let along = self.kernel.dot(out, out_bar);
-                    let lse = lse[head * t + first + row];
-                    for (p, bar) in scores.iter_mut().zip(bars) {
-                        *p = math::exp(*p - lse);
-                        *bar = *p * (*bar - along) * scale;
-                    }
-                }
-                let p = Mat::dense(&self.scores, rows, t);
-                let p_bar = Mat::dense(&self.scores_bar, rows, t);
+                let tile = self.scores.chunks_exact_mut(t + GAP);
+                let tile = tile.zip(self.scores_bar.chunks_exact_mut(t + GAP));
+                kernel.compiled(
+                    #[inline(always)]
+                    || {
+                        for (row, (scores, bars)) in tile.take(rows).enumerate() {
+                            let place = (first + row) * d + at..(first + row) * d + at + dim;
+                            let along = rows::dot(&gathered[place.clone()], &gathered_bar[place]);
+                            let lse = lse[head * t + first + row];
+                            let (scores, bars) = (&mut scores[..t], &mut bars[..t]);
+                            rows::softmax_backward(scores, bars, (scale, lse, along));
+                        }
+                    },
+                );
+                let p = Mat::new(&self.scores, rows, t, t + GAP);
+                let p_bar = Mat::new(&self.scores_bar, rows, t, t + GAP);
                 let keys = Mat::new(&self.qkv[d + at..], t, dim, 3 * d);
                 let queries = Mat::new(&self.qkv[first * 3 * d + at..], rows, dim, 3 * d);
                 let bar = &mut self.qkv_bar;
@@ -390,21 +470,6 @@ impl<K: Kernel> Reader<K> {
         self.branch = gathered_bar;
         let normed_bar = &mut self.branch_bar;
         w.backward(self.kernel, &block.qkv, &self.normed, &self.qkv_bar, normed_bar, grads);
-        w.norm_backward(&block.norm1, input, &self.branch_bar, &mut self.x_bar, grads);
+        w.norm_backward(self.kernel, &block.norm1, input, &self.branch_bar, &mut self.x_bar, grads);
     }
-}
-
-/// x += scale ⊙ branch, row by row.
-fn add_scaled(x: &mut [f32], branch: &[f32], scale: &[f32]) {
-    for (x, branch) in x.chunks_exact_mut(scale.len()).zip(branch.chunks_exact(scale.len())) {
-        x.iter_mut().zip(branch).zip(scale).for_each(|((x, b), s)| *x += b * s);
-    }
-}
-
-/// gelu'(x) = Φ(x) + x·φ(x), of the normal distribution.
-fn gelu_slope(x: f32) -> f32 {
-    /// 1/√(2π).
-    const DENSITY: f32 = 0.398_942_3;
-    let cumulative = 0.5 * (1.0 + math::erf(x * std::f32::consts::FRAC_1_SQRT_2));
-    cumulative + x * DENSITY * math::exp(-0.5 * x * x)
 }

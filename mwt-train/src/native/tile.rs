@@ -3,7 +3,7 @@
 use mwt_core::ModelConfig;
 use mwt_infer::kernels::{Init, Kernel, Mat, MatMut};
 
-use super::add;
+use super::rows;
 
 /// Pixels of a tile: enough rows to use a weight that was loaded, few enough to stay in the second cache.
 const ROWS: usize = 32;
@@ -173,12 +173,18 @@ impl<K: Kernel> Tile<K> {
         let (d, c, n) = (config.width, config.channels, x.len() / 2);
         let size = ROWS * d;
         let (weight, bias) = config.layer_ranges(0);
-        let (wy, wx) = phi[weight].split_at(d);
-        for (z, at) in self.h.chunks_exact_mut(d).zip(x.chunks_exact(2)) {
-            for (((z, wy), wx), b) in z.iter_mut().zip(wy).zip(wx).zip(&phi[bias.clone()]) {
-                *z = config.omega * (at[0] * wy + at[1] * wx + b);
-            }
-        }
+        let ((wy, wx), bias) = (phi[weight].split_at(d), &phi[bias]);
+        let h = &mut self.h;
+        self.kernel.compiled(
+            #[inline(always)]
+            || {
+                for (z, at) in h.chunks_exact_mut(d).zip(x.chunks_exact(2)) {
+                    for (((z, wy), wx), b) in z.iter_mut().zip(wy).zip(wx).zip(bias) {
+                        *z = config.omega * (at[0] * wy + at[1] * wx + b);
+                    }
+                }
+            },
+        );
         self.kernel.sin_cos(&mut self.h[..n * d], &mut self.cos[..n * d]);
         for l in 1..=config.hidden_layers {
             let (weight, bias) = config.layer_ranges(l);
@@ -204,21 +210,32 @@ impl<K: Kernel> Tile<K> {
         let (weights, _, scales) = split_head(config, head);
         let scale = 2.0 / (config.pixels_per_step * c) as f32;
         let top = &mut self.delta[config.hidden_layers * size..];
-        for (p, delta) in top.chunks_exact_mut(d).take(n).enumerate() {
-            delta.fill(0.0);
-            for channel in 0..c {
-                let e = scale * self.e[p * c + channel] * scales[channel];
-                let weight = &weights[channel * d..][..d];
-                delta.iter_mut().zip(weight).for_each(|(delta, w)| *delta += e * w);
-            }
-        }
+        let e = &self.e;
+        self.kernel.compiled(
+            #[inline(always)]
+            || {
+                for (p, delta) in top.chunks_exact_mut(d).take(n).enumerate() {
+                    delta.fill(0.0);
+                    for channel in 0..c {
+                        let e = scale * e[p * c + channel] * scales[channel];
+                        rows::add_times(delta, e, &weights[channel * d..][..d]);
+                    }
+                }
+            },
+        );
         for l in (0..=config.hidden_layers).rev() {
             let omega = if l == 0 { config.omega } else { 1.0 };
             let at = l * size..l * size + n * d;
-            let values = self.u[at.clone()].iter_mut().zip(&self.delta[at.clone()]);
-            for ((u, delta), cos) in values.zip(&self.cos[at.clone()]) {
-                *u = omega * delta * cos;
-            }
+            let (delta, cos) = (&self.delta[at.clone()], &self.cos[at.clone()]);
+            let u = &mut self.u[at.clone()];
+            self.kernel.compiled(
+                #[inline(always)]
+                || {
+                    for ((u, delta), cos) in u.iter_mut().zip(delta).zip(cos) {
+                        *u = omega * delta * cos;
+                    }
+                },
+            );
             if l > 0 {
                 let u = Mat::dense(&self.u[at], n, d);
                 let weight = Mat::dense(&self.transposed[(l - 1) * d * d..], d, d);
@@ -238,7 +255,7 @@ impl<K: Kernel> Tile<K> {
         };
         let rows = config.layer_inputs(l);
         self.kernel.gemm_tn(inputs, Mat::dense(v, n, d), MatMut::dense(&mut out[weight], rows, d));
-        v.chunks_exact(d).for_each(|row| add(&mut out[bias.clone()], row));
+        self.kernel.add_rows(Mat::dense(v, n, d), &mut out[bias]);
     }
 
     /// Step 1 of the adjoint: from the first layer up, ū, δ̄ and ā, and what W gets from δ_{l-1} = u_l·W_lᵀ.
@@ -273,11 +290,21 @@ impl<K: Kernel> Tile<K> {
                 self.kernel.gemm_tn(delta_bar, u, MatMut::dense(&mut phi_bar[weight], d, d));
             }
             let omega = if l == 0 { config.omega } else { 1.0 };
-            for (i, i_bar) in at.zip(0..) {
-                let u_bar = omega * self.u_bar[i_bar];
-                self.delta_bar[i] = u_bar * self.cos[i];
-                self.a_bar[i] = -u_bar * self.delta[i] * self.h[i];
-            }
+            let (cos, h) = (&self.cos[at.clone()], &self.h[at.clone()]);
+            let (u_bar, delta) = (&self.u_bar, &self.delta[at.clone()]);
+            let (delta_bar, a_bar) = (&mut self.delta_bar[at.clone()], &mut self.a_bar[at]);
+            self.kernel.compiled(
+                #[inline(always)]
+                || {
+                    let bars = delta_bar.iter_mut().zip(a_bar).zip(u_bar);
+                    for ((((delta_bar, a_bar), u_bar), cos), (delta, h)) in
+                        bars.zip(cos).zip(delta.iter().zip(h))
+                    {
+                        *delta_bar = omega * u_bar * cos;
+                        *a_bar = -omega * u_bar * delta * h;
+                    }
+                },
+            );
         }
     }
 
@@ -293,8 +320,7 @@ impl<K: Kernel> Tile<K> {
                 let through = scale * self.kernel.dot(delta_bar, &weights[channel * d..][..d]);
                 let (s, s_bar) = (scales[channel], &mut head_bar[c * d + c + channel]);
                 *s_bar += e * through;
-                let weight_bar = head_bar[channel * d..][..d].iter_mut();
-                weight_bar.zip(delta_bar).for_each(|(w, bar)| *w += scale * e * s * bar);
+                rows::add_times(&mut head_bar[channel * d..][..d], scale * e * s, delta_bar);
                 self.through_head(config, head, p, channel, through * s, head_bar);
             }
         }
@@ -314,10 +340,8 @@ impl<K: Kernel> Tile<K> {
         let (weights, _, scales) = split_head(config, head);
         let v = y_bar * scales[channel];
         let at = config.hidden_layers * size + p * d;
-        let h_bar = self.h_bar[at..][..d].iter_mut();
-        h_bar.zip(&weights[channel * d..][..d]).for_each(|(bar, w)| *bar += v * w);
-        let weight_bar = head_bar[channel * d..][..d].iter_mut();
-        weight_bar.zip(&self.h[at..][..d]).for_each(|(bar, h)| *bar += v * h);
+        rows::add_times(&mut self.h_bar[at..][..d], v, &weights[channel * d..][..d]);
+        rows::add_times(&mut head_bar[channel * d..][..d], v, &self.h[at..][..d]);
         head_bar[c * d + channel] += v;
         head_bar[c * d + c + channel] += y_bar * self.q[p * c + channel];
     }
@@ -327,10 +351,19 @@ impl<K: Kernel> Tile<K> {
         let (d, size) = (config.width, ROWS * config.width);
         for l in (0..=config.hidden_layers).rev() {
             let omega = if l == 0 { config.omega } else { 1.0 };
-            for (i, z_bar) in (l * size..l * size + n * d).zip(&mut self.u_bar) {
-                *z_bar = omega * (self.a_bar[i] + self.h_bar[i] * self.cos[i]);
-            }
-            let z_bar = std::mem::take(&mut self.u_bar);
+            let at = l * size..l * size + n * d;
+            let (a_bar, h_bar, cos) =
+                (&self.a_bar[at.clone()], &self.h_bar[at.clone()], &self.cos[at]);
+            let mut z_bar = std::mem::take(&mut self.u_bar);
+            self.kernel.compiled(
+                #[inline(always)]
+                || {
+                    let values = z_bar.iter_mut().zip(a_bar).zip(h_bar).zip(cos);
+                    for (((z_bar, a_bar), h_bar), cos) in values {
+                        *z_bar = omega * (a_bar + h_bar * cos);
+                    }
+                },
+            );
             self.add_outer(config, l, x, &z_bar[..n * d], phi_bar);
             if let Some(below) = l.checked_sub(1) {
                 let transposed = Mat::dense(&self.transposed[below * d * d..], d, d);

@@ -163,6 +163,11 @@ pub(crate) trait Simd: Copy {
 }
 
 impl<S: Simd> Kernel for S {
+    #[inline(always)]
+    fn compiled<R>(self, f: impl FnOnce() -> R) -> R {
+        self.vectorize(f)
+    }
+
     #[inline]
     fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, c: MatMut<'_>) {
         self.vectorize(

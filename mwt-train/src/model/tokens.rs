@@ -1,0 +1,34 @@
+//! From the fitted weights to what the Transformer reads (paper, section 3.3).
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use mwt_core::ModelConfig;
+
+/// φ - θ `[N, |θ|]` as the classifier sees it: equal in value, with the gradient scaled by `w_cls`.
+pub fn boundary<B: Backend>(offsets: Tensor<B, 2>, w_cls: f64) -> Tensor<B, 2> {
+    if w_cls == 1.0 {
+        offsets
+    } else if w_cls == 0.0 {
+        offsets.detach()
+    } else {
+        offsets.clone() * w_cls + offsets.detach() * (1.0 - w_cls)
+    }
+}
+
+/// λ(φ - θ + β), `[N, T, D+1]`, from φ - θ `[N, |θ|]` and β `[T, D+1]`.
+pub fn tokens<B: Backend>(
+    config: &ModelConfig,
+    offsets: Tensor<B, 2>,
+    beta: Tensor<B, 2>,
+) -> Tensor<B, 3> {
+    let (d, [n, _]) = (config.width, offsets.dims());
+    let layers = (0..config.hidden_layers)
+        .map(|l| {
+            let (weight, bias) = config.layer_ranges(l + 1);
+            // W [D, D] and b [D] follow each other, so they are a [D+1, D] whose columns are the tokens.
+            let layer = offsets.clone().slice([0..n, weight.start..bias.end]);
+            layer.reshape([n, d + 1, d]).swap_dims(1, 2)
+        })
+        .collect();
+    (Tensor::cat(layers, 1) + beta.unsqueeze()) * config.lambda
+}
