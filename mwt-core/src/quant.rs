@@ -177,7 +177,8 @@ impl<'a> Matrix<'a> {
                 if data.contains(&0x80) {
                     return Err(crate::Error::NotSymmetric);
                 }
-                scales.iter().all(f32::is_finite)
+                // The largest value of a column, not its scale alone.
+                scales.iter().all(|s| (127.0 * s).is_finite())
             }
             Values::F16(bytes) => {
                 bytes.as_chunks::<2>().0.iter().all(|b| f16::from_le_bytes(*b).is_finite())
@@ -267,6 +268,9 @@ mod tests {
         assert_eq!(Matrix::new(1, 1, Scheme::Int8, &bytes).check(), Err(NotSymmetric));
         bytes[3] |= 0x80;
         assert_eq!(Matrix::new(1, 1, Scheme::Int8, &bytes).check(), Err(NegativeScale));
+        // A scale that is finite, of values that are not.
+        let bytes = [f32::MAX.to_le_bytes().as_slice(), &[127]].concat();
+        assert_eq!(Matrix::new(1, 1, Scheme::Int8, &bytes).check(), Err(NonFinite));
     }
 
     #[test]
