@@ -268,7 +268,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     /// Mean squared error and PSNR of the fit over all samples of a source.
     ///
     /// # Errors
-    /// [`Error::NotFitted`], or an unsuitable source.
+    /// [`Error::NotFitted`], an unsuitable source, or [`Error::Diverged`] when the fit draws what is not finite.
     pub fn quality<S: PixelSource>(&mut self, source: &S) -> Result<Quality, Error> {
         self.fitted()?;
         source.check(self.bundle.config())?;
@@ -279,13 +279,16 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         let (mse, clamped) = with_kernel!(self.isa, kernel => {
             fit.quality(kernel, &self.bundle, self.phi, source)
         })?;
-        Ok(Quality { mse, psnr: psnr(clamped) })
+        // φ is finite, but what it draws need not be.
+        let finite = mse.is_finite() && clamped.is_finite();
+        if finite { Ok(Quality { mse, psnr: psnr(clamped) }) } else { Err(Error::Diverged) }
     }
 
     /// The fitted SIREN's C values at (y, x), anywhere: [-1, 1] is the image, beyond is extrapolation.
     ///
     /// # Errors
-    /// [`Error::NotFitted`]; [`Error::OutputLength`] when `values` is not C long.
+    /// [`Error::NotFitted`]; [`Error::OutputLength`] when `values` is not C long; [`Error::Diverged`] when they are not
+    /// finite.
     pub fn reconstruct_at(&mut self, y: f32, x: f32, values: &mut [f32]) -> Result<(), Error> {
         self.predict(1, values.len(), &|_| [y, x], &mut |_, out| {
             values.iter_mut().zip(out).for_each(|(v, o)| *v = *o);
@@ -295,7 +298,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     /// The fitted SIREN as an image of any size: `[H, W, C]` bytes, row by row.
     ///
     /// # Errors
-    /// [`Error::NotFitted`]; [`Error::OutputLength`] when `bytes` is not height·width·C long.
+    /// As [`reconstruct_at`](Self::reconstruct_at), for `bytes` that are not height·width·C long.
     pub fn reconstruct(&mut self, size: ImageSize, bytes: &mut [u8]) -> Result<(), Error> {
         let (pixels, input) = (size.pixels(), self.bundle.header().input);
         let channels = bytes.len().checked_div(pixels).unwrap_or(0);
@@ -321,10 +324,15 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
             return Err(Error::OutputLength);
         }
         let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        let mut finite = true;
+        let out = &mut |i, values: &[f32]| {
+            finite &= values.iter().all(|v| v.is_finite());
+            out(i, values);
+        };
         with_kernel!(self.isa, kernel => {
             fit.predict(kernel, self.bundle.config(), self.phi, count, coordinate, out);
         });
-        Ok(())
+        if finite { Ok(()) } else { Err(Error::Diverged) }
     }
 
     /// φ, the fitted values: for each sine layer W `[inputs, D]` row by row, then b `[D]`.
