@@ -1,0 +1,135 @@
+//! The fuzz targets without a fuzzer: the corpus, and a bounded number of mutations of it, the same on every run.
+//!
+//! `fuzz/README.md` says how to fuzz in earnest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mwt_core::bundle::{Facts, Golden, Header, write};
+use mwt_core::draw::mix;
+use mwt_core::grid::InputScaling;
+use mwt_core::quant::Scheme;
+use mwt_core::{Bundle, Draw, ImageSize, ModelConfig, Schemes};
+
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub)]
+mod targets;
+
+/// Mutations of each target; a fuzzer's own runs are counted in `docs/RELIABILITY.md`.
+const MUTATIONS: u32 = 20_000;
+
+fn corpus(target: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+/// Replays a target's corpus, then mutations of it. Gives how many inputs got through to the target's end.
+fn replay(target: &str, run: fn(&[u8]) -> usize) -> usize {
+    let corpus: Vec<_> = corpus(target).into_values().collect();
+    let mut through = corpus.iter().map(|input| run(input).min(1)).sum();
+    let mut random = 0u32;
+    let mut next = move |below: usize| {
+        random = mix(random.wrapping_add(0x9e37_79b9));
+        random as usize % below
+    };
+    for _ in 0..MUTATIONS {
+        let mut input = corpus[next(corpus.len())].clone();
+        for _ in 0..1 + next(4) {
+            // Half of the changes go to the header.
+            let reach = if next(2) == 0 { input.len().min(100) } else { input.len() };
+            let place = next(reach.max(1));
+            match next(4) {
+                0 if !input.is_empty() => input[place] = next(256) as u8,
+                1 if !input.is_empty() => input[place] ^= 1 << next(8),
+                2 => input.insert(place, [0, 1, 0x7f, 0x80, 0xff][next(5)]),
+                _ => input.truncate(input.len() - next(2 * 12).min(input.len())),
+            }
+        }
+        through += run(&input).min(1);
+    }
+    through
+}
+
+#[test]
+fn parse_holds_on_the_corpus_and_mutations_of_it() {
+    let through = replay("parse", targets::parse);
+    assert!(through > MUTATIONS as usize / 20, "only {through} inputs were let through");
+}
+
+#[test]
+fn classify_holds_on_the_corpus_and_mutations_of_it() {
+    let through = replay("classify", targets::classify);
+    assert!(through > MUTATIONS as usize / 20, "only {through} inputs were classified");
+}
+
+/// Nothing but the file itself is that file: on every target that this test runs on, 32-bit ones included.
+#[test]
+fn every_flip_and_truncation_of_a_seed_is_refused() {
+    for (path, mut bytes) in corpus("parse") {
+        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-")) {
+            continue;
+        }
+        assert!(Bundle::parse(&bytes).is_ok());
+        for bit in 0..8 * bytes.len() {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Bundle::parse(&bytes).is_err(), "{}: bit {bit}", path.display());
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        for len in 0..bytes.len() {
+            assert!(Bundle::parse(&bytes[..len]).is_err(), "{}: {len} bytes", path.display());
+        }
+    }
+}
+
+/// Writes the bundles that fuzzing starts from; run by name when the format changes.
+#[test]
+#[ignore = "writes the corpus"]
+fn write_seeds() {
+    let tiny = ModelConfig {
+        width: 8,
+        hidden_layers: 1,
+        steps: 1,
+        blocks: 1,
+        classes: 2,
+        image: ImageSize { height: 2, width: 3 },
+        pixels_per_step: 3,
+        ..ModelConfig::NANO
+    };
+    let mixed = Schemes { theta: Scheme::F32, alpha: Scheme::F16, ..Schemes::default() };
+    let seeds = [
+        ("int8", tiny, Schemes::default(), 0),
+        ("f16", tiny, Schemes::all(Scheme::F16), 1),
+        ("f32", ModelConfig { draw: Draw::random(1), ..tiny }, Schemes::all(Scheme::F32), 0),
+        ("colour", ModelConfig { channels: 3, steps: 3, shared_alpha: true, ..tiny }, mixed, 2),
+        ("two", ModelConfig { hidden_layers: 2, steps: 2, blocks: 2, ..tiny }, mixed, 0),
+    ];
+    for (name, config, schemes, samples) in seeds {
+        let labels = (0..config.classes).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
+        let header = Header {
+            config,
+            schemes,
+            input: InputScaling::SYMMETRIC,
+            labels: &labels,
+            golden_samples: 0,
+            facts: Facts { accuracy: Some(0.5), ..Facts::default() },
+        };
+        let image = vec![7; config.image.pixels() * config.channels];
+        let golden = vec![Golden { image, logits: vec![0.5; config.classes] }; samples];
+        let mut random = 0;
+        let value = |_| {
+            random = mix(random + 1);
+            0.25 * (random as i32) as f32 / 2f32.powi(31)
+        };
+        let mut value = value;
+        let bytes =
+            write(&header, &golden, |t| (0..t.shape(&config).values()).map(&mut value).collect());
+        let bytes = bytes.unwrap();
+        assert!(Bundle::parse(&bytes).is_ok());
+        for target in ["parse", "classify"] {
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join(format!("seed-{name}.mwt")), &bytes).unwrap();
+        }
+    }
+}
