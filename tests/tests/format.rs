@@ -126,22 +126,101 @@ fn hostile_headers_are_refused_by_name() {
     assert!(matches!(parse(&|b| b.extend([0; 9])), Error::TensorBytes { .. }));
 }
 
-/// A huge k encoded over several bytes must neither overflow nor allocate.
+/// The nano bundle with one byte of its header replaced by others, sealed.
+fn with_header_byte(place: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut changed = nano();
+    changed.splice(place..=place, bytes.iter().copied());
+    let header_len = u32::from_le_bytes(changed[20..24].try_into().unwrap()) as usize;
+    let len = (header_len + bytes.len() - 1) as u32;
+    changed[20..24].copy_from_slice(&len.to_le_bytes());
+    seal(&mut changed);
+    changed
+}
+
+/// A huge size neither overflows nor allocates, and each has its own error.
 #[test]
-fn huge_sizes_are_refused() {
-    let bytes = nano();
-    let header_len = u32::from_le_bytes(bytes[20..24].try_into().unwrap()) as usize;
-    for place in 24..40 {
-        for huge in [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0xff; 9], &[0xff; 11]] {
-            let mut changed = bytes[..place].to_vec();
-            changed.extend(huge);
-            changed.extend(&bytes[place + 1..]);
-            let len = (header_len + huge.len() - 1) as u32;
-            changed[20..24].copy_from_slice(&len.to_le_bytes());
-            seal(&mut changed);
-            assert!(Bundle::parse(&changed).is_err(), "byte {place}");
+fn huge_sizes_are_refused_by_name() {
+    use ConfigError::*;
+    let fields = [
+        (16, Width),
+        (2, HiddenLayers),
+        (3, Steps),
+        (2, Blocks),
+        (1, MlpMult),
+        (1, Channels),
+        (10, Classes),
+        (8, ImageSize),
+        (8, ImageSize),
+        (64, PixelsPerStep),
+    ];
+    for (n, (value, error)) in fields.into_iter().enumerate() {
+        let place = 24 + n;
+        assert_eq!(nano()[place], value, "{error:?}");
+        let huge = [0xff, 0xff, 0xff, 0xff, 0x0f];
+        let refused = Bundle::parse(&with_header_byte(place, &huge)).map(|_| ());
+        assert_eq!(refused, Err(Error::Config(error)), "{error:?}");
+        // 64 bits, where a target has them, and more than any has.
+        for huge in [&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01][..], &[0xff; 11]]
+        {
+            let refused = Bundle::parse(&with_header_byte(place, huge)).map(|_| ());
+            assert!(
+                matches!(refused, Err(Error::Config(e)) if e == error)
+                    || refused == Err(Error::Header),
+                "{error:?}: {refused:?}"
+            );
         }
     }
+    // The largest of everything within the limits: counted in 64 bits, and not there.
+    let large = [0x80, 0x08, 16, 64, 64, 8, 4];
+    let mut bytes = nano();
+    bytes.splice(24..30, large);
+    let header_len = u32::from_le_bytes(bytes[20..24].try_into().unwrap()) + 1;
+    bytes[20..24].copy_from_slice(&header_len.to_le_bytes());
+    seal(&mut bytes);
+    let Err(Error::TensorBytes { expected, .. }) = Bundle::parse(&bytes) else { panic!("refused") };
+    assert!(expected > 1 << 30, "{expected}");
+}
+
+/// What the fields behind the sizes may not say.
+#[test]
+fn hostile_fields_are_refused_by_name() {
+    let parse = |place: usize, bytes: &[u8]| {
+        let mut changed = nano();
+        changed[place..place + bytes.len()].copy_from_slice(bytes);
+        seal(&mut changed);
+        Bundle::parse(&changed).map(|_| ()).unwrap_err()
+    };
+    // ω, λ, shared_alpha, draw, schemes, input scaling, labels, golden samples follow the ten sizes.
+    assert_eq!(nano()[34..38], 10f32.to_le_bytes());
+    for bad in [f32::NAN, f32::INFINITY, -1.0, 0.0] {
+        assert_eq!(parse(34, &bad.to_le_bytes()), Error::Config(ConfigError::Omega));
+        assert_eq!(parse(38, &bad.to_le_bytes()), Error::Config(ConfigError::Lambda));
+        assert_eq!(parse(49, &bad.to_le_bytes()), Error::InputScaling);
+    }
+    assert_eq!(parse(53, &f32::NAN.to_le_bytes()), Error::InputScaling);
+    assert_eq!(parse(42, &[2]), Error::Header, "a bool is 0 or 1");
+    assert_eq!(parse(43, &[7]), Error::Header, "no such draw");
+    for scheme in 45..49 {
+        assert_eq!(parse(scheme, &[3]), Error::Header, "no such scheme");
+    }
+    let labels = labels(&ModelConfig::NANO);
+    assert_eq!(&nano()[57..59], [labels.len() as u8, b'c']);
+    assert_eq!(parse(58, &[0xff]), Error::Header, "not UTF-8");
+    assert_eq!(parse(58, b"\n"), Error::Labels);
+    assert_eq!(parse(30, &[11]), Error::Labels);
+    let samples = 58 + labels.len();
+    assert_eq!(nano()[samples], 2);
+    assert!(matches!(parse(samples, &[1]), Error::TensorBytes { .. }));
+    assert!(matches!(parse(samples, &[255]), Error::TensorBytes { .. }));
+    // A text that goes on past the header's end.
+    assert_eq!(parse(57, &[0x7f]), Error::Header);
+    // The first int8 scales of the file are those of W_1: behind W_0 and b_0.
+    let header_len = u32::from_le_bytes(nano()[20..24].try_into().unwrap()) as usize;
+    let scale = 24 + header_len + 4 * 3 * 16;
+    assert_eq!(parse(scale, &f32::NAN.to_le_bytes()), Error::NonFinite);
+    assert_eq!(parse(scale, &f32::MAX.to_le_bytes()), Error::NonFinite);
+    assert_eq!(parse(scale, &(-1f32).to_le_bytes()), Error::NegativeScale);
+    assert_eq!(parse(scale + 4 * 16, &[0x80]), Error::NotSymmetric);
 }
 
 #[test]
@@ -208,12 +287,15 @@ fn write_format_fixture() {
 /// Bundles of every format version load for ever.
 #[test]
 fn old_bundles_load() {
-    let bytes = std::fs::read(fixture("format-v1.mwt")).unwrap();
-    assert_eq!(&bytes[..8], MAGIC);
-    let bundle = Bundle::parse(&bytes).unwrap();
-    // Not only loadable: the same bytes are still written.
-    assert_eq!(bundle.config(), &ModelConfig::NANO);
-    assert_eq!(bytes, nano());
+    for version in 1..=mwt_core::bundle::VERSION {
+        let bytes = std::fs::read(fixture(&format!("format-v{version}.mwt"))).unwrap();
+        assert_eq!((&bytes[..8], &bytes[8..10]), (&MAGIC[..], &version.to_le_bytes()[..]));
+        let bundle = Bundle::parse(&bytes).unwrap();
+        assert_eq!(bundle.config(), &ModelConfig::NANO, "version {version}");
+        assert_eq!(from_bundle(&bundle), from_bundle(&Bundle::parse(&nano()).unwrap()));
+        // Of the newest one, the same bytes are still written.
+        assert!(version < mwt_core::bundle::VERSION || bytes == nano());
+    }
 }
 
 /// The values that a bundle gives back for a tensor of its own.
