@@ -1,7 +1,7 @@
 //! Checkpoints: all that a run needs to go on, written so that a crash at any moment leaves one that loads.
 //!
-//! A checkpoint goes to a temporary file, is synced and renamed; the one before it is kept. Its data carry a
-//! CRC-32, and a damaged one makes way for the one before.
+//! A checkpoint goes to a temporary file and is synced before it takes its place, and the one before it is kept. A
+//! CRC-32 covers all that is read back; a damaged checkpoint makes way for the one before, and never takes its place.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -11,14 +11,15 @@ use mwt_core::ModelConfig;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use crate::durable::Staged;
 use crate::exchange;
-use crate::run_dir::write;
 use crate::trainer::{Position, State};
 use crate::weights::{Array, Weights, specs};
 
 const LAST: &str = "checkpoint.safetensors";
 const BEFORE: &str = "checkpoint.before.safetensors";
-/// Key of the facts in the metadata.
+/// Key, in the metadata, of the checksum in eight hex digits and the facts as JSON: one key, for safetensors writes
+/// several in any order, and the same run writes the same bytes.
 const FACTS: &str = "mwt.checkpoint";
 /// Prefixes of the moments' names.
 const MOMENTS: [&str; 2] = ["adamw.m.", "adamw.v."];
@@ -29,8 +30,6 @@ struct Facts {
     model: ModelConfig,
     position: Position,
     adamw_steps: u64,
-    /// Of the tensors' bytes.
-    crc: u32,
 }
 
 /// Writes a checkpoint into a run's directory, keeping the one before.
@@ -46,31 +45,30 @@ pub fn save(dir: &Path, state: &State) -> Result<(), String> {
             arrays.insert(format!("{prefix}{}", spec.name), array);
         }
     }
-    let facts = Facts {
-        model: config,
-        position: state.position,
-        adamw_steps: state.adamw_steps,
-        crc: checksum(&arrays),
-    };
+    let facts = Facts { model: config, position: state.position, adamw_steps: state.adamw_steps };
     let json = serde_json::to_string(&facts).map_err(|e| e.to_string())?;
-    let bytes = exchange::to_safetensors(&arrays, vec![(FACTS.into(), json)])?;
+    let facts = checksum(&json, &arrays) + &json;
+    let bytes = exchange::to_safetensors(&arrays, vec![(FACTS.into(), facts)])?;
     let (last, before) = (dir.join(LAST), dir.join(BEFORE));
-    if last.exists() {
+    let staged = Staged::new(&last, &bytes)?;
+    // One that was damaged on disk must not push out the one before, which the run went on from.
+    if last.exists() && read(&last).is_ok() {
         fs::rename(&last, &before).map_err(|e| format!("{}: {e}", before.display()))?;
     }
-    write(&last, &bytes)
+    staged.commit()
 }
 
-/// The newest checkpoint of a run that is not damaged, and its file.
+/// The newest checkpoint of a run that is not damaged, and its file; `None` when the run has not written one yet.
 ///
 /// # Errors
-/// One line naming both files when neither loads.
-pub fn load(dir: &Path) -> Result<(State, PathBuf), String> {
+/// One line naming both files when there is one, but none that loads.
+pub fn load(dir: &Path) -> Result<Option<(State, PathBuf)>, String> {
     let (last, before) = (dir.join(LAST), dir.join(BEFORE));
     match read(&last) {
-        Ok(state) => Ok((state, last)),
+        Ok(state) => Ok(Some((state, last))),
         Err(first) => match read(&before) {
-            Ok(state) => Ok((state, before)),
+            Ok(state) => Ok(Some((state, before))),
+            Err(_) if !last.exists() && !before.exists() => Ok(None),
             Err(second) => Err(format!("no checkpoint to resume from: {first}; {second}")),
         },
     }
@@ -81,12 +79,13 @@ fn read(path: &Path) -> Result<State, String> {
     let bytes = fs::read(path).map_err(|e| named(&e))?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| named(&e))?;
     let metadata: HashMap<String, String> = metadata.metadata().clone().unwrap_or_default();
-    let json = metadata.get(FACTS).ok_or_else(|| named(&"is no checkpoint"))?;
-    let facts: Facts = serde_json::from_str(json).map_err(|e| named(&e))?;
+    let facts = metadata.get(FACTS).ok_or_else(|| named(&"is no checkpoint"))?;
+    let (crc, json) = facts.split_at_checked(8).unwrap_or_default();
     let mut arrays = exchange::read(path).map_err(|e| e.to_string())?;
-    if checksum(&arrays) != facts.crc {
+    if crc != checksum(json, &arrays) {
         return Err(named(&"is damaged: its checksum does not match"));
     }
+    let facts: Facts = serde_json::from_str(json).map_err(|e| named(&e))?;
     facts.model.check().map_err(|e| named(&e))?;
     let mut moments = Vec::new();
     for spec in specs(&facts.model) {
@@ -102,14 +101,15 @@ fn read(path: &Path) -> Result<State, String> {
     Ok(State { weights, moments, adamw_steps, position })
 }
 
-/// CRC-32 of all values, in the order of their names.
-fn checksum(arrays: &BTreeMap<String, Array>) -> u32 {
+/// CRC-32 of the facts and of all values, in the order of their names.
+fn checksum(facts: &str, arrays: &BTreeMap<String, Array>) -> String {
     let mut crc = flate2::Crc::new();
+    crc.update(facts.as_bytes());
     for (name, array) in arrays {
         crc.update(name.as_bytes());
         array.values.iter().for_each(|v| crc.update(&v.to_le_bytes()));
     }
-    crc.sum()
+    format!("{:08x}", crc.sum())
 }
 
 #[cfg(test)]
@@ -133,21 +133,57 @@ mod tests {
     fn the_newest_one_that_is_whole_loads() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        assert!(load(dir).unwrap_err().contains("no checkpoint"));
+        assert_eq!(load(dir), Ok(None));
         save(dir, &state(1)).unwrap();
-        assert_eq!(load(dir).unwrap().0, state(1));
+        assert_eq!(load(dir), Ok(Some((state(1), dir.join(LAST)))));
         save(dir, &state(2)).unwrap();
-        assert_eq!(load(dir).unwrap(), (state(2), dir.join(LAST)));
+        assert_eq!(load(dir), Ok(Some((state(2), dir.join(LAST)))));
 
-        // Any damage to the last one, a flipped bit of a value included, makes way for the one before.
         let whole = fs::read(dir.join(LAST)).unwrap();
-        let mut flipped = whole.clone();
-        *flipped.last_mut().unwrap() ^= 1;
-        for damaged in [&flipped[..], &whole[..whole.len() / 2], &[]] {
+        for damaged in [&whole[..whole.len() / 2], &whole[..7], &[]] {
             fs::write(dir.join(LAST), damaged).unwrap();
-            assert_eq!(load(dir).unwrap(), (state(1), dir.join(BEFORE)));
+            assert_eq!(load(dir), Ok(Some((state(1), dir.join(BEFORE)))));
         }
         fs::remove_file(dir.join(LAST)).unwrap();
-        assert_eq!(load(dir).unwrap().0, state(1));
+        assert_eq!(load(dir), Ok(Some((state(1), dir.join(BEFORE)))));
+        // Both damaged: said, not taken for a run that has not begun.
+        fs::write(dir.join(BEFORE), &whole[..100]).unwrap();
+        let line = load(dir).unwrap_err();
+        assert!(line.contains("no checkpoint to resume from") && !line.contains('\n'), "{line}");
+    }
+
+    /// Each bit of the header, where the run's position is, and bits all over the values.
+    #[test]
+    fn a_flipped_bit_makes_way_for_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        save(dir, &state(1)).unwrap();
+        save(dir, &state(2)).unwrap();
+        let whole = fs::read(dir.join(LAST)).unwrap();
+        let start = String::from_utf8_lossy(&whole).find("__metadata__").unwrap();
+        let facts = (8 * start..8 * (start + 700)).chain((0..8 * 8).chain([8 * whole.len() - 1]));
+        let values = (8 * start + 5600..8 * whole.len()).step_by(4999);
+        let mut flips = 0;
+        for bit in facts.chain(values) {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(dir.join(LAST), flipped).unwrap();
+            assert_eq!(load(dir), Ok(Some((state(1), dir.join(BEFORE)))), "bit {bit}");
+            flips += 1;
+        }
+        assert!(flips > 5000, "{flips}");
+    }
+
+    /// The one before is never replaced by one that does not load.
+    #[test]
+    fn a_damaged_one_does_not_push_out_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        save(dir, &state(1)).unwrap();
+        save(dir, &state(2)).unwrap();
+        fs::write(dir.join(LAST), b"damaged").unwrap();
+        save(dir, &state(3)).unwrap();
+        assert_eq!(load(dir), Ok(Some((state(3), dir.join(LAST)))));
+        assert_eq!(read(&dir.join(BEFORE)), Ok(state(1)));
     }
 }

@@ -37,6 +37,13 @@ pub enum ExchangeError {
     },
 }
 
+/// Bytes that the tensors of a `.pt` file may have for each of the file's own. PyTorch stores them as they are, and
+/// trained weights hardly compress: what claims more is made to fill memory.
+const MOST_UNPACKED: u64 = 16;
+
+/// Names of a model's tensors begin so. All else in a checkpoint, optimiser state above all, is not needed.
+const PARTS: [&str; 3] = ["siren_rgb.", "meta_sgd.", "classifier."];
+
 /// The named tensors of a file: `.pt` or `.pth` as PyTorch writes them (read as data, never executed), anything
 /// else as safetensors. f16, bf16, f32 and f64 become f32; tensors of other types are left out.
 ///
@@ -52,20 +59,35 @@ fn read_pt(path: &Path) -> Result<BTreeMap<String, Array>, ExchangeError> {
         path: path.to_owned(),
         reason: e.to_string(),
     };
+    let packed = std::fs::metadata(path)
+        .map_err(|source| ExchangeError::Io { path: path.to_owned(), source })?
+        .len();
     let reader = pytorch_reader::PytorchReader::new(path).map_err(|e| format(&e))?;
+    let mut unpacked = 0;
     let mut arrays = BTreeMap::new();
     for (name, tensor) in reader.into_tensors() {
         use pytorch_reader::DType;
-        let dtype = match tensor.dtype() {
-            DType::F32 => Dtype::F32,
-            DType::F64 => Dtype::F64,
-            DType::F16 => Dtype::F16,
-            DType::BF16 => Dtype::BF16,
+        let (dtype, bytes) = match tensor.dtype() {
+            DType::F32 => (Dtype::F32, 4),
+            DType::F64 => (Dtype::F64, 8),
+            DType::F16 => (Dtype::F16, 2),
+            DType::BF16 => (Dtype::BF16, 2),
             _ => continue,
         };
-        // Optimiser state is large and not needed.
-        if !["siren_rgb.", "meta_sgd.", "classifier."].iter().any(|p| name.starts_with(p)) {
+        if !PARTS.iter().any(|part| name.starts_with(part)) {
             continue;
+        }
+        // Shapes are the file's own claim: counted before anything is read.
+        let shape = tensor.shape();
+        unpacked = shape
+            .iter()
+            .fold(bytes, |n: u64, side| n.saturating_mul(*side as u64))
+            .saturating_add(unpacked);
+        if unpacked > packed.saturating_mul(MOST_UNPACKED) {
+            let claim = format!(
+                "{packed} bytes claim to hold tensors of more than {MOST_UNPACKED} times that"
+            );
+            return Err(format(&claim));
         }
         let bytes = tensor.read().map_err(|e| format(&format!("tensor {name}: {e}")))?;
         if let Some(values) = floats(dtype, &bytes) {
@@ -148,8 +170,13 @@ pub fn infer_config(
     arrays: &BTreeMap<String, Array>,
     defaults: ModelConfig,
 ) -> Result<ModelConfig, String> {
+    let missing = |name: &str| {
+        let found: Vec<&str> = arrays.keys().take(4).map(String::as_str).collect();
+        let found = if found.is_empty() { "none of a model's".into() } else { found.join(", ") };
+        format!("tensor {name} is missing; of {} tensors the first are: {found}", arrays.len())
+    };
     let shape = |name: &str, rank: usize| {
-        let array = arrays.get(name).ok_or_else(|| format!("tensor {name} is missing"))?;
+        let array = arrays.get(name).ok_or_else(|| missing(name))?;
         let fits = array.shape.len() == rank && array.shape.iter().all(|n| *n > 0);
         fits.then_some(&array.shape[..])
             .ok_or_else(|| format!("tensor {name} has shape {:?}", array.shape))

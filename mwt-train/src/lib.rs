@@ -21,6 +21,7 @@ pub mod batch;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;
+mod durable;
 pub mod evaluate;
 pub mod exchange;
 pub mod export;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use mwt_core::ModelConfig;
@@ -11,6 +11,7 @@ use ndarray::Array4;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+pub use crate::durable::write;
 use crate::exchange;
 use crate::settings::Settings;
 use crate::trainer::Progress;
@@ -58,6 +59,8 @@ pub struct RunDir {
 
 const MODEL: &str = "model.safetensors";
 const METRICS: &str = "metrics.csv";
+const METRICS_HEAD: &str = "step,epoch,reconstruction,classification,accuracy,norm_siren,norm_alpha,\
+                            norm_classifier,rate_siren,rate_alpha,rate_classifier\n";
 const SETTINGS: &str = "settings.toml";
 /// Key of the summary in the metadata of `model.safetensors`.
 const SUMMARY: &str = "mwt";
@@ -73,14 +76,15 @@ impl RunDir {
         let named = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
         fs::create_dir_all(path).map_err(|e| named(&e))?;
         if path.join(METRICS).exists() {
-            return Err(named(&"holds a run already; choose another --name or remove it"));
+            return Err(named(&format!(
+                "holds a run already; go on with it (mwt-train resume {}), choose another --name, or remove it",
+                path.display()
+            )));
         }
         let lock = lock(path)?;
         let text = toml::to_string(settings).map_err(|e| e.to_string())?;
         write(&path.join(SETTINGS), text.as_bytes())?;
-        let head = "step,epoch,reconstruction,classification,accuracy,norm_siren,norm_alpha,\
-                    norm_classifier,rate_siren,rate_alpha,rate_classifier\n";
-        write(&path.join(METRICS), head.as_bytes())?;
+        write(&path.join(METRICS), METRICS_HEAD.as_bytes())?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -91,8 +95,11 @@ impl RunDir {
     pub fn open(path: &Path, step: u64) -> Result<Self, String> {
         let lock = lock(path)?;
         let metrics = path.join(METRICS);
-        let text =
-            fs::read_to_string(&metrics).map_err(|e| format!("{}: {e}", metrics.display()))?;
+        let text = match fs::read_to_string(&metrics) {
+            // Killed before it wrote any.
+            Err(e) if e.kind() == ErrorKind::NotFound => METRICS_HEAD.to_owned(),
+            read => read.map_err(|e| format!("{}: {e}", metrics.display()))?,
+        };
         let kept = |line: &&str| {
             // A line without its end was being written when the run died.
             let number = line.split(',').next().and_then(|n| n.parse::<u64>().ok());
@@ -212,26 +219,4 @@ fn lock(path: &Path) -> Result<fs::File, String> {
         }
         Err(fs::TryLockError::Error(e)) => Err(format!("{}: {e}", file.display())),
     }
-}
-
-/// Writes a file whole or not at all: to a temporary name first, synced, renamed, and the directory synced.
-///
-/// # Errors
-/// One line naming the file.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let named = |e: std::io::Error| format!("{}: {e}", path.display());
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    let mut file = fs::File::create(&temporary).map_err(named)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(named)?;
-    fs::rename(&temporary, path).map_err(named)?;
-    // Until the directory is on disk, so is the old name. Not every system can sync one.
-    if let Some(Ok(dir)) = path
-        .parent()
-        .map(|dir| fs::File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir }))
-    {
-        let _ = dir.sync_all();
-    }
-    Ok(())
 }

@@ -67,6 +67,18 @@ pub enum Mode {
     WtSequential,
 }
 
+/// What becomes of an outer step whose losses or gradients are infinite or not a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDivergence {
+    /// The run stops, and says which checkpoint is the last good one.
+    #[default]
+    Stop,
+    /// The step is left out, as if its images had not been there; ten in a row stop the run after all. Costs a wait for
+    /// the device at each step.
+    Skip,
+}
+
 /// The outer loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +110,9 @@ pub struct TrainSettings {
     pub clip: f64,
     /// Seconds between two checkpoints; there is one at the end of each epoch besides.
     pub checkpoint_seconds: f64,
+    /// What becomes of a step that diverges.
+    #[serde(default)]
+    pub on_divergence: OnDivergence,
 }
 
 impl Default for TrainSettings {
@@ -117,6 +132,7 @@ impl Default for TrainSettings {
             weight_decay: 1e-4,
             clip: 1.0,
             checkpoint_seconds: 60.0,
+            on_divergence: OnDivergence::Stop,
         }
     }
 }

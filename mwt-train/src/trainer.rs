@@ -1,5 +1,7 @@
 //! The outer loop.
 
+use std::slice;
+
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use ndarray::CowArray;
@@ -11,11 +13,11 @@ use crate::data::Split;
 use crate::model::TrainBackend;
 use crate::model::params::{Params, host, initial};
 use crate::optim::{AdamW, AdamWConfig, OneCycle};
-use crate::settings::{Mode, Settings};
+use crate::settings::{Mode, OnDivergence, Settings};
 use crate::step::{Objective, Phase, Taken, outer_step};
 use crate::weights::Weights;
 
-/// Steps between two looks at the losses: each look waits for the device.
+/// Steps between two looks at the losses: each look waits for the device. As many skipped in a row stop a run.
 const READ_EVERY: usize = 10;
 
 /// Means over the steps since the last look.
@@ -44,10 +46,10 @@ pub struct Progress {
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A loss is infinite or not a number.
+    /// A loss, or a gradient, is infinite or not a number.
     #[error(
         "training diverged at step {step}: reconstruction loss {reconstruction}, cross-entropy \
-         {classification}; lower the rates"
+         {classification}, gradient norms {norms:?}"
     )]
     Diverged {
         /// Outer step.
@@ -56,6 +58,8 @@ pub enum TrainError {
         reconstruction: f32,
         /// CE.
         classification: f32,
+        /// Of the groups.
+        norms: [f32; 3],
     },
     /// The training split is empty.
     #[error("there is no image to train on")]
@@ -75,6 +79,9 @@ pub struct Position {
     pub step: u64,
     /// Outer steps of all phases done.
     pub total: u64,
+    /// Those of them that were left out because they diverged.
+    #[serde(default)]
+    pub skipped: u64,
 }
 
 /// All that a run needs to go on.
@@ -188,8 +195,8 @@ impl<B: TrainBackend> Trainer<B> {
             if self.phase(split, *phase, phases.len() as u64, look)? == Next::Stop {
                 return Ok(false);
             }
-            let Position { phase, total, .. } = self.position;
-            self.position = Position { phase: phase + 1, total, ..Position::default() };
+            let Position { phase, total, skipped, .. } = self.position;
+            self.position = Position { phase: phase + 1, total, skipped, ..Position::default() };
             self.optimizer = AdamW::new(&self.params, adamw(&self.settings));
         }
         Ok(true)
@@ -212,6 +219,7 @@ impl<B: TrainBackend> Trainer<B> {
         let per_epoch = (split.len() / train.batch).max(1) as u64;
         let schedule = OneCycle { steps: train.epochs * per_epoch, rise: train.rise };
         let peaks = [train.rate_siren, train.rate_alpha, train.rate_classifier];
+        let mut skipped_in_a_row = 0;
         while self.position.epoch < train.epochs {
             let epoch = self.position.epoch;
             let batches = batch::epoch(split, train.batch, train.seed, epoch);
@@ -233,9 +241,26 @@ impl<B: TrainBackend> Trainer<B> {
                 let pixels = self.sampler.pixels::<B>(&images, seed, &self.device);
                 let labels = batch::labels::<B>(&labels, &self.device);
                 let rates = peaks.map(|peak| schedule.at(step, peak));
+                let skip = train.on_divergence == OnDivergence::Skip;
+                let before = skip.then(|| (self.params.clone(), self.optimizer.clone()));
                 let (params, optimizer) = (&mut self.params, &mut self.optimizer);
-                taken.push(outer_step(params, optimizer, &pixels, labels, objective, rates));
+                let new = outer_step(params, optimizer, &pixels, labels, objective, rates);
                 let Position { total, .. } = self.position;
+                // Without a copy to go back to, the look below finds it out.
+                let error = before
+                    .as_ref()
+                    .and_then(|_| means(slice::from_ref(&new), 1).check(total + 1).err());
+                if let (Some(error), Some(before)) = (error, before) {
+                    (self.params, self.optimizer) = before;
+                    self.position.skipped += 1;
+                    skipped_in_a_row += 1;
+                    if skipped_in_a_row == READ_EVERY {
+                        return Err(error);
+                    }
+                } else {
+                    skipped_in_a_row = 0;
+                    taken.push(new);
+                }
                 self.position =
                     Position { batch: i + 1, step: step + 1, total: total + 1, ..self.position };
                 let end_of_epoch = i == last;
@@ -243,7 +268,7 @@ impl<B: TrainBackend> Trainer<B> {
                     self.position = Position { epoch: epoch + 1, batch: 0, ..self.position };
                 }
                 // At fixed places in the epoch, so that a run that was stopped looks at the same ones.
-                if end_of_epoch || (i + 1) % READ_EVERY == 0 {
+                if (end_of_epoch || (i + 1) % READ_EVERY == 0) && !taken.is_empty() {
                     let progress = Progress {
                         step: total + 1,
                         steps: phases * schedule.steps,
@@ -253,7 +278,7 @@ impl<B: TrainBackend> Trainer<B> {
                         ..means(&taken, images.len())
                     };
                     taken.clear();
-                    progress.check()?;
+                    progress.check(total + 1)?;
                     if look(self, &progress) == Next::Stop {
                         return Ok(Next::Stop);
                     }
@@ -270,12 +295,13 @@ fn adamw(settings: &Settings) -> AdamWConfig {
 }
 
 impl Progress {
-    fn check(&self) -> Result<(), TrainError> {
-        let Self { step, reconstruction, classification, .. } = *self;
-        if reconstruction.is_finite() && classification.is_finite() {
+    /// The norms tell that the gradients were finite, and so that the parameters still are: a checkpoint may be written.
+    fn check(&self, step: u64) -> Result<(), TrainError> {
+        let Self { reconstruction, classification, norms, .. } = *self;
+        if [reconstruction, classification].iter().chain(&norms).all(|v| v.is_finite()) {
             return Ok(());
         }
-        Err(TrainError::Diverged { step, reconstruction, classification })
+        Err(TrainError::Diverged { step, reconstruction, classification, norms })
     }
 }
 
@@ -299,5 +325,79 @@ fn means<B: Backend>(taken: &[Taken<B>], batch: usize) -> Progress {
         accuracy: mean(2) / batch as f32,
         norms: [mean(3), mean(4), mean(5)],
         rates: [0.0; 3],
+    }
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use burn::backend::{Autodiff, Flex};
+    use mwt_core::ModelConfig;
+
+    use super::*;
+    use crate::augment::AugmentSettings;
+    use crate::settings::{DataSettings, TrainSettings};
+
+    /// Rates at which every image but a black one diverges: θ draws black everywhere, without an error and so without a
+    /// gradient.
+    #[test]
+    fn a_step_that_diverges_is_left_out_when_told_to() {
+        let model = ModelConfig { classes: 2, ..ModelConfig::NANO };
+        let mut arrays = initial(&model, 1).arrays().clone();
+        for (name, array) in &mut arrays {
+            let value = match name.as_str() {
+                "siren_rgb.out.bias" => -1.0,
+                "siren_rgb.out_scale" => 1.0,
+                name if name.starts_with("siren_rgb.sirens") => 0.0,
+                name if name.starts_with("meta_sgd") => 1e38,
+                _ => continue,
+            };
+            array.values.fill(value);
+        }
+        let weights = Weights::new(model, arrays).unwrap();
+        let images = [0u8, 255, 0, 255, 0, 255].map(|level| [level; 64]).concat();
+        let split = Split::from_bytes(images, (8, 8, 1), vec![0, 1, 0, 1, 0, 1]).unwrap();
+        let train = TrainSettings {
+            epochs: 2,
+            batch: 1,
+            w_cls: 0.0,
+            weight_decay: 0.0,
+            ..TrainSettings::default()
+        };
+        let data = DataSettings {
+            source: "test".into(),
+            held_out: 0,
+            limit: None,
+            image_size: None,
+            digits: 0,
+        };
+        let run = |on_divergence| {
+            let train = TrainSettings { on_divergence, ..train.clone() };
+            let settings =
+                Settings { data: data.clone(), train, augment: AugmentSettings::default(), model };
+            let new = Trainer::<Autodiff<Flex>>::new(&settings, &Default::default()).state();
+            let state = State { weights: weights.clone(), ..new };
+            let mut trainer =
+                Trainer::<Autodiff<Flex>>::resume(&settings, &state, &Default::default());
+            let mut told = Vec::new();
+            let end = trainer.run(&split, &mut |_, progress| {
+                told.push(*progress);
+                Next::Continue
+            });
+            (end, trainer.state(), told)
+        };
+        let (end, _, told) = run(OnDivergence::Stop);
+        assert!(matches!(end, Err(TrainError::Diverged { .. })), "{end:?}");
+        assert!(told.is_empty());
+
+        let (end, state, told) = run(OnDivergence::Skip);
+        assert!(end.unwrap());
+        assert_eq!((state.position.total, state.position.skipped), (12, 6));
+        assert!(told.iter().all(|p| p.classification.is_finite() && p.reconstruction == 0.0));
+        let (before, after) = (weights.arrays(), state.weights.arrays());
+        assert!(after.values().all(|a| a.values.iter().all(|v| v.is_finite())));
+        // The black images have trained what they could: the classifier, and nothing else.
+        let siren = before.keys().filter(|name| !name.starts_with("classifier."));
+        siren.for_each(|name| assert_eq!(before[name], after[name], "{name}"));
+        assert_ne!(before["classifier.to_logits.bias"], after["classifier.to_logits.bias"]);
     }
 }

@@ -125,16 +125,9 @@ pub enum WeightsError {
     /// Tensors that a model of this configuration has, and the set lacks.
     #[error("missing tensors: {0}")]
     Missing(String),
-    /// A tensor of another shape.
-    #[error("tensor {name} has shape {found:?}, expected {expected:?}")]
-    Shape {
-        /// Which.
-        name: String,
-        /// Its shape.
-        found: Vec<usize>,
-        /// The shape that the configuration calls for.
-        expected: Vec<usize>,
-    },
+    /// Tensors of other shapes than the configuration calls for: each with both.
+    #[error("tensors of wrong shapes: {0}")]
+    Shapes(String),
 }
 
 /// A named tensor: its shape and its values, row by row.
@@ -157,7 +150,7 @@ impl Weights {
     /// Takes the tensors of a model out of `arrays`; others are left out.
     ///
     /// # Errors
-    /// A tensor that is missing or has another shape.
+    /// All tensors that are missing, or all that have another shape.
     pub fn new(
         config: ModelConfig,
         mut arrays: BTreeMap<String, Array>,
@@ -168,14 +161,16 @@ impl Weights {
         if !missing.is_empty() {
             return Err(WeightsError::Missing(missing.join(", ")));
         }
-        let mut taken = BTreeMap::new();
+        let (mut taken, mut wrong) = (BTreeMap::new(), Vec::new());
         for spec in specs {
             let Some(array) = arrays.remove(&spec.name) else { continue };
             if array.shape != spec.shape || array.values.len() != spec.len() {
-                let (name, found, expected) = (spec.name, array.shape, spec.shape);
-                return Err(WeightsError::Shape { name, found, expected });
+                wrong.push(format!("{} {:?}, expected {:?}", spec.name, array.shape, spec.shape));
             }
             taken.insert(spec.name, array);
+        }
+        if !wrong.is_empty() {
+            return Err(WeightsError::Shapes(wrong.join("; ")));
         }
         Ok(Self { config, arrays: taken })
     }

@@ -1,38 +1,11 @@
 //! The program as a user runs it: from nothing to a classified image, and what it says when something is wrong.
 #![cfg(feature = "cpu")]
 
+mod program;
+
 use std::path::Path;
-use std::process::{Command, Output};
 
-/// Runs the program in `dir`.
-fn run(dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mwt-train"))
-        .args(arguments)
-        .current_dir(dir)
-        .output()
-        .expect("the program starts")
-}
-
-/// What it prints when all goes well.
-#[track_caller]
-fn ok(dir: &Path, arguments: &[&str]) -> String {
-    let output = run(dir, arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
-/// Its one line of complaint.
-#[track_caller]
-fn refused(dir: &Path, arguments: &[&str]) -> String {
-    let output = run(dir, arguments);
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    let line = stderr.strip_prefix("error: ").and_then(|e| e.strip_suffix('\n'));
-    let line = line.unwrap_or_else(|| panic!("not one line: {stderr:?}"));
-    assert!(!line.contains('\n'), "more than one line: {line}");
-    line.to_owned()
-}
+use program::{ok, refused, run};
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
@@ -133,84 +106,6 @@ fn a_seed_gives_the_same_run() {
     let first = train("a", "1");
     assert_eq!(first, train("b", "1"));
     assert_ne!(first.1, train("c", "2").1);
-}
-
-/// A run that is killed again and again, and resumed each time, ends with the same bytes as one that was not:
-/// model, and every line of its metrics.
-#[test]
-fn killed_and_resumed_equals_uninterrupted() {
-    /// Kills at moments that move through a run.
-    const KILLS: u64 = 12;
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    for mode in ["mwt", "wt-sequential"] {
-        let name = |name: &str| format!("{mode}-{name}");
-        let arguments = |name: &str| {
-            let arguments = [
-                "train",
-                "--data",
-                "digits",
-                "--preset",
-                "nano",
-                "--limit",
-                "256",
-                "--batch",
-                "4",
-                "--epochs",
-                "2",
-                "--sampling",
-                "0.05",
-                "--draw",
-                "random",
-                "--held-out",
-                "16",
-                "--quiet",
-                "--checkpoint-seconds",
-                "0",
-                "--mode",
-                mode,
-                "--name",
-                name,
-            ];
-            arguments.map(str::to_owned)
-        };
-        let file = |name: &str, file: &str| dir.join("runs").join(name).join(file);
-        let whole = arguments(&name("whole"));
-        ok(dir, &whole.each_ref().map(String::as_str));
-
-        let run = format!("runs/{}", name("killed"));
-        let mut command = arguments(&name("killed")).to_vec();
-        let (mut kills, mut finished) = (0, false);
-        while !finished {
-            let mut child = Command::new(env!("CARGO_BIN_EXE_mwt-train"))
-                .args(&command)
-                .current_dir(dir)
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::piped())
-                .spawn()
-                .unwrap();
-            if kills < KILLS {
-                // The first checkpoint must be there; after that, any moment will do.
-                let start = std::time::Instant::now();
-                let checkpoint = file(&name("killed"), "checkpoint.safetensors");
-                while !checkpoint.exists() && start.elapsed().as_secs() < 60 {
-                    std::thread::sleep(std::time::Duration::from_millis(5));
-                }
-                std::thread::sleep(std::time::Duration::from_millis(37 * kills % 400));
-                child.kill().unwrap();
-                kills += 1;
-            }
-            let output = child.wait_with_output().unwrap();
-            finished = output.status.success();
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            assert!(stderr.is_empty(), "a killed run must be resumable: {stderr}");
-            command = vec!["resume".into(), run.clone(), "--quiet".into()];
-        }
-        for result in ["model.safetensors", "metrics.csv", "settings.toml"] {
-            let read = |run: &str| std::fs::read(file(&name(run), result)).unwrap();
-            assert!(read("whole") == read("killed"), "{mode}: {result} differs");
-        }
-    }
 }
 
 /// A run that was killed after its last checkpoint, before it wrote its model, takes no more steps when it is resumed,

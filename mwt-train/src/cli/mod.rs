@@ -159,6 +159,7 @@ fn load_for(
         ..LoadOptions::default()
     };
     let set = data::load(source, &options).map_err(|e| e.to_string())?;
+    warn_of_left_out(&set);
     let found = (set.height(), set.width(), set.channels());
     if found != (size.0, size.1, config.channels) || set.classes.len() > config.classes {
         return Err(format!(
@@ -174,6 +175,13 @@ fn load_for(
         ));
     }
     Ok(set)
+}
+
+/// Says on stderr that a data set is not whole.
+fn warn_of_left_out(set: &Dataset) {
+    if let Some(first) = set.left_out.first() {
+        eprintln!("warning: {} images left out, the first: {first}", set.left_out.len());
+    }
 }
 
 /// `28x28` as (height, width).

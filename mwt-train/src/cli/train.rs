@@ -16,8 +16,8 @@ use crate::data::{Dataset, LoadOptions, Split};
 use crate::evaluate;
 use crate::model::TrainBackend;
 use crate::run_dir::{Model, RunDir, Summary};
-use crate::settings::{DataSettings, Mode, Settings, TrainSettings};
-use crate::trainer::{Next, Progress, Trainer};
+use crate::settings::{DataSettings, Mode, OnDivergence, Settings, TrainSettings};
+use crate::trainer::{Next, Progress, TrainError, Trainer};
 use crate::with_backend;
 
 #[derive(Debug, Args)]
@@ -143,6 +143,9 @@ pub(super) struct Recipe {
     /// Seconds between two checkpoints; there is one at the end of each epoch besides
     #[arg(long, default_value_t = 60.0)]
     checkpoint_seconds: f64,
+    /// What becomes of an outer step whose losses or gradients are not finite
+    #[arg(long, value_enum, default_value = "stop")]
+    on_divergence: OnDivergence,
 }
 
 impl Recipe {
@@ -180,6 +183,7 @@ impl Recipe {
                 rate_alpha: self.rate_alpha,
                 rate_classifier: self.rate_classifier,
                 checkpoint_seconds: self.checkpoint_seconds,
+                on_divergence: self.on_divergence,
                 ..TrainSettings::default()
             },
             augment: AugmentSettings {
@@ -206,6 +210,7 @@ impl Train {
             digits: LoadOptions::default().digits_train,
         };
         let set = data.load().map_err(|e| e.to_string())?;
+        super::warn_of_left_out(&set);
         let settings = self.recipe.settings(data, &set, self.preset.config())?;
         let path = self.runs.join(&self.name);
         let run = RunDir::create(&path, &settings)?;
@@ -234,14 +239,22 @@ impl Resume {
     pub(super) fn run(&self) -> Result<(), String> {
         self.backend.check()?;
         let settings = RunDir::settings(&self.run)?;
-        let (state, file) = checkpoint::load(&self.run)?;
-        if *state.weights.config() != settings.model {
+        let saved = checkpoint::load(&self.run)?;
+        if let Some((state, file)) = &saved
+            && *state.weights.config() != settings.model
+        {
             return Err(format!("{}: belongs to another model than settings.toml", file.display()));
         }
         let set = settings.data.load().map_err(|e| e.to_string())?;
-        let run = RunDir::open(&self.run, state.position.total)?;
+        super::warn_of_left_out(&set);
+        let step = saved.as_ref().map_or(0, |(state, _)| state.position.total);
+        let run = RunDir::open(&self.run, step)?;
         with_backend!(self.backend, B, device => {
-            let trainer = Trainer::<B>::resume(&settings, &state, &device);
+            let trainer = match &saved {
+                Some((state, _)) => Trainer::<B>::resume(&settings, state, &device),
+                // Killed before its first checkpoint: everything follows from the seed.
+                None => Trainer::<B>::new(&settings, &device),
+            };
             report(train(trainer, &settings, set, &run, &device, self.quiet)?, &self.run);
         });
         Ok(())
@@ -288,9 +301,17 @@ pub(super) fn train<B: TrainBackend>(
         }
         if stop || written.is_err() { Next::Stop } else { Next::Continue }
     };
-    let finished = trainer.run(&split, look).map_err(|e| e.to_string())?;
+    let finished = trainer.run(&split, look);
     reporter.finish();
+    let finished = finished.map_err(|e| match e {
+        TrainError::Diverged { .. } => format!("{e}; {}", way_out(run.path())),
+        TrainError::NoImages => e.to_string(),
+    })?;
     written?;
+    let skipped = trainer.position().skipped;
+    if skipped > 0 {
+        eprintln!("warning: {skipped} outer steps diverged and were left out");
+    }
     if !finished {
         return Ok(None);
     }
@@ -313,6 +334,26 @@ pub(super) fn train<B: TrainBackend>(
     let examples = Some(golden_examples(&held_out, &split).images);
     run.save(&Model { weights: trainer.weights(), summary: summary.clone(), examples })?;
     Ok(Some(summary))
+}
+
+/// What to do about a run that diverged.
+fn way_out(run: &Path) -> String {
+    let settings = run.join("settings.toml");
+    match checkpoint::load(run) {
+        Ok(Some((state, file))) => format!(
+            "the last good checkpoint is {}, step {}: lower the rates in {}, then mwt-train resume {}",
+            file.display(),
+            state.position.total,
+            settings.display(),
+            run.display()
+        ),
+        Ok(None) => format!(
+            "there was no checkpoint yet: lower the rates in {}, then mwt-train resume {}",
+            settings.display(),
+            run.display()
+        ),
+        Err(e) => e,
+    }
 }
 
 /// Becomes true at the first Ctrl-C; a second one ends the program at once.

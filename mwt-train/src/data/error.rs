@@ -28,6 +28,17 @@ pub enum DataError {
         reason: image::ImageError,
     },
 
+    /// More than a few images of a split cannot be read.
+    #[error("{faults} of {images} images cannot be read, more than 1 in 100; the first is {first}")]
+    TooManyFaults {
+        /// Images that cannot be read.
+        faults: usize,
+        /// Images of the split.
+        images: usize,
+        /// What is wrong with the first of them.
+        first: Box<DataError>,
+    },
+
     /// A directory is in none of the known layouts.
     #[error(
         "{path}: unknown layout; known are the four idx files of MNIST (train-images-idx3-ubyte[.gz], \

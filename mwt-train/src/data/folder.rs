@@ -3,7 +3,8 @@
 //! The files are gone through twice. The first pass reads only their headers
 //! and settles size and colour for all; the second decodes each image straight
 //! to its place. Both run in parallel and keep the order of the names, so the
-//! result is the same everywhere.
+//! result is the same everywhere. A file that either cannot read is left out and
+//! told of, unless there are too many.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,13 +34,20 @@ struct Header {
     grey: bool,
 }
 
+/// Images for each of which one may be left out because it cannot be read.
+const IMAGES_A_FAULT: usize = 100;
+
 /// Whether the directory has a folder to train on.
 pub(super) fn is_folder(dir: &Path) -> bool {
     dir.join("train").is_dir()
 }
 
-/// Reads an image folder.
-pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError> {
+/// Reads an image folder; `left_out` gets a line for each image that could not be.
+pub(super) fn load(
+    dir: &Path,
+    options: &LoadOptions,
+    left_out: &mut Vec<String>,
+) -> Result<Parts, DataError> {
     let train_dir = dir.join("train");
     let test_dir =
         TEST_FOLDERS.iter().map(|name| dir.join(name)).find(|path| path.is_dir()).ok_or_else(
@@ -54,8 +62,10 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
     let test_classes = class_folders(&test_dir)?;
     let test = thin_out(list(&test_dir, &test_classes, &classes)?, options.limit);
 
-    let mut headers = read_headers(&train)?;
-    headers.extend(read_headers(&test)?);
+    let (mut train_faults, mut test_faults) = (Faults::of(&train), Faults::of(&test));
+    let (train, mut headers) = read_headers(train, &mut train_faults)?;
+    let (test, test_headers) = read_headers(test, &mut test_faults)?;
+    headers.extend(test_headers);
     let size = match (options.image_size, headers.first()) {
         (Some(size), _) => size,
         (None, Some(first)) => {
@@ -66,7 +76,45 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
     };
     let all_grey = headers.iter().all(|header| header.grey);
     let grey = options.grey.unwrap_or(all_grey);
-    Ok((classes, decode(&train, size, grey)?, decode(&test, size, grey)?))
+    let train = decode(&train, size, grey, &mut train_faults)?;
+    let test = decode(&test, size, grey, &mut test_faults)?;
+    for fault in train_faults.found.iter().chain(&test_faults.found) {
+        left_out.push(fault.to_string());
+    }
+    Ok((classes, train, test))
+}
+
+/// The files of a split that cannot be read.
+struct Faults {
+    images: usize,
+    found: Vec<DataError>,
+}
+
+impl Faults {
+    fn of(entries: &[Entry]) -> Self {
+        Self { images: entries.len(), found: Vec::new() }
+    }
+
+    /// The results without those that are the file's own fault; any other error goes through.
+    fn sift<T>(&mut self, results: Vec<Result<T, DataError>>) -> Result<Vec<Option<T>>, DataError> {
+        let mut sifted = Vec::with_capacity(results.len());
+        for result in results {
+            sifted.push(match result {
+                Ok(value) => Some(value),
+                Err(error @ (DataError::Io { .. } | DataError::Decode { .. })) => {
+                    self.found.push(error);
+                    None
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        if self.found.len() * IMAGES_A_FAULT <= self.images {
+            return Ok(sifted);
+        }
+        let (faults, images) = (self.found.len(), self.images);
+        let first = Box::new(self.found.swap_remove(0));
+        Err(DataError::TooManyFaults { faults, images, first })
+    }
 }
 
 /// Reads one image as a data set of this shape would hold it: cropped about its
@@ -161,12 +209,20 @@ fn thin_out(entries: Vec<Entry>, limit: Option<usize>) -> Vec<Entry> {
     kept.map(|(_, entry)| entry).collect()
 }
 
-/// First pass: the headers of all entries, in order.
-fn read_headers(entries: &[Entry]) -> Result<Vec<Header>, DataError> {
+/// First pass: the entries whose headers can be read, in order, and their headers.
+fn read_headers(
+    entries: Vec<Entry>,
+    faults: &mut Faults,
+) -> Result<(Vec<Entry>, Vec<Header>), DataError> {
     // Collected before the errors are looked at, so that the first file at fault
     // is the one reported, whichever thread was faster.
     let headers: Vec<_> = entries.par_iter().map(|(path, _)| read_header(path)).collect();
-    headers.into_iter().collect()
+    let headers = faults.sift(headers)?.into_iter();
+    Ok(entries
+        .into_iter()
+        .zip(headers)
+        .filter_map(|(entry, header)| Some((entry, header?)))
+        .unzip())
 }
 
 /// Reads the header of one image.
@@ -191,7 +247,12 @@ fn require_size<'a>(
 }
 
 /// Second pass: decodes all entries to one shape.
-fn decode(entries: &[Entry], size: Size, grey: bool) -> Result<Split, DataError> {
+fn decode(
+    entries: &[Entry],
+    size: Size,
+    grey: bool,
+    faults: &mut Faults,
+) -> Result<Split, DataError> {
     let shape = (size.0, size.1, channels(grey));
     let mut bytes = zeroed(entries.len(), shape)?;
     if bytes.is_empty() && !entries.is_empty() {
@@ -204,8 +265,16 @@ fn decode(entries: &[Entry], size: Size, grey: bool) -> Result<Split, DataError>
         .zip(entries)
         .map(|(out, (path, _))| read_into(path, size, grey, out))
         .collect();
-    results.into_iter().collect::<Result<(), _>>()?;
-    let labels = entries.iter().map(|&(_, label)| label).collect();
+    let results = faults.sift(results)?;
+    let mut labels = Vec::with_capacity(entries.len());
+    for (n, (&(_, label), result)) in entries.iter().zip(results).enumerate() {
+        if result.is_some() {
+            // Closes the gaps that the images left out would leave.
+            bytes.copy_within(n * image_bytes..(n + 1) * image_bytes, labels.len() * image_bytes);
+            labels.push(label);
+        }
+    }
+    bytes.truncate(labels.len() * image_bytes);
     Split::from_bytes(bytes, shape, labels)
 }
 

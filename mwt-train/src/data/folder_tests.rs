@@ -37,7 +37,7 @@ fn fixture(test_name: &str) -> TempDir {
 }
 
 fn load_all(dir: &TempDir) -> Result<Parts, DataError> {
-    load(dir.path(), &LoadOptions::default())
+    load(dir.path(), &LoadOptions::default(), &mut Vec::new())
 }
 
 fn message(dir: &TempDir) -> String {
@@ -70,7 +70,7 @@ fn one_coloured_image_makes_all_rgb() {
     assert_eq!(test.image(0).as_slice().unwrap()[..3], [10, 20, 30]);
 
     let options = LoadOptions { grey: Some(true), ..LoadOptions::default() };
-    let (_, train, _) = load(dir.path(), &options).unwrap();
+    let (_, train, _) = load(dir.path(), &options, &mut Vec::new()).unwrap();
     assert_eq!(train.shape(), (3, 4, 1));
 }
 
@@ -93,7 +93,7 @@ fn an_odd_size_is_refused_by_name_or_resized() {
     assert!(text.contains("odd.jpg") && text.contains("30x90"), "{text}");
 
     let options = LoadOptions { image_size: Some((6, 5)), ..LoadOptions::default() };
-    let (_, train, test) = load(dir.path(), &options).unwrap();
+    let (_, train, test) = load(dir.path(), &options, &mut Vec::new()).unwrap();
     assert_eq!(train.images.shape(), [3, 6, 5, 3]);
     for (byte, want) in test.image(1).iter().zip([200, 100, 50].repeat(30)) {
         assert!(byte.abs_diff(want) < 4, "{byte} is not {want}");
@@ -115,7 +115,7 @@ fn resizing_crops_about_the_centre() {
 fn a_size_of_zero_is_refused() {
     let dir = fixture("test");
     let options = LoadOptions { image_size: Some((0, 5)), ..LoadOptions::default() };
-    let error = load(dir.path(), &options).unwrap_err();
+    let error = load(dir.path(), &options, &mut Vec::new()).unwrap_err();
     assert!(matches!(error, DataError::BadSize { .. }));
     let path = dir.path().join("train/dog/b.png");
     assert!(read_image(&path, (0, 1), true).is_err());
@@ -147,6 +147,44 @@ fn names_the_file_that_cannot_be_decoded() {
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 16]).unwrap();
     assert!(message(&dir).contains("b.png"));
+}
+
+/// One in a hundred is left out with its line, whichever pass finds it; the second one too many is refused.
+#[test]
+fn a_few_corrupt_images_are_left_out() {
+    let dir = fixture("test");
+    for n in 0..199 {
+        grey(&dir, &format!("train/cat/{n:03}.png"), n);
+    }
+    let half = |name: &str| {
+        let path = dir.path().join(name);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 16]).unwrap();
+    };
+    fs::write(dir.path().join("train/cat/007.png"), "not a png").unwrap();
+    half("train/cat/100.png");
+    let mut left_out = Vec::new();
+    let (_, train, test) = load(dir.path(), &LoadOptions::default(), &mut left_out).unwrap();
+    assert_eq!((train.len(), test.len()), (200, 1));
+    // Cats but for the two, then z.jpeg, and the two dogs.
+    let levels: Vec<u8> = (0..200).map(|n| train.image(n)[[0, 0, 0]]).collect();
+    let cats = (0..199).filter(|n| ![7, 100].contains(n));
+    assert_eq!(levels, cats.chain([128, 1, 2]).collect::<Vec<u8>>());
+    assert_eq!(train.labels[197..], [0, 1, 1]);
+    assert_eq!(left_out.len(), 2);
+    assert!(left_out[0].contains("007.png") && left_out[1].contains("100.png"), "{left_out:?}");
+
+    half("train/cat/101.png");
+    let text = message(&dir);
+    assert!(text.contains("3 of 202 images") && text.contains("007.png"), "{text}");
+}
+
+#[test]
+fn a_class_of_one_image_is_a_class() {
+    let dir = fixture("test");
+    let (classes, train, _) = load_all(&dir).unwrap();
+    assert_eq!(classes, ["cat", "dog"]);
+    assert_eq!(train.labels.iter().filter(|label| **label == 0).count(), 1);
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub struct Dataset {
     pub train: Split,
     /// The images to judge by; never empty.
     pub test: Split,
+    /// One line for each image of a folder that could not be read and was left out, at most 1 in 100 of a split.
+    pub left_out: Vec<String>,
 }
 
 impl Dataset {
@@ -147,11 +149,12 @@ pub fn load(source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
         BUILT_IN => Kind::Digits,
         _ => detect(dir)?,
     };
+    let mut left_out = Vec::new();
     let (classes, train, test) = match kind {
         Kind::Digits => digits::load(options)?,
         Kind::Idx => idx::load(dir, options)?,
         Kind::CifarBinary => cifar::load(dir, options)?,
-        Kind::ImageFolder => folder::load(dir, options)?,
+        Kind::ImageFolder => folder::load(dir, options, &mut left_out)?,
     };
     for split in [&train, &test] {
         if split.is_empty() {
@@ -167,6 +170,7 @@ pub fn load(source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
         classes,
         train,
         test,
+        left_out,
     })
 }
 

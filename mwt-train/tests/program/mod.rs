@@ -1,0 +1,43 @@
+//! The program as a user runs it.
+#![allow(dead_code, reason = "each test file uses some of it")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The program, to be run in `dir`.
+pub(crate) fn command(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mwt-train"));
+    command.args(arguments).current_dir(dir);
+    command
+}
+
+/// Runs the program in `dir`.
+pub(crate) fn run(dir: &Path, arguments: &[&str]) -> Output {
+    command(dir, arguments).output().expect("the program starts")
+}
+
+/// What it prints when all goes well.
+#[track_caller]
+pub(crate) fn ok(dir: &Path, arguments: &[&str]) -> String {
+    let output = run(dir, arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Its one line of complaint.
+#[track_caller]
+pub(crate) fn refused(dir: &Path, arguments: &[&str]) -> String {
+    complaint(&run(dir, arguments))
+}
+
+/// The one line of complaint of a run that has ended.
+#[track_caller]
+pub(crate) fn complaint(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let line = stderr.strip_prefix("error: ").and_then(|e| e.strip_suffix('\n'));
+    let line = line.unwrap_or_else(|| panic!("not one line: {stderr:?}"));
+    assert!(!line.contains('\n'), "more than one line: {line}");
+    line.to_owned()
+}
