@@ -2,7 +2,10 @@
 
 use core::arch::x86_64::*;
 
+use mwt_core::quant::{Matrix, Vector};
+
 use super::simd::Simd;
+use super::{Mat, MatMut, int8};
 
 /// The AVX2 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +87,17 @@ impl Simd for Avx2 {
     unsafe fn load_f16(self, from: *const u8) -> __m256 {
         // SAFETY: see above.
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+
+    #[inline(always)]
+    fn linear_int8(
+        self,
+        a: Mat<'_>,
+        w: &Matrix<'_>,
+        bias: Option<Vector<'_>>,
+        c: &mut MatMut<'_>,
+    ) -> bool {
+        int8::linear(self, a, w, bias, c)
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 use mwt_core::quant::{Matrix, Vector};
 
 use super::simd::Simd;
-use super::{Mat, MatMut, vnni};
+use super::{Mat, MatMut, int8};
 
 /// The AVX-512 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -93,8 +93,7 @@ impl Simd for Avx512 {
         bias: Option<Vector<'_>>,
         c: &mut MatMut<'_>,
     ) -> bool {
-        // SAFETY: see above.
-        unsafe { vnni::linear(a, w, bias, c) }
+        int8::linear(self, a, w, bias, c)
     }
 
     #[inline(always)]

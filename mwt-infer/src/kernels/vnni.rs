@@ -1,101 +1,58 @@
-//! Linear layers in int8 with AVX-512's VNNI.
+//! Integer products with AVX-512's VNNI.
 //!
-//! A row of A becomes a = q·scale with q in -127..=127, stored as q + 128, because the instruction multiplies
-//! unsigned by signed bytes: four neighbouring ones of A by four rows of W, summed into an i32. What the 128
-//! adds, 128·Σ w of each column, is taken away again. With the scales of A's rows and W's columns,
-//! c = Σ q·w · scale_a · scale_w + bias.
+//! The instruction multiplies unsigned by signed bytes, four neighbouring ones of A by four rows of W, so q is stored as
+//! q + 128. What the 128 adds, 128·Σ w of each column, is taken away again.
 
 use core::arch::x86_64::*;
-use core::mem::MaybeUninit;
 
-use mwt_core::quant::{Matrix, Values, Vector};
+use super::Avx512;
+use super::int8::{Ends, Products};
 
-use super::{Mat, MatMut};
-
-/// The longest sum: W's rows, a multiple of 4.
-const DEPTH: usize = 1024;
-/// The shortest sum that pays for rounding A and packing W.
-const SHORTEST: usize = 64;
-/// Bytes for rows of A.
-const ROUNDED: usize = 16 * 1024;
-/// Columns of a panel of W: two registers.
 const COLUMNS: usize = 32;
-/// Rows of a register block.
-const ROWS: usize = 14;
-/// The most rows of A that are rounded at a time.
-const TILE: usize = 128;
 
-#[repr(align(64))]
-struct Aligned<T>(MaybeUninit<T>);
+impl Products for Avx512 {
+    type Value = u8;
+    const GROUP: usize = 4;
+    // Two registers of sums.
+    const COLUMNS: usize = COLUMNS;
+    const ROWS: usize = 14;
+    /// 128·Σ w of each column.
+    type Excess = [__m512i; 2];
 
-impl<T> Aligned<T> {
-    const fn new() -> Self {
-        Self(MaybeUninit::uninit())
+    #[inline(always)]
+    unsafe fn round(self, row: &[f32], to: *mut u8, depth: usize) -> f32 {
+        // SAFETY: a value of `Avx512` proves that the CPU has the instructions; the rest is the caller's, here and
+        // below.
+        unsafe { round(row, to, depth) }
     }
 
-    const fn as_mut_ptr<V>(&mut self) -> *mut V {
-        self.0.as_mut_ptr().cast()
+    #[inline(always)]
+    unsafe fn pack(self, from: *const i8, k: usize, stride: usize, panel: *mut u8) -> [__m512i; 2] {
+        // SAFETY: see above.
+        unsafe { pack(from, k, stride, panel.cast()) }
     }
-}
 
-/// C = A·W + bias. Gives false, having done nothing, for weights that are not int8, sums that are
-/// shorter than [`SHORTEST`] or longer than [`DEPTH`], and widths that are no multiple of [`COLUMNS`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-pub(super) fn linear(
-    a: Mat<'_>,
-    w: &Matrix<'_>,
-    bias: Option<Vector<'_>>,
-    c: &mut MatMut<'_>,
-) -> bool {
-    let Values::Int8 { scales, data } = w.values else { return false };
-    let (m, k, n) = (a.rows().min(c.rows()), w.rows, w.columns);
-    let depth = k.next_multiple_of(4);
-    let fits = depth <= DEPTH && n.is_multiple_of(COLUMNS) && a.columns() == k && c.columns() == n;
-    let there = data.len() >= k * n && scales.len() >= n && bias.is_none_or(|b| b.len() >= n);
-    if !fits || !there || k < SHORTEST {
-        return false;
-    }
-    let mut rounded = Aligned::<[u8; ROUNDED]>::new();
-    let mut panel = Aligned::<[u8; DEPTH * COLUMNS]>::new();
-    let (rounded, panel) = (rounded.as_mut_ptr::<u8>(), panel.as_mut_ptr::<i8>());
-    let mut row_scales = [0.0f32; TILE];
-    let (stride, out) = (c.stride(), c.data_mut().as_mut_ptr());
-    let tile = (ROUNDED / depth).min(TILE);
-    for first in (0..m).step_by(tile) {
-        let rows = tile.min(m - first);
-        for (row, scale) in row_scales.iter_mut().enumerate().take(rows) {
-            // SAFETY: `tile` rows of `depth` bytes fit into `rounded`.
-            *scale = unsafe { round(a.row(first + row), rounded.add(row * depth), depth) };
-        }
-        for column in (0..n).step_by(COLUMNS) {
-            // SAFETY: COLUMNS columns of k rows are there from `column` on, as checked above; so are the
-            // scales and biases, and rows first..first+rows of C.
-            unsafe {
-                let excess = pack(data.as_ptr().cast::<i8>().add(column), k, n, panel);
-                let scales = scales.bytes().as_ptr().cast::<f32>().add(column);
-                let bias = bias.map(|b| b.bytes().as_ptr().cast::<f32>().add(column));
-                let ends = Ends { excess, scales, bias };
-                let blocks = rows.div_ceil(ROWS);
-                let mut row = 0;
-                for b in 0..blocks {
-                    let count = (rows - row).div_ceil(blocks - b);
-                    let a = rounded.cast_const().add(row * depth);
-                    let row_scales = row_scales.as_ptr().add(row);
-                    let c = out.add((first + row) * stride + column);
-                    sized(count, depth, a, panel, &ends, row_scales, c, stride);
-                    row += count;
+    #[inline(always)]
+    unsafe fn block(
+        self,
+        rows: usize,
+        depth: usize,
+        a: (*const u8, *const f32),
+        panel: *const u8,
+        ends: &Ends<[__m512i; 2]>,
+        c: (*mut f32, usize),
+    ) {
+        macro_rules! rows {
+            ($($m:literal)*) => {
+                match rows {
+                    // SAFETY: see above.
+                    $($m => unsafe { block::<$m>(depth, a, panel.cast(), ends, c) },)*
+                    _ => {}
                 }
-            }
+            };
         }
+        rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     }
-    true
-}
-
-/// What ends a block: the excess of the unsigned bytes, and the columns' scales and biases.
-struct Ends {
-    excess: [__m512i; 2],
-    scales: *const f32,
-    bias: Option<*const f32>,
 }
 
 /// Rounds a row to q + 128 and gives its scale. The bytes from the row's end to `depth` meet weights of 0.
@@ -169,48 +126,17 @@ unsafe fn pack(from: *const i8, k: usize, stride: usize, panel: *mut i8) -> [__m
     excess
 }
 
-/// A block of `rows` rows, 1 to [`ROWS`].
+/// [`Products::block`] of `M` rows.
 ///
 /// # Safety
-/// As [`block`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-#[allow(clippy::too_many_arguments)] // The operands of a product.
-unsafe fn sized(
-    rows: usize,
-    depth: usize,
-    a: *const u8,
-    panel: *const i8,
-    ends: &Ends,
-    row_scales: *const f32,
-    c: *mut f32,
-    stride: usize,
-) {
-    macro_rules! rows {
-        ($($m:literal)*) => {
-            match rows {
-                // SAFETY: the caller's.
-                $($m => unsafe { block::<$m>(depth, a, panel, ends, row_scales, c, stride) },)*
-                _ => {}
-            }
-        };
-    }
-    rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-}
-
-/// `M` rows by [`COLUMNS`] columns.
-///
-/// # Safety
-/// `M` rows of `depth` bytes are at `a`, `M` scales at `row_scales`, `M` rows of C `stride` apart at `c`, a
-/// packed panel of that depth at `panel`, and [`COLUMNS`] values at the pointers of `ends`.
+/// As there.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 unsafe fn block<const M: usize>(
     depth: usize,
-    a: *const u8,
+    (a, row_scales): (*const u8, *const f32),
     panel: *const i8,
-    ends: &Ends,
-    row_scales: *const f32,
-    c: *mut f32,
-    stride: usize,
+    ends: &Ends<[__m512i; 2]>,
+    (c, stride): (*mut f32, usize),
 ) {
     let mut sums = [[_mm512_setzero_si512(); 2]; M];
     for at in (0..depth).step_by(4) {

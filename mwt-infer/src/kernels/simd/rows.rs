@@ -42,36 +42,69 @@ pub(super) fn softmax<S: Simd>(
         if first >= columns || rows == 0 {
             return;
         }
-        let mask = s.mask(columns - first);
+        let (before, lanes) = (s.load(max), columns - first);
+        let column = data.wrapping_add(first);
         // SAFETY: these lanes of the rows are within the view, which lies within its slice.
-        let at = |row: usize| unsafe { data.add(row * stride + first) };
-        let before = s.load(max);
-        // Four maxima side by side: one alone would wait for itself.
-        let mut maxima = [s.splat(f32::NEG_INFINITY); 4];
-        for first in (0..rows).step_by(4) {
-            for (i, max) in maxima.iter_mut().enumerate() {
-                // SAFETY: as above; the last row may be looked at more than once.
-                *max = s.max(*max, unsafe { s.load_some(at((first + i).min(rows - 1)), mask) });
+        let (highest, total) = unsafe {
+            if lanes >= S::LANES {
+                softmax_lanes::<S, true>(s, [rows, stride], column, lanes, scale, before)
+            } else {
+                softmax_lanes::<S, false>(s, [rows, stride], column, lanes, scale, before)
             }
-        }
-        let [a, b, c, d] = maxima;
-        let highest = s.max(s.max(a, b), s.max(c, d));
-        let highest = s.max(before, s.mul(highest, scale));
-        let mut total = s.splat(0.0);
-        for row in 0..rows {
-            // SAFETY: as above.
-            unsafe {
-                let score = s.load_some(at(row), mask);
-                let weight = exp2(s, s.mul_sub(score, scale, highest));
-                total = s.add(total, weight);
-                s.store_some(weight, at(row), mask);
-            }
-        }
+        };
         let factor = exp2(s, s.sub(before, highest));
         s.store(s.mul_add(s.load(sum), factor, total), sum);
         s.store(factor, correction);
         s.store(highest, max);
     }
+}
+
+/// One register's columns of [`softmax`]: the new maximum and the sum of the weights. `WHOLE` says that all lanes are
+/// there: masked stores are slow on some CPUs.
+///
+/// # Safety
+/// `rows` rows of `lanes` values lie `stride` apart at `column`.
+#[inline(always)]
+unsafe fn softmax_lanes<S: Simd, const WHOLE: bool>(
+    s: S,
+    [rows, stride]: [usize; 2],
+    column: *mut f32,
+    lanes: usize,
+    scale: S::F,
+    before: S::F,
+) -> (S::F, S::F) {
+    let mask = s.mask(lanes);
+    // SAFETY: the caller's.
+    let load = |row: usize| unsafe {
+        let from = column.add(row * stride);
+        if WHOLE { s.load_all(from) } else { s.load_some(from, mask) }
+    };
+    // Four maxima side by side: one alone would wait for itself.
+    let mut maxima = [s.splat(f32::NEG_INFINITY); 4];
+    for first in (0..rows).step_by(4) {
+        for (i, max) in maxima.iter_mut().enumerate() {
+            // The last row may be looked at more than once.
+            *max = s.max(*max, load((first + i).min(rows - 1)));
+        }
+    }
+    let [a, b, c, d] = maxima;
+    let highest = s.max(s.max(a, b), s.max(c, d));
+    let highest = s.max(before, s.mul(highest, scale));
+    let mut total = s.splat(0.0);
+    for row in 0..rows {
+        let weight = exp2(s, s.mul_sub(load(row), scale, highest));
+        total = s.add(total, weight);
+        // SAFETY: the caller's.
+        unsafe {
+            let to = column.add(row * stride);
+            if WHOLE {
+                s.store_all(weight, to);
+            } else {
+                s.store_some(weight, to, mask);
+            }
+        }
+    }
+    (highest, total)
 }
 
 #[inline(always)]
