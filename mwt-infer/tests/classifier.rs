@@ -68,7 +68,7 @@ fn int8_arithmetic_stays_close() {
         let spread = distance(&want, &vec![0.0; want.len()]);
         assert!(distance(&got, &want) <= 0.02 * spread, "{}: {got:?} {want:?}", isa.name());
         // Where integers are not faster they are not used.
-        assert_eq!(got != want, isa.name() == "avx512", "{}", isa.name());
+        assert_eq!(got != want, isa.name().starts_with("avx"), "{}", isa.name());
     }
 }
 
