@@ -3,7 +3,7 @@
 //! Pixels go through in tiles: forward, gradient, and on to the next tile, so that no activation outlives its
 //! tile. The gradient is in closed form (paper section 3, the SIREN's own chain rule):
 //! e = out - target; δ = 2/(P·C)·(e ⊙ out_scale)·Wo; for l = L..0: u = δ ⊙ cos(z_l) (times ω for l = 0),
-//! ∇W_l = h_{l-1}ᵀ·u, ∇b_l = Σ u, δ = u·W_lᵀ.
+//! ∇W_l = h_{l-1}ᵀ·u, ∇b_l = Σ u, δ = u·W_lᵀ. Both ω are moved to where the fewest values have to be scaled.
 
 use mwt_core::grid::clamped_squared_error;
 use mwt_core::quant::{Matrix, Values};
@@ -132,6 +132,10 @@ impl<'w> Fit<'w> {
             loss += self.errors(config, pixels, count);
             self.backward(kernel, config, pixels);
         }
+        // ω of the first layer's u, which its whole gradient has as a factor.
+        let (weight, bias) = layer_mut(config, self.gradient, 0);
+        kernel.scale(weight, config.omega);
+        kernel.scale(bias, config.omega);
         loss /= (count * config.channels) as f32;
         // A NaN or an infinity anywhere in the gradient ends up in φ: one sum over φ finds it.
         let finite = self.update(kernel, bundle, phi, step);
@@ -211,7 +215,11 @@ impl<'w> Fit<'w> {
     /// h and cos of every layer, and the prediction into `errors`.
     fn forward<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, phi: &[f32], pixels: usize) {
         let d = config.width;
-        let (weight, bias) = layer(config, phi, 0);
+        // ω·(x·W + b) as x·ωW + ωb, which lie where δ will: fewer values to scale than z has.
+        let first = config.layer_ranges(0).1.end;
+        let scaled = self.delta.get_mut(..first).unwrap_or_default();
+        scaled.iter_mut().zip(phi).for_each(|(scaled, phi)| *scaled = config.omega * phi);
+        let (weight, bias) = scaled.split_at_checked(2 * d).unwrap_or_default();
         let z = self.h.get_mut(..pixels * d).unwrap_or_default();
         kernel.gemm(
             Mat::dense(self.coordinates, pixels, 2),
@@ -219,7 +227,6 @@ impl<'w> Fit<'w> {
             Init::Bias(bias),
             MatMut::dense(z, pixels, d),
         );
-        kernel.scale(z, config.omega);
         let size = self.tile * d;
         let mut layers =
             self.h.chunks_exact_mut(size.max(1)).zip(self.cos.chunks_exact_mut(size.max(1)));
@@ -281,9 +288,6 @@ impl<'w> Fit<'w> {
             // u = δ ⊙ cos z takes cos z's place.
             let u = self.cos.get_mut(l * size..l * size + used).unwrap_or_default();
             kernel.multiply(u, self.delta);
-            if l == 0 {
-                kernel.scale(u, config.omega);
-            }
             let u = Mat::dense(u, pixels, d);
             let (weight, bias) = layer_mut(config, self.gradient, l);
             kernel.add_rows(u, bias);

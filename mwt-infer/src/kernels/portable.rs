@@ -156,7 +156,12 @@ impl Kernel for Portable {
     }
 
     fn multiply(self, x: &mut [f32], y: &[f32]) {
-        x.iter_mut().zip(y).for_each(|(x, y)| *x *= y);
+        // A few at a time: less counting.
+        let ((x, x_rest), (y, y_rest)) = (x.as_chunks_mut::<LANES>(), y.as_chunks::<LANES>());
+        for (x, y) in x.iter_mut().zip(y) {
+            x.iter_mut().zip(y).for_each(|(x, y)| *x *= y);
+        }
+        x_rest.iter_mut().zip(y_rest).for_each(|(x, y)| *x *= y);
     }
 
     fn descend(self, phi: &mut [f32], alpha: &Matrix<'_>, gradient: &[f32]) -> bool {
@@ -335,13 +340,23 @@ fn block<const M: usize, const N: usize>(
         },
         Init::Add => load(c, column),
     };
-    for ((((a0, a1), a2), a3), b) in a0.iter().zip(a1).zip(a2).zip(a3).zip(b.whole.clone()) {
-        let Some(b) = from(b, column) else { break };
-        add_outer(&mut sums, &[*a0, *a1, *a2, *a3], b);
+    // Two rows of B a turn: half the counting, and one address of each row of A for two of its values.
+    fn pairs(a: &[f32]) -> core::slice::Iter<'_, [f32; 2]> {
+        a.as_chunks().0.iter()
     }
-    if let Some(b) = from(b.last, column) {
-        let last = |a: &[f32]| a.last().copied().unwrap_or_default();
-        add_outer(&mut sums, &[last(a0), last(a1), last(a2), last(a3)], b);
+    let rows_of_a = pairs(a0).zip(pairs(a1)).zip(pairs(a2)).zip(pairs(a3));
+    for ((((a0, a1), a2), a3), b_rows) in rows_of_a.zip(b.pairs.clone()) {
+        let pair = (from(b_rows, column), from(b_rows, b.stride + column));
+        let (Some(first), Some(second)) = pair else { break };
+        add_outer(&mut sums, &[a0[0], a1[0], a2[0], a3[0]], first);
+        add_outer(&mut sums, &[a0[1], a1[1], a2[1], a3[1]], second);
+    }
+    for (p, b) in (2 * b.pairs.len()..).zip(b.alone) {
+        if let (Some(a0), Some(a1), Some(a2), Some(a3), Some(b)) =
+            (a0.get(p), a1.get(p), a2.get(p), a3.get(p), from(b, column))
+        {
+            add_outer(&mut sums, &[*a0, *a1, *a2, *a3], b);
+        }
     }
     store(&sums, c, column);
 }
@@ -398,6 +413,10 @@ fn from<const N: usize>(row: &[f32], column: usize) -> Option<&[f32; N]> {
 /// length that never changes leave a loop over them nothing to check.
 struct Rows<'a> {
     whole: ChunksExact<'a, f32>,
+    /// The same rows, two at a time.
+    pairs: ChunksExact<'a, f32>,
+    /// The rows that make no pair, in their order, or nothing.
+    alone: [&'a [f32]; 2],
     last: &'a [f32],
     stride: usize,
 }
@@ -428,7 +447,10 @@ impl<'a> Rows<'a> {
         let count = if apart { depth.saturating_sub(1) } else { depth };
         let (whole, rest) = x.data().split_at_checked(count * stride).unwrap_or_default();
         let last = if apart { rest } else { &[] };
-        Self { whole: whole.chunks_exact(stride), last, stride }
+        let pairs = whole.chunks_exact(stride.saturating_mul(2).max(1));
+        let odd = pairs.remainder();
+        let alone = if odd.is_empty() { [last, &[]] } else { [odd, last] };
+        Self { whole: whole.chunks_exact(stride), pairs, alone, last, stride }
     }
 
     /// Whether rows have `N` values from `column` on.
