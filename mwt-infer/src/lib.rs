@@ -62,4 +62,4 @@ pub use kernels::Isa;
 pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};
 pub use profile::{Phase, Profiler};
 pub use source::{Image, PixelSource, Sample, Scattered};
-pub use workspace::{Workspace, workspace_len};
+pub use workspace::{STACK_HOST, STACK_PORTABLE, Workspace, workspace_len};

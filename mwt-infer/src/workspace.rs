@@ -15,6 +15,13 @@ pub const fn workspace_len(config: &ModelConfig) -> usize {
     plan.phi + plan.scratch() + plan.logits
 }
 
+/// Bytes of stack that suffice to fit and classify with the portable kernels, whatever the model. Worst cases from
+/// emitted stack sizes and the call graph on a Cortex-M4F are just below.
+pub const STACK_PORTABLE: usize = 4 * 1024;
+
+/// The same with the kernels of a host, which keep panels of a product on it.
+pub const STACK_HOST: usize = 128 * 1024;
+
 /// Workspace of `N` = [`workspace_len`] values, for a `static` or a local.
 ///
 /// ```

@@ -72,6 +72,24 @@ fn int8_arithmetic_stays_close() {
     }
 }
 
+/// A thread whose stack is too small dies.
+#[test]
+fn a_host_needs_no_more_stack_than_promised() {
+    let config = ModelConfig { blocks: 2, steps: 1, ..ModelConfig::BASE };
+    let bytes = random_model::bundle(config, Schemes::default());
+    let image = random_model::image(&config, 3);
+    let run = move || {
+        let bundle = Bundle::parse(&bytes).unwrap();
+        for isa in Isa::all_available() {
+            for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
+                logits(&bundle, isa, arithmetic, &image).unwrap();
+            }
+        }
+    };
+    let small = std::thread::Builder::new().stack_size(mwt_infer::STACK_HOST);
+    small.spawn(run).unwrap().join().unwrap();
+}
+
 #[derive(Default)]
 struct Log {
     open: Vec<Phase>,

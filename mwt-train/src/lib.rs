@@ -12,7 +12,7 @@
 //! | [`batch`] | from byte images to the pixels of a batch |
 //! | [`optim`], [`step`], [`trainer`] | AdamW and its schedule, one outer step, the outer loop |
 //! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |
-//! | [`export`], [`picture`] | bundles and pictures |
+//! | [`export`], [`embed`], [`picture`] | bundles, bundles as source text, pictures |
 //! | [`settings`], [`run_dir`], [`checkpoint`], [`backend`], [`cli`] | what a user sets, what a run leaves behind, the program |
 
 pub mod augment;
@@ -22,6 +22,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod data;
 mod durable;
+pub mod embed;
 pub mod evaluate;
 pub mod exchange;
 pub mod export;

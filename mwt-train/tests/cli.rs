@@ -11,6 +11,50 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
 }
 
+/// Both sources are compiled, and hold the bundle's bytes.
+#[test]
+fn a_bundle_as_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-micro.mwt");
+    ok(dir, &["export", model, "--emit-rs", "model.rs", "--emit-c", "model.h"]);
+    std::fs::write(
+        dir.join("main.rs"),
+        "mod model;\nfn main() {\n    let [path, workspace] = std::array::from_fn(|i| std::env::args().nth(i + 1).unwrap());\n    \
+         assert!(std::fs::read(path).unwrap() == model::BUNDLE.0);\n    assert_eq!(model::WORKSPACE_LEN.to_string(), workspace);\n    \
+         assert_eq!((model::IMAGE, model::LABELS.join(\"\")), ([28, 28, 1], \"0123456789\".into()));\n    \
+         assert_eq!(&raw const model::BUNDLE as usize % 64, 0);\n}\n",
+    )
+    .unwrap();
+    std::fs::write(
+        dir.join("main.c"),
+        "#include \"model.h\"\n#include <stdint.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\
+         int main(int n, char **a) {\n    FILE *file = fopen(a[1], \"rb\");\n    for (size_t i = 0; i < sizeof mwt_bundle; i++)\n        \
+         if (fgetc(file) != mwt_bundle[i]) return 1;\n    if (fgetc(file) != EOF || (uintptr_t)mwt_bundle % 64) return 2;\n    \
+         return n != 3 || atoi(a[2]) != MWT_WORKSPACE_LEN || MWT_HEIGHT != 28 || MWT_WIDTH != 28 || MWT_CHANNELS != 1 ||\n           \
+         strcmp(mwt_labels[MWT_CLASSES - 1], \"9\");\n}\n",
+    )
+    .unwrap();
+    let workspace = mwt_infer::workspace_len(&mwt_core::ModelConfig::MICRO).to_string();
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    for (compiler, arguments) in [
+        (rustc.as_str(), ["--edition=2024", "main.rs", "-o", "from-rs"]),
+        ("cc", ["-Wall", "main.c", "-o", "from-c"]),
+    ] {
+        let built = std::process::Command::new(compiler).args(arguments).current_dir(dir).status();
+        let Ok(status) = built else {
+            println!("skipped: there is no {compiler}");
+            continue;
+        };
+        assert!(status.success(), "{compiler}");
+        let program = dir.join(arguments[3]);
+        let run = std::process::Command::new(program).args([model, &workspace]).status().unwrap();
+        assert!(run.success(), "{}", arguments[3]);
+    }
+    let complaint = refused(dir, &["export", "main.rs", "-o", "x.mwt"]);
+    assert!(complaint.contains("main.rs"), "{complaint}");
+}
+
 #[test]
 fn from_nothing_to_a_classified_image() {
     let dir = tempfile::tempdir().unwrap();

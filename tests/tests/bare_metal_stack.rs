@@ -123,5 +123,6 @@ fn workspace_and_worst_case_stack_fit_their_ram() {
     });
     let workspace = 4 * mwt_infer::workspace_len(&mwt_infer::ModelConfig::MICRO) as u64;
     println!("stack {stack:?}, workspace {workspace} bytes");
+    assert!(stack.iter().all(|s| *s <= mwt_infer::STACK_PORTABLE as u64), "{stack:?}");
     assert!(stack.iter().all(|s| *s > 500 && s + workspace <= RAM), "{stack:?} + {workspace}");
 }

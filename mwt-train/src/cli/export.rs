@@ -1,22 +1,29 @@
 //! `mwt-train export`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use mwt_core::Bundle;
 
 use super::QuantArgs;
 use crate::backend::BackendName;
 use crate::run_dir::{load_model, write};
-use crate::{export, with_backend};
+use crate::{embed, export, with_backend};
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
-    /// A run's directory, or a model.safetensors
+    /// A run's directory, or a model.safetensors; with --emit-rs or --emit-c also a bundle
     #[arg(value_name = "RUN")]
     run: PathBuf,
     /// The bundle to write
-    #[arg(long, short, value_name = "OUT.mwt")]
-    output: PathBuf,
+    #[arg(long, short, value_name = "OUT.mwt", required_unless_present_any = ["emit_rs", "emit_c"])]
+    output: Option<PathBuf>,
+    /// Write the bundle as a Rust module: an aligned static with its sizes and labels
+    #[arg(long, value_name = "OUT.rs")]
+    emit_rs: Option<PathBuf>,
+    /// Write the bundle as a C header: an aligned array with its sizes and labels
+    #[arg(long, value_name = "OUT.h")]
+    emit_c: Option<PathBuf>,
     #[command(flatten)]
     quant: QuantArgs,
     /// Where to compute the golden logits
@@ -26,14 +33,39 @@ pub(super) struct ExportArgs {
 
 impl ExportArgs {
     pub(super) fn run(&self) -> Result<(), String> {
+        let bytes = if self.run.extension().is_some_and(|e| e == "mwt") {
+            super::read(&self.run)?
+        } else {
+            self.bundle()?
+        };
+        let bundle = super::parse(&self.run, &bytes)?;
+        if let Some(path) = &self.output {
+            write(path, &bytes)?;
+            println!("{}: {} bytes", path.display(), bytes.len());
+        }
+        self.emit(self.emit_rs.as_deref(), &bytes, &bundle, embed::rust)?;
+        self.emit(self.emit_c.as_deref(), &bytes, &bundle, embed::c)
+    }
+
+    fn bundle(&self) -> Result<Vec<u8>, String> {
         self.backend.check()?;
         let model = load_model(&self.run)?;
-        let bytes = with_backend!(self.backend, B, device => {
+        with_backend!(self.backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
-            export::with_golden::<Inner>(&model, self.quant.schemes(), &device)?
-        });
-        write(&self.output, &bytes)?;
-        println!("{}: {} bytes", self.output.display(), bytes.len());
+            export::with_golden::<Inner>(&model, self.quant.schemes(), &device)
+        })
+    }
+
+    fn emit(
+        &self,
+        path: Option<&Path>,
+        bytes: &[u8],
+        bundle: &Bundle<'_>,
+        text: fn(&[u8], &Bundle<'_>) -> String,
+    ) -> Result<(), String> {
+        let Some(path) = path else { return Ok(()) };
+        write(path, text(bytes, bundle).as_bytes())?;
+        println!("{}: a bundle of {} bytes as source", path.display(), bytes.len());
         Ok(())
     }
 }

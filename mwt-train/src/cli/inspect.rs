@@ -43,6 +43,7 @@ impl Inspect {
             let report = serde_json::json!({
                 "bytes": bytes.len(),
                 "workspace_bytes": workspace,
+                "stack_bytes": {"portable": mwt_infer::STACK_PORTABLE, "host": mwt_infer::STACK_HOST},
                 "fit_macs": config.fit_macs(),
                 "transformer_macs": config.transformer_macs(),
                 "config": config,
@@ -79,6 +80,11 @@ impl Inspect {
             s.transformer.name()
         );
         println!("workspace   {workspace} bytes of RAM");
+        println!(
+            "stack       about {} KiB on a microcontroller, {} KiB with a host's wide registers",
+            mwt_infer::STACK_PORTABLE / 1024,
+            mwt_infer::STACK_HOST / 1024
+        );
         println!(
             "arithmetic  {:.2} M multiply-adds to fit, {:.2} M to classify",
             config.fit_macs() as f64 / 1e6,
