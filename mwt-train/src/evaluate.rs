@@ -1,9 +1,11 @@
 //! How well a model does: through burn, or through mwt-infer as a device would.
 
+use mwt_core::draw::Draw;
 use mwt_core::grid::{clamped_squared_error, psnr};
 use mwt_core::{Bundle, ModelConfig};
-use mwt_infer::{Classifier, Image, workspace_len};
+use mwt_infer::{Arithmetic, Classifier, Image, workspace_len};
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::batch::{self, DrawSeed, Sampler};
 use crate::data::Split;
@@ -40,6 +42,12 @@ impl Evaluation {
         right.count() as f32 / self.labels.len().max(1) as f32
     }
 
+    /// Images of each class, and how many of them were classified right.
+    pub fn per_class(&self) -> Vec<(usize, usize)> {
+        let of_class = |(label, row): (usize, &Vec<usize>)| (row.iter().sum(), row[label]);
+        self.confusion().iter().enumerate().map(of_class).collect()
+    }
+
     /// Mean PSNR in dB.
     pub fn mean_psnr(&self) -> f32 {
         self.psnr.iter().sum::<f32>() / self.psnr.len().max(1) as f32
@@ -52,6 +60,34 @@ impl Evaluation {
             counts[usize::from(*label)][predicted] += 1;
         }
         counts
+    }
+}
+
+/// Mean, standard deviation, least and largest of some values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f32,
+    /// Standard deviation of the sample; 0 for one value.
+    pub deviation: f32,
+    /// Least.
+    pub min: f32,
+    /// Largest.
+    pub max: f32,
+}
+
+impl Spread {
+    /// That of some values, or none of no values.
+    pub fn of(values: &[f32]) -> Option<Self> {
+        let n = values.len() as f64;
+        let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        let squares = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>();
+        Some(Self {
+            mean: mean as f32,
+            deviation: (squares / (n - 1.0).max(1.0)).sqrt() as f32,
+            min: values.iter().copied().reduce(f32::min)?,
+            max: values.iter().copied().reduce(f32::max)?,
+        })
     }
 }
 
@@ -94,8 +130,25 @@ pub fn on_backend<B: MwtBackend>(
 /// # Errors
 /// The first image that mwt-infer refuses or cannot fit.
 pub fn on_bundle(bundle: &Bundle<'_>, split: &Split) -> Result<Evaluation, mwt_infer::Error> {
+    on_bundle_with(bundle, split, Arithmetic::F32, bundle.config().draw)
+}
+
+/// As [`on_bundle`], with an arithmetic and a pixel draw of the caller's choice.
+///
+/// # Errors
+/// As there.
+pub fn on_bundle_with(
+    bundle: &Bundle<'_>,
+    split: &Split,
+    arithmetic: Arithmetic,
+    draw: Draw,
+) -> Result<Evaluation, mwt_infer::Error> {
     let config = *bundle.config();
-    let ModelConfig { image, channels, classes, .. } = config;
+    let ModelConfig { image, channels, classes, steps, pixels_per_step, .. } = config;
+    let indices: Vec<u32> = (0..steps)
+        .map(|step| draw.step(step, pixels_per_step, image.pixels()))
+        .flat_map(|step| (0..pixels_per_step).map(move |i| step.index(i) as u32))
+        .collect();
     let answers = (0..split.len()).into_par_iter().map_init(
         || vec![0.0; workspace_len(&config)],
         |workspace, n| {
@@ -103,7 +156,8 @@ pub fn on_bundle(bundle: &Bundle<'_>, split: &Split) -> Result<Evaluation, mwt_i
             let bytes = pixels.as_slice().unwrap_or_default();
             let source = Image::new(bytes, image.height, image.width, channels)?;
             let mut classifier = Classifier::new(bundle, workspace)?;
-            classifier.fit(&source)?;
+            classifier.set_arithmetic(arithmetic);
+            classifier.fit_indices(&source, &indices)?;
             let psnr = classifier.quality(&source)?.psnr;
             Ok((classifier.logits()?.to_vec(), psnr))
         },
@@ -111,4 +165,26 @@ pub fn on_bundle(bundle: &Bundle<'_>, split: &Split) -> Result<Evaluation, mwt_i
     let answers = answers.collect::<Result<Vec<_>, mwt_infer::Error>>()?;
     let (logits, psnr): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     Ok(Evaluation { classes, logits: logits.concat(), psnr, labels: split.labels.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_class_and_spread() {
+        let evaluation = Evaluation {
+            classes: 2,
+            logits: vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0],
+            psnr: vec![20.0, 21.0, 25.0],
+            labels: vec![0, 1, 1],
+        };
+        assert_eq!(evaluation.confusion(), [[1, 0], [1, 1]]);
+        assert_eq!(evaluation.per_class(), [(1, 1), (2, 1)]);
+        assert!(Spread::of(&[]).is_none());
+        let spread = Spread::of(&[0.5, 0.7, 0.9]).unwrap();
+        assert!((spread.mean - 0.7).abs() < 1e-6 && (spread.deviation - 0.2).abs() < 1e-6);
+        assert_eq!((spread.min, spread.max), (0.5, 0.9));
+        assert_eq!(Spread::of(&[0.5]).unwrap().deviation, 0.0);
+    }
 }

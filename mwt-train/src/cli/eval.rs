@@ -2,13 +2,19 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use mwt_core::ModelConfig;
+use mwt_core::draw::Draw;
+use mwt_infer::Arithmetic;
 
 use crate::backend::BackendName;
-use crate::evaluate::{self, Evaluation};
+use crate::evaluate::{self, Evaluation, Spread};
 use crate::model::Params;
 use crate::run_dir::load_model;
 use crate::with_backend;
+
+/// Classes up to which the confusion matrix is printed; --json has it always.
+const MATRIX: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Eval {
@@ -21,6 +27,12 @@ pub(super) struct Eval {
     /// The most images
     #[arg(long)]
     limit: Option<usize>,
+    /// Evaluate over so many pixel draws, the model's own first, and give the spread
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    draws: u32,
+    /// Arithmetic of a bundle's linear layers
+    #[arg(long, value_enum, default_value = "f32")]
+    arithmetic: ArithmeticName,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -29,50 +41,124 @@ pub(super) struct Eval {
     backend: BackendName,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ArithmeticName {
+    /// 32-bit floats
+    F32,
+    /// Integers where the machine multiplies them faster
+    Int8,
+}
+
 impl Eval {
     pub(super) fn run(&self) -> Result<(), String> {
         let is_run =
             self.model.is_dir() || self.model.extension().is_some_and(|e| e == "safetensors");
-        let (evaluation, labels) = if is_run { self.run_model()? } else { self.bundle()? };
+        let (evaluations, labels) = if is_run { self.run_model()? } else { self.bundle()? };
+        let (Some(first), Some(spread)) = (evaluations.first(), self.spread(&evaluations)) else {
+            return Err("there is nothing to evaluate".into());
+        };
         if self.json {
+            let per_class = first.per_class().into_iter().zip(&labels).map(|((images, right), label)| {
+                serde_json::json!({"class": label, "images": images, "right": right})
+            });
             let report = serde_json::json!({
                 "model": self.model.display().to_string(),
                 "data": self.data,
-                "images": evaluation.labels.len(),
-                "accuracy": evaluation.accuracy(),
-                "psnr": evaluation.mean_psnr(),
+                "images": first.labels.len(),
+                "accuracy": first.accuracy(),
+                "psnr": first.mean_psnr(),
                 "classes": labels,
-                "confusion": evaluation.confusion(),
+                "per_class": per_class.collect::<Vec<_>>(),
+                "confusion": first.confusion(),
+                "draws": {"count": self.draws, "accuracy": spread},
             });
             println!("{report}");
         } else {
-            println!(
-                "{} images: accuracy {:.2} %, PSNR {:.2} dB",
-                evaluation.labels.len(),
-                100.0 * evaluation.accuracy(),
-                evaluation.mean_psnr()
-            );
+            print(first, &labels);
+            if self.draws > 1 {
+                println!(
+                    "\nover {} pixel draws: accuracy {:.2} % ± {:.2} (standard deviation), {:.2} to {:.2} %",
+                    self.draws,
+                    100.0 * spread.mean,
+                    100.0 * spread.deviation,
+                    100.0 * spread.min,
+                    100.0 * spread.max
+                );
+            }
         }
         Ok(())
     }
 
-    fn run_model(&self) -> Result<(Evaluation, Vec<String>), String> {
-        self.backend.check()?;
-        let model = load_model(&self.model)?;
-        let set = super::load_for(&model.summary.model, &self.data, self.limit)?;
-        let evaluation = with_backend!(self.backend, B, device => {
-            type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
-            let params = Params::<Inner>::from_weights(&model.weights, &device);
-            evaluate::on_backend(&params, &set.test, 50, &device)
-        });
-        Ok((evaluation, model.summary.labels))
+    fn spread(&self, evaluations: &[Evaluation]) -> Option<Spread> {
+        Spread::of(&evaluations.iter().map(Evaluation::accuracy).collect::<Vec<_>>())
     }
 
-    fn bundle(&self) -> Result<(Evaluation, Vec<String>), String> {
+    /// The model's own draw, then others.
+    fn draws(&self, config: &ModelConfig) -> impl Iterator<Item = Draw> + use<> {
+        let own = config.draw;
+        (0..self.draws).map(move |n| Draw { seed: own.seed.wrapping_add(n), ..own })
+    }
+
+    fn run_model(&self) -> Result<(Vec<Evaluation>, Vec<String>), String> {
+        self.backend.check()?;
+        if self.arithmetic == ArithmeticName::Int8 {
+            return Err("--arithmetic is for bundles: a run is evaluated in floats".into());
+        }
+        let model = load_model(&self.model)?;
+        let config = model.summary.model;
+        let set = super::load_for(&config, &self.data, self.limit)?;
+        let evaluations = with_backend!(self.backend, B, device => {
+            type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
+            let evaluate = |draw| {
+                let weights = model.weights.clone().with_config(ModelConfig { draw, ..config });
+                let params = Params::<Inner>::from_weights(&weights.map_err(|e| e.to_string())?, &device);
+                Ok(evaluate::on_backend(&params, &set.test, 50, &device))
+            };
+            self.draws(&config).map(evaluate).collect::<Result<_, String>>()?
+        });
+        Ok((evaluations, model.summary.labels))
+    }
+
+    fn bundle(&self) -> Result<(Vec<Evaluation>, Vec<String>), String> {
         let bytes = super::read(&self.model)?;
         let bundle = super::parse(&self.model, &bytes)?;
         let set = super::load_for(bundle.config(), &self.data, self.limit)?;
-        let evaluation = evaluate::on_bundle(&bundle, &set.test).map_err(|e| e.to_string())?;
-        Ok((evaluation, bundle.header().labels().map(str::to_owned).collect()))
+        let arithmetic = match self.arithmetic {
+            ArithmeticName::F32 => Arithmetic::F32,
+            ArithmeticName::Int8 => Arithmetic::Int8,
+        };
+        let evaluate = |draw| evaluate::on_bundle_with(&bundle, &set.test, arithmetic, draw);
+        let evaluations = self.draws(bundle.config()).map(evaluate).collect::<Result<_, _>>();
+        let labels = bundle.header().labels().map(str::to_owned).collect();
+        Ok((evaluations.map_err(|e| e.to_string())?, labels))
+    }
+}
+
+fn print(evaluation: &Evaluation, labels: &[String]) {
+    println!(
+        "{} images: accuracy {:.2} %, PSNR {:.2} dB\n",
+        evaluation.labels.len(),
+        100.0 * evaluation.accuracy(),
+        evaluation.mean_psnr()
+    );
+    let name = labels.iter().map(|l| l.chars().count()).max().unwrap_or(0).max("class".len());
+    println!("{:<name$}  images   right  accuracy", "class");
+    for (label, (images, right)) in labels.iter().zip(evaluation.per_class()) {
+        let share = 100.0 * right as f32 / images.max(1) as f32;
+        println!("{label:<name$}  {images:>6}  {right:>6}  {share:>6.2} %");
+    }
+    if labels.len() > MATRIX {
+        return;
+    }
+    let counts = evaluation.confusion();
+    let widest = counts.iter().flatten().max().map_or(1, |n| n.to_string().len()).max(2);
+    println!("\nconfusion: a row for each right class, a column for each answer");
+    print!("{:<name$} ", "");
+    (0..labels.len()).for_each(|column| print!(" {column:>widest$}"));
+    println!();
+    for (label, row) in labels.iter().zip(counts) {
+        print!("{label:<name$} ");
+        row.iter().for_each(|count| print!(" {count:>widest$}"));
+        println!();
     }
 }
