@@ -166,3 +166,8 @@ pub fn assert_close(what: &str, got: &[f32], want: &[f32], tolerance: f32) {
     let d = distance(got, want);
     assert!(d <= tolerance, "{what}: {d:e} apart, allowed {tolerance:e}");
 }
+
+/// The examples of the guide, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/EMBEDDED.md")]
+struct FirmwareGuide;
