@@ -1,4 +1,5 @@
-//! A run's directory: `settings.toml`, `metrics.csv`, checkpoints, and at the end `model.safetensors`.
+//! A run's directory: `settings.toml`, `metrics.csv` and `.jsonl`, checkpoints, `best.safetensors`, and at the end
+//! `model.safetensors`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::durable::write;
 use crate::exchange;
+use crate::metrics::{self, Row};
 use crate::settings::Settings;
-use crate::trainer::Progress;
 use crate::weights::{Array, Weights};
 
 /// What a run found out, kept beside its weights.
@@ -58,9 +59,9 @@ pub struct RunDir {
 }
 
 const MODEL: &str = "model.safetensors";
+const BEST: &str = "best.safetensors";
 const METRICS: &str = "metrics.csv";
-const METRICS_HEAD: &str = "step,epoch,reconstruction,classification,accuracy,norm_siren,norm_alpha,\
-                            norm_classifier,rate_siren,rate_alpha,rate_classifier\n";
+const METRICS_JSON: &str = "metrics.jsonl";
 const SETTINGS: &str = "settings.toml";
 /// Key of the summary in the metadata of `model.safetensors`.
 const SUMMARY: &str = "mwt";
@@ -84,29 +85,27 @@ impl RunDir {
         let lock = lock(path)?;
         let text = toml::to_string(settings).map_err(|e| e.to_string())?;
         write(&path.join(SETTINGS), text.as_bytes())?;
-        write(&path.join(METRICS), METRICS_HEAD.as_bytes())?;
+        write(&path.join(METRICS_JSON), b"")?;
+        // The last of them: a directory with metrics.csv holds a run.
+        write(&path.join(METRICS), metrics::head().as_bytes())?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// The directory of a run that goes on behind `step`: what `metrics.csv` says of later steps is cut off.
+    /// The directory of a run that goes on behind `step`: what the metrics say of later steps is cut off.
     ///
     /// # Errors
     /// A directory that holds no run, or in which one is under way.
     pub fn open(path: &Path, step: u64) -> Result<Self, String> {
         let lock = lock(path)?;
-        let metrics = path.join(METRICS);
-        let text = match fs::read_to_string(&metrics) {
-            // Killed before it wrote any.
-            Err(e) if e.kind() == ErrorKind::NotFound => METRICS_HEAD.to_owned(),
-            read => read.map_err(|e| format!("{}: {e}", metrics.display()))?,
-        };
-        let kept = |line: &&str| {
-            // A line without its end was being written when the run died.
-            let number = line.split(',').next().and_then(|n| n.parse::<u64>().ok());
-            line.ends_with('\n') && number.is_none_or(|n| n <= step)
-        };
-        let text: String = text.split_inclusive('\n').filter(kept).collect();
-        write(&metrics, text.as_bytes())?;
+        for (file, head) in [(METRICS, metrics::head()), (METRICS_JSON, String::new())] {
+            let file = path.join(file);
+            let text = match fs::read_to_string(&file) {
+                // Killed before it wrote any.
+                Err(e) if e.kind() == ErrorKind::NotFound => head,
+                read => read.map_err(|e| format!("{}: {e}", file.display()))?,
+            };
+            write(&file, metrics::until(&text, step).as_bytes())?;
+        }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -130,22 +129,39 @@ impl RunDir {
         &self.path
     }
 
-    /// Appends a line to `metrics.csv`.
+    /// Appends a line to both files of metrics.
     ///
     /// # Errors
     /// One line naming the file.
-    pub fn log(&self, p: &Progress) -> Result<(), String> {
-        let path = self.path.join(METRICS);
-        let ([n0, n1, n2], [r0, r1, r2]) = (p.norms, p.rates);
-        let line = format!(
-            "{},{},{},{},{},{n0},{n1},{n2},{r0},{r1},{r2}\n",
-            p.step, p.epoch, p.reconstruction, p.classification, p.accuracy
-        );
-        fs::OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(line.as_bytes()))
-            .map_err(|e| format!("{}: {e}", path.display()))
+    pub fn log(&self, row: &Row) -> Result<(), String> {
+        for (file, line) in [(METRICS, row.csv()), (METRICS_JSON, row.json())] {
+            let path = self.path.join(file);
+            fs::OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(&path)
+                .and_then(|mut file| file.write_all(line.as_bytes()))
+                .map_err(|e| format!("{}: {e}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The rows of metrics so far.
+    ///
+    /// # Errors
+    /// One line naming the file.
+    pub fn metrics(path: &Path) -> Result<Vec<Row>, String> {
+        let file = path.join(METRICS_JSON);
+        let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        metrics::parse(&text).map_err(|e| format!("{}: {e}", file.display()))
+    }
+
+    /// Writes the model of the epoch that did best on the images held out.
+    ///
+    /// # Errors
+    /// One line naming the file.
+    pub fn save_best(&self, model: &Model) -> Result<(), String> {
+        save_model(&self.path.join(BEST), model)
     }
 
     /// Writes the model.

@@ -110,9 +110,17 @@ pub struct TrainSettings {
     pub clip: f64,
     /// Seconds between two checkpoints; there is one at the end of each epoch besides.
     pub checkpoint_seconds: f64,
+    /// Images held out that are evaluated at the end of each epoch, to choose the best; the end of the run evaluates all.
+    #[serde(default = "epoch_images")]
+    pub epoch_images: usize,
     /// What becomes of a step that diverges.
     #[serde(default)]
     pub on_divergence: OnDivergence,
+}
+
+/// Settings of earlier versions do not say.
+const fn epoch_images() -> usize {
+    1000
 }
 
 impl Default for TrainSettings {
@@ -132,6 +140,7 @@ impl Default for TrainSettings {
             weight_decay: 1e-4,
             clip: 1.0,
             checkpoint_seconds: 60.0,
+            epoch_images: epoch_images(),
             on_divergence: OnDivergence::Stop,
         }
     }

@@ -5,7 +5,7 @@ mod program;
 
 use std::path::Path;
 
-use program::{ok, refused, run};
+use program::{metrics, ok, refused, run};
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
@@ -143,9 +143,8 @@ fn a_seed_gives_the_same_run() {
             name,
         ];
         ok(dir.path(), &arguments);
-        let read =
-            |file: &str| std::fs::read(dir.path().join("runs").join(name).join(file)).unwrap();
-        (read("metrics.csv"), read("model.safetensors"))
+        let run = dir.path().join("runs").join(name);
+        (metrics(&run), std::fs::read(run.join("model.safetensors")).unwrap())
     };
     let first = train("a", "1");
     assert_eq!(first, train("b", "1"));

@@ -55,7 +55,9 @@ fn a_disk_that_fills_up_keeps_the_last_checkpoint() {
     ok(dir, &train(&["1"]));
     let copy = dir.join("copy");
     fs::rename(dir.join("runs/run"), &copy).unwrap();
-    fs::remove_file(copy.join("model.safetensors")).unwrap();
+    for model in ["model.safetensors", "best.safetensors"] {
+        fs::remove_file(copy.join(model)).unwrap();
+    }
     let settings = fs::read_to_string(copy.join("settings.toml")).unwrap();
     fs::write(copy.join("settings.toml"), settings.replace("epochs = 1", "epochs = 2")).unwrap();
     let size = fs::metadata(copy.join("checkpoint.safetensors")).unwrap().len();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mwt_core::draw::mix;
 use mwt_train::checkpoint;
-use program::{command, ok};
+use program::{command, metrics, ok};
 
 /// Kills of each mode of training.
 const KILLS: u32 = 50;
@@ -28,8 +28,12 @@ fn arguments(mode: &str, name: &str) -> Vec<String> {
 
 /// What a run leaves behind, by name.
 fn results(run: &Path) -> BTreeMap<&'static str, Vec<u8>> {
-    let files = ["model.safetensors", "metrics.csv", "settings.toml", "checkpoint.safetensors"];
-    files.map(|file| (file, std::fs::read(run.join(file)).unwrap())).into()
+    let files =
+        ["model.safetensors", "best.safetensors", "settings.toml", "checkpoint.safetensors"];
+    let mut results: BTreeMap<_, _> =
+        files.map(|file| (file, std::fs::read(run.join(file)).unwrap())).into();
+    results.insert("metrics.csv", metrics(run).into_bytes());
+    results
 }
 
 /// The last step that a run told of.

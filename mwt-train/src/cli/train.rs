@@ -13,7 +13,8 @@ use crate::augment::AugmentSettings;
 use crate::backend::BackendName;
 use crate::checkpoint;
 use crate::data::{Dataset, LoadOptions, Split};
-use crate::evaluate;
+use crate::evaluate::{self, Evaluation};
+use crate::metrics::{self, Row};
 use crate::model::TrainBackend;
 use crate::run_dir::{Model, RunDir, Summary};
 use crate::settings::{DataSettings, Mode, OnDivergence, Settings, TrainSettings};
@@ -287,18 +288,60 @@ pub(super) fn train<B: TrainBackend>(
     // At most a fifth: a small set must keep enough to train on.
     let held_out = settings.data.held_out.min(set.train.len() / 5);
     let (split, held_out) = set.train.hold_out(held_out, settings.train.seed);
+    let judged: Vec<usize> = (0..held_out.len().min(settings.train.epoch_images)).collect();
+    let judged = held_out.select(&judged);
+    let examples = golden_examples(&held_out, &split).images;
+    let facts = Summary {
+        model: settings.model,
+        labels: set.classes,
+        data_set: set.name,
+        seed: settings.train.seed,
+        outer_steps: 0,
+        accuracy: None,
+        psnr: None,
+    };
+    let model = |trainer: &Trainer<B>, evaluation: Option<&Evaluation>| Model {
+        weights: trainer.weights(),
+        summary: Summary {
+            // Not from what `look` was told: a run killed after its last checkpoint takes no more steps.
+            outer_steps: trainer.position().total,
+            accuracy: evaluation.map(Evaluation::accuracy),
+            psnr: evaluation.map(Evaluation::mean_psnr),
+            ..facts.clone()
+        },
+        examples: Some(examples.clone()),
+    };
+    let rows = RunDir::metrics(run.path())?;
+    let mut best = rows.iter().filter_map(|row| row.held_out_accuracy).reduce(f32::max);
     let mut reporter = Reporter::new(settings.train.batch, quiet);
     let interrupted = interrupted();
-    let (mut written, mut saved) = (Ok(()), Instant::now());
-    let look = &mut |trainer: &Trainer<B>, progress: &Progress| {
-        reporter.look(progress);
-        let stop = interrupted.load(Ordering::Relaxed);
-        written = run.log(progress);
-        if written.is_ok() && (stop || progress.end_of_epoch || saved.elapsed() >= checkpoint_every)
-        {
-            written = checkpoint::save(run.path(), &trainer.state());
+    let mut saved = Instant::now();
+    let mut tell = |trainer: &Trainer<B>, progress: &Progress, stop: bool| -> Result<(), String> {
+        let mut row = Row { images_per_second: reporter.look(progress), ..Row::new(progress) };
+        if progress.end_of_epoch && !judged.is_empty() {
+            let batch = settings.train.batch;
+            let evaluation = evaluate::on_backend(trainer.params(), &judged, batch, device);
+            let accuracy = evaluation.accuracy();
+            row.held_out_accuracy = Some(accuracy);
+            row.held_out_psnr = Some(evaluation.mean_psnr());
+            reporter.epoch(progress, &evaluation);
+            if best.is_none_or(|best| accuracy > best) {
+                best = Some(accuracy);
+                run.save_best(&model(trainer, Some(&evaluation)))?;
+            }
+        }
+        row.memory_mib = metrics::peak_memory_mib();
+        run.log(&row)?;
+        if stop || progress.end_of_epoch || saved.elapsed() >= checkpoint_every {
+            checkpoint::save(run.path(), &trainer.state())?;
             saved = Instant::now();
         }
+        Ok(())
+    };
+    let mut written = Ok(());
+    let look = &mut |trainer: &Trainer<B>, progress: &Progress| {
+        let stop = interrupted.load(Ordering::Relaxed);
+        written = tell(trainer, progress, stop);
         if stop || written.is_err() { Next::Stop } else { Next::Continue }
     };
     let finished = trainer.run(&split, look);
@@ -315,25 +358,11 @@ pub(super) fn train<B: TrainBackend>(
     if !finished {
         return Ok(None);
     }
-    let mut summary = Summary {
-        model: settings.model,
-        labels: set.classes,
-        data_set: set.name,
-        seed: settings.train.seed,
-        // Not from what `look` was told: a run killed after its last checkpoint takes no more steps.
-        outer_steps: trainer.position().total,
-        accuracy: None,
-        psnr: None,
-    };
-    if !held_out.is_empty() {
-        let batch = settings.train.batch;
-        let evaluation = evaluate::on_backend(trainer.params(), &held_out, batch, device);
-        summary.accuracy = Some(evaluation.accuracy());
-        summary.psnr = Some(evaluation.mean_psnr());
-    }
-    let examples = Some(golden_examples(&held_out, &split).images);
-    run.save(&Model { weights: trainer.weights(), summary: summary.clone(), examples })?;
-    Ok(Some(summary))
+    let evaluation = (!held_out.is_empty())
+        .then(|| evaluate::on_backend(trainer.params(), &held_out, settings.train.batch, device));
+    let model = model(&trainer, evaluation.as_ref());
+    run.save(&model)?;
+    Ok(Some(model.summary))
 }
 
 /// What to do about a run that diverged.

@@ -1,0 +1,174 @@
+//! What a run tells of itself every few steps: a row of `metrics.csv`, the same as an object in `metrics.jsonl`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::trainer::Progress;
+
+/// A row of metrics. What was not measured is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Outer steps taken.
+    pub step: u64,
+    /// Epoch under way, from 0.
+    pub epoch: u64,
+    /// Reconstruction loss R, the mean since the last row, as all that follows up to the norms.
+    pub reconstruction: f32,
+    /// Cross-entropy CE.
+    pub classification: f32,
+    /// Share of the training images classified right.
+    pub accuracy: f32,
+    /// Gradient norms of the groups before clipping: θ and the head; α; the Transformer and β.
+    pub norm_siren: f32,
+    /// As above.
+    pub norm_alpha: f32,
+    /// As above.
+    pub norm_classifier: f32,
+    /// Rates of the groups.
+    pub rate_siren: f64,
+    /// As above.
+    pub rate_alpha: f64,
+    /// As above.
+    pub rate_classifier: f64,
+    /// At an epoch's end: share of the images held out that are classified right.
+    pub held_out_accuracy: Option<f32>,
+    /// At an epoch's end: their mean PSNR in dB.
+    pub held_out_psnr: Option<f32>,
+    /// Training images a second since the last row.
+    pub images_per_second: Option<f32>,
+    /// The most memory that the process has had so far, MiB.
+    pub memory_mib: Option<f32>,
+}
+
+impl Row {
+    /// What the trainer says; the rest is absent.
+    pub fn new(p: &Progress) -> Self {
+        let ([norm_siren, norm_alpha, norm_classifier], [rate_siren, rate_alpha, rate_classifier]) =
+            (p.norms, p.rates);
+        Self {
+            step: p.step,
+            epoch: p.epoch,
+            reconstruction: p.reconstruction,
+            classification: p.classification,
+            accuracy: p.accuracy,
+            norm_siren,
+            norm_alpha,
+            norm_classifier,
+            rate_siren,
+            rate_alpha,
+            rate_classifier,
+            held_out_accuracy: None,
+            held_out_psnr: None,
+            images_per_second: None,
+            memory_mib: None,
+        }
+    }
+
+    /// Names and values, in the order of the columns.
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        fn text(value: Option<f32>) -> String {
+            value.map_or_else(String::new, |v| v.to_string())
+        }
+        vec![
+            ("step", self.step.to_string()),
+            ("epoch", self.epoch.to_string()),
+            ("reconstruction", self.reconstruction.to_string()),
+            ("classification", self.classification.to_string()),
+            ("accuracy", self.accuracy.to_string()),
+            ("norm_siren", self.norm_siren.to_string()),
+            ("norm_alpha", self.norm_alpha.to_string()),
+            ("norm_classifier", self.norm_classifier.to_string()),
+            ("rate_siren", self.rate_siren.to_string()),
+            ("rate_alpha", self.rate_alpha.to_string()),
+            ("rate_classifier", self.rate_classifier.to_string()),
+            ("held_out_accuracy", text(self.held_out_accuracy)),
+            ("held_out_psnr", text(self.held_out_psnr)),
+            // What the clock and the system say comes last: two runs agree on the columns before it.
+            ("images_per_second", text(self.images_per_second)),
+            ("memory_mib", text(self.memory_mib)),
+        ]
+    }
+
+    /// The row as a line of comma-separated values.
+    pub fn csv(&self) -> String {
+        let values: Vec<String> = self.fields().into_iter().map(|(_, value)| value).collect();
+        values.join(",") + "\n"
+    }
+
+    /// The row as a line of JSON.
+    pub fn json(&self) -> String {
+        // Numbers and absent values alone: nothing that JSON could refuse.
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+}
+
+/// The first line of `metrics.csv`.
+pub fn head() -> String {
+    let zero = Progress {
+        step: 0,
+        steps: 0,
+        epoch: 0,
+        end_of_epoch: false,
+        reconstruction: 0.0,
+        classification: 0.0,
+        accuracy: 0.0,
+        norms: [0.0; 3],
+        rates: [0.0; 3],
+    };
+    let names: Vec<&str> = Row::new(&zero).fields().into_iter().map(|(name, _)| name).collect();
+    names.join(",") + "\n"
+}
+
+/// The lines of either file up to `step`. A line without its end was being written when the run died.
+pub fn until(text: &str, step: u64) -> String {
+    let step_of = |line: &str| {
+        let number = line.strip_prefix("{\"step\":").unwrap_or(line).split(',').next();
+        number.and_then(|n| n.parse::<u64>().ok())
+    };
+    let kept = |line: &&str| line.ends_with('\n') && step_of(line).is_none_or(|n| n <= step);
+    text.split_inclusive('\n').filter(kept).collect()
+}
+
+/// The rows of a `metrics.jsonl`.
+///
+/// # Errors
+/// A line that is no row.
+pub fn parse(text: &str) -> Result<Vec<Row>, String> {
+    let row = |(n, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|e| format!("line {}: {e}", n + 1))
+    };
+    text.lines().enumerate().map(row).collect()
+}
+
+/// The most memory that this process has had, MiB; nothing where the system does not say.
+pub fn peak_memory_mib() -> Option<f32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<f32>().ok().map(|kib| kib / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(step: u64) -> Row {
+        let json = format!(
+            "{{\"step\":{step},\"epoch\":1,\"reconstruction\":0.5,\"classification\":2.25,\"accuracy\":0.125,\
+             \"norm_siren\":1.0,\"norm_alpha\":2.0,\"norm_classifier\":3.0,\"rate_siren\":0.001,\"rate_alpha\":0.01,\
+             \"rate_classifier\":0.002,\"held_out_accuracy\":null,\"held_out_psnr\":20.5}}"
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    #[test]
+    fn rows_come_back_and_later_ones_are_cut_off() {
+        let rows = [row(10), row(20), row(30)];
+        let text: String = rows.iter().map(Row::json).collect();
+        assert_eq!(parse(&text).unwrap(), rows);
+        assert_eq!(parse(&until(&text, 20)).unwrap(), rows[..2]);
+        let csv = head() + &rows.iter().map(Row::csv).collect::<String>();
+        assert_eq!(until(&csv, 10), head() + &rows[0].csv());
+        assert_eq!(until(&csv[..csv.len() - 1], 30), head() + &rows[0].csv() + &rows[1].csv());
+        assert_eq!(rows[0].csv(), "10,1,0.5,2.25,0.125,1,2,3,0.001,0.01,0.002,,20.5,,\n");
+        assert!(parse("{}").unwrap_err().starts_with("line 1: "));
+    }
+}
