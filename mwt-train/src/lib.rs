@@ -13,7 +13,7 @@
 //! | [`optim`], [`step`], [`trainer`] | AdamW and its schedule, one outer step, the outer loop |
 //! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |
 //! | [`export`], [`embed`], [`picture`] | bundles, bundles as source text, pictures |
-//! | [`settings`], [`metrics`], [`run_dir`], [`checkpoint`], [`backend`], [`cli`] | what a user sets, what a run leaves behind, the program |
+//! | [`settings`], [`keys`], [`layers`], [`metrics`], [`run_dir`], [`checkpoint`], [`backend`], [`cli`] | what a user sets, what a run leaves behind, the program |
 
 pub mod augment;
 pub mod backend;
@@ -26,6 +26,8 @@ pub mod embed;
 pub mod evaluate;
 pub mod exchange;
 pub mod export;
+pub mod keys;
+pub mod layers;
 pub mod metrics;
 pub mod model;
 #[cfg(feature = "cpu")]

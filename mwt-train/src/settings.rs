@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::augment::AugmentSettings;
 use crate::data::{DataError, Dataset, LoadOptions, load};
+use crate::keys;
 
 /// A run's settings, as they are written into its directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -152,38 +153,10 @@ impl Settings {
     /// # Errors
     /// One line naming the setting, its value and its range.
     pub fn check(&self) -> Result<(), String> {
-        self.model.check().map_err(|e| e.to_string())?;
-        self.augment.check()?;
-        let t = &self.train;
-        let positive = |name: &str, value: f64| {
-            let ok = value.is_finite() && value > 0.0;
-            ok.then_some(()).ok_or_else(|| format!("{name} is {value}, must be above 0"))
-        };
-        positive("rate_siren", t.rate_siren)?;
-        positive("rate_alpha", t.rate_alpha)?;
-        positive("rate_classifier", t.rate_classifier)?;
-        positive("clip", t.clip)?;
-        if !(0.0..=1.0).contains(&t.w_cls) {
-            return Err(format!("w_cls is {}, must be in 0..=1", t.w_cls));
+        let table = toml::Table::try_from(self).map_err(|e| e.to_string())?;
+        for (name, value) in keys::flatten(&table) {
+            keys::find(&name)?.value(value)?;
         }
-        if !(0.0..1.0).contains(&t.label_smoothing) {
-            return Err(format!("label_smoothing is {}, must be in 0..1", t.label_smoothing));
-        }
-        if !(0.0..1.0).contains(&t.rise) {
-            return Err(format!("rise is {}, must be in 0..1", t.rise));
-        }
-        if !(0.0..1.0).contains(&t.weight_decay) {
-            return Err(format!("weight_decay is {}, must be in 0..1", t.weight_decay));
-        }
-        if !(0.0..=1e6).contains(&t.checkpoint_seconds) {
-            return Err(format!(
-                "checkpoint_seconds is {}, must be in 0..=10⁶",
-                t.checkpoint_seconds
-            ));
-        }
-        if t.epochs == 0 || t.batch == 0 {
-            return Err("epochs and batch must be at least 1".into());
-        }
-        Ok(())
+        self.model.check().map_err(|e| e.to_string())
     }
 }

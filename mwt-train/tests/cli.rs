@@ -287,3 +287,54 @@ fn errors_are_one_line_that_names_the_cause() {
     assert_eq!(run(dir, &["train"]).status.code(), Some(2));
     assert_eq!(run(dir, &["inspect", "a", "--nonsense"]).status.code(), Some(2));
 }
+
+/// Each layer changes the one below: preset, file, flags, --set.
+#[test]
+fn settings_come_in_layers() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(
+        dir.join("a.toml"),
+        "preset = \"nano\"\n[train]\nepochs = 3\nbatch = 4\n[data]\nlimit = 64\n",
+    )
+    .unwrap();
+    let show = [
+        "config",
+        "show",
+        "--config",
+        "a.toml",
+        "--data",
+        "digits",
+        "--batch",
+        "8",
+        "--set",
+        "train.clip=2",
+    ];
+    let settings: toml::Table = ok(dir, &show).parse().unwrap();
+    let train = settings["train"].as_table().unwrap();
+    assert_eq!((train["epochs"].as_integer(), train["batch"].as_integer()), (Some(3), Some(8)));
+    assert_eq!(train["clip"].as_float(), Some(2.0));
+    // Drawn digits are 28×28, whatever the preset's images are.
+    assert_eq!(settings["model"]["image"]["height"].as_integer(), Some(28));
+    let refused = |more: &[&str]| refused(dir, &[&show[..], more].concat());
+    assert!(refused(&["--set", "train.bach=1"]).ends_with("did you mean train.batch?"));
+    assert!(refused(&["--set", "model.classes=7"]).contains("the data set's is 10"));
+    assert!(refused(&["--epochs", "0"]).contains("train.epochs is 0, must be integer at least 1"));
+}
+
+/// What programs read: an object a line, nothing else.
+#[test]
+fn a_run_tells_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let train =
+        "train --data digits --preset nano --limit 128 --batch 16 --epochs 2 --held-out 16 --json";
+    let output = run(dir.path(), &train.split(' ').collect::<Vec<_>>());
+    assert!(output.status.success() && output.stderr.is_empty());
+    let lines: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().lines().map(json).collect();
+    let (last, rows) = lines.split_last().unwrap();
+    assert_eq!((&last["event"], &last["outer_steps"]), (&"trained".into(), &14.into()));
+    assert!(rows.iter().all(|row| row["step"].is_u64() && row["memory_mib"].is_number()));
+    assert_eq!(rows.iter().filter(|row| row["held_out_psnr"].is_number()).count(), 2);
+    let log = std::fs::read_to_string(dir.path().join("runs/run/log.txt")).unwrap();
+    assert!(log.contains("epoch 2 done: held-out accuracy"), "{log}");
+}

@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use mwt_core::ModelConfig;
 
-use super::train::PresetName;
+use super::recipe::PresetName;
 use crate::backend::BackendName;
 use crate::batch::{self, DrawSeed, Sampler};
 use crate::data::Split;

@@ -7,6 +7,7 @@ use clap::Args;
 use mwt_core::{Bundle, Draw, ModelConfig, Scheme, Schemes};
 use mwt_infer::workspace_len;
 
+use super::progress::Tell;
 use super::train::train;
 use crate::augment::AugmentSettings;
 use crate::backend::BackendName;
@@ -80,7 +81,7 @@ impl Demo {
         }
         let run = RunDir::create(&self.output, &settings)?;
         let trainer = Trainer::<B>::new(&settings, device);
-        if train(trainer, &settings, set, &run, device, false)?.is_none() {
+        if train(trainer, &settings, set, &run, device, Tell::default())?.is_none() {
             return Err("stopped before the end".into());
         }
         println!("trained in {:.0} s", start.elapsed().as_secs_f64());

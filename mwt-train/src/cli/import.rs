@@ -6,7 +6,7 @@ use clap::Args;
 use mwt_core::{Draw, ImageSize, ModelConfig};
 
 use super::QuantArgs;
-use super::train::{DrawName, PresetName};
+use super::recipe::{DrawName, PresetName};
 use crate::exchange;
 use crate::export::Export;
 use crate::run_dir::{Model, Summary, save_model, write};

@@ -2,12 +2,14 @@
 
 mod bench;
 mod classify;
+mod config;
 mod demo;
 mod eval;
 mod export;
 mod import;
 mod inspect;
 mod progress;
+mod recipe;
 mod reconstruct;
 mod train;
 
@@ -51,6 +53,8 @@ enum Command {
     Classify(classify::Classify),
     /// Fit an image with a bundle's SIREN and draw what was fitted
     Reconstruct(reconstruct::Reconstruct),
+    /// Every setting of a training run: what it is, what it would be
+    Config(config::Config),
     /// How fast this machine trains
     Bench(bench::Bench),
 }
@@ -68,6 +72,7 @@ pub fn run() -> ExitCode {
         Command::Inspect(command) => command.run(),
         Command::Classify(command) => command.run(),
         Command::Reconstruct(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Bench(command) => command.run(),
     };
     match result {

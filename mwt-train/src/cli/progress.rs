@@ -1,19 +1,37 @@
-//! How a run tells about itself: a bar on a terminal, plain lines elsewhere, nothing when asked to be quiet.
+//! How a run tells about itself: a bar on a terminal, plain lines elsewhere, objects for programs, nothing when asked to
+//! be quiet. `log.txt` in the run's directory has the plain lines always.
 
-use std::io::IsTerminal as _;
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::evaluate::Evaluation;
+use crate::metrics::Row;
 use crate::trainer::Progress;
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// How much a run says.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct Tell {
+    /// Say nothing but the result
+    #[arg(long, conflicts_with = "json")]
+    pub(super) quiet: bool,
+    /// Print one JSON object a line on stdout: a row of metrics every few steps, then the result
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 pub(super) struct Reporter {
     bar: Option<ProgressBar>,
     plain: bool,
+    json: bool,
+    log: File,
     batch: usize,
     /// Start, and the first step told: a run that goes on did not do those before.
     start: Option<(Instant, u64)>,
@@ -23,16 +41,45 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn new(batch: usize, quiet: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal() && !quiet;
+    pub(super) fn new(batch: usize, tell: Tell, run: &Path) -> Result<Self, String> {
+        let silent = tell.quiet || tell.json;
+        let terminal = std::io::stderr().is_terminal() && !silent;
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
             let style = "{bar:30} {pos}/{len} steps, {eta} left, {msg}";
             // The template is a constant and valid.
             bar.with_style(ProgressStyle::with_template(style).expect("constant"))
         });
-        let now = Instant::now();
-        Self { bar, plain: !quiet && !terminal, batch, start: None, last: None, line: now }
+        let path = run.join("log.txt");
+        let log = OpenOptions::new().append(true).create(true).open(&path);
+        Ok(Self {
+            bar,
+            plain: !silent && !terminal,
+            json: tell.json,
+            log: log.map_err(|e| format!("{}: {e}", path.display()))?,
+            batch,
+            start: None,
+            last: None,
+            line: Instant::now(),
+        })
+    }
+
+    /// A line for the log and for people.
+    fn say(&mut self, text: &str) {
+        // A log that cannot be written, for want of room, does not end a run.
+        let _ = writeln!(self.log, "{text}");
+        if let Some(bar) = &self.bar {
+            bar.println(text);
+        } else if self.plain {
+            eprintln!("{text}");
+        }
+    }
+
+    /// A row for programs.
+    pub(super) fn row(&self, row: &Row) {
+        if self.json {
+            print!("{}", row.json());
+        }
     }
 
     /// Tells of a few steps, and gives the images a second since the last ones.
@@ -51,10 +98,19 @@ impl Reporter {
         if let Some(bar) = &self.bar {
             bar.set_length(p.steps);
             bar.set_position(p.step);
-            bar.set_message(message);
-        } else if self.plain && (p.end_of_epoch || self.line.elapsed() >= LINE_EVERY) {
+            bar.set_message(message.clone());
+        }
+        if p.end_of_epoch || self.line.elapsed() >= LINE_EVERY {
             self.line = Instant::now();
-            eprintln!("step {}/{}, epoch {}: {message}", p.step, p.steps, p.epoch + 1);
+            let left = (p.steps - p.step) as f64 * batch / speed;
+            let left =
+                if left.is_finite() { format!(", {} left", duration(left)) } else { String::new() };
+            let line =
+                format!("step {}/{}, epoch {}{left}: {message}", p.step, p.steps, p.epoch + 1);
+            let _ = writeln!(self.log, "{line}");
+            if self.plain {
+                eprintln!("{line}");
+            }
         }
         recent.is_finite().then_some(recent as f32)
     }
@@ -68,11 +124,7 @@ impl Reporter {
             evaluation.mean_psnr(),
             evaluation.labels.len()
         );
-        if let Some(bar) = &self.bar {
-            bar.println(text);
-        } else if self.plain {
-            eprintln!("{text}");
-        }
+        self.say(&text);
         // What the evaluation took is not training's.
         self.last = None;
     }
@@ -81,5 +133,14 @@ impl Reporter {
         if let Some(bar) = &self.bar {
             bar.abandon();
         }
+    }
+}
+
+/// Seconds for people: `45 s`, `12 min`, `3.5 h`.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        ..100.0 => format!("{seconds:.0} s"),
+        ..6000.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
     }
 }
