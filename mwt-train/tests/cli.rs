@@ -284,7 +284,8 @@ fn errors_are_one_line_that_names_the_cause() {
     ok(dir, &arguments);
     says(&arguments, &["holds a run already"]);
     // A wrong command line is clap's: 2, with usage.
-    assert_eq!(run(dir, &["train"]).status.code(), Some(2));
+    says(&["train"], &["--data"]);
+    assert_eq!(run(dir, &["export", "run"]).status.code(), Some(2));
     assert_eq!(run(dir, &["inspect", "a", "--nonsense"]).status.code(), Some(2));
 }
 

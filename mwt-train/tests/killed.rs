@@ -103,3 +103,37 @@ fn a_run_survives_its_kills() {
 fn a_sequential_run_survives_its_kills() {
     survives("wt-sequential");
 }
+
+/// Ctrl-C ends a run after the step in hand, with a checkpoint and the command to go on with, and costs nothing.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_how_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let arguments = |name: &str| {
+        let line = format!(
+            "train --data digits --preset nano --limit 256 --batch 4 --epochs 20 --held-out 16 --quiet --name {name}"
+        );
+        line.split(' ').map(str::to_owned).collect::<Vec<_>>()
+    };
+    let line = arguments("whole");
+    ok(dir, &line.iter().map(String::as_str).collect::<Vec<_>>());
+    let line = arguments("stopped");
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    let run = dir.join("runs/stopped");
+    let child = command(dir, &line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Once it is under way.
+    while told(&run) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let says = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(says, "stopped; go on with: mwt-train resume runs/stopped\n");
+    let (state, _) = checkpoint::load(&run).unwrap().unwrap();
+    assert_eq!(state.position.total, told(&run), "the checkpoint is that of the last step told");
+    ok(dir, &["resume", "runs/stopped", "--quiet"]);
+    assert!(results(&run) == results(&dir.join("runs/whole")));
+}

@@ -64,7 +64,7 @@ impl Inspect {
         println!("bundle      {} bytes, format version {}", bytes.len(), mwt_core::bundle::VERSION);
         println!("model       {}", sizes(config));
         println!(
-            "            ω {}, λ {}, MLP ×{}, {} heads of {}, {draw} draw{}",
+            "            ω {}, λ {}, MLP ×{}, heads {} × {}, {draw} draw{}",
             config.omega,
             config.lambda,
             config.mlp_mult,

@@ -11,6 +11,7 @@ mod inspect;
 mod progress;
 mod recipe;
 mod reconstruct;
+mod shell;
 mod train;
 
 use std::path::Path;
@@ -38,7 +39,7 @@ enum Command {
     /// Train, export and evaluate a small model on built-in digits: nothing to download
     Demo(demo::Demo),
     /// Train a model on a data set
-    Train(train::Train),
+    Train(Box<train::Train>),
     /// Go on with a run that was stopped
     Resume(train::Resume),
     /// Accuracy and PSNR of a run or a bundle on a data set
@@ -57,6 +58,10 @@ enum Command {
     Config(config::Config),
     /// How fast this machine trains
     Bench(bench::Bench),
+    /// Print a script that completes this command line in a shell
+    Completions(shell::Completions),
+    /// Print the man page
+    Man(shell::Man),
 }
 
 /// Runs the program: 0 when all went well, 1 after an error, which is one line on stderr, 2 for a wrong command
@@ -74,6 +79,8 @@ pub fn run() -> ExitCode {
         Command::Reconstruct(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,44 @@
+//! `mwt-train completions` and `mwt-train man`: written from the definitions of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use super::Cli;
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell to complete for; write what is printed to where it looks for completions
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(&self) -> Result<(), String> {
+        let mut command = Cli::command();
+        let name = command.get_name().to_owned();
+        clap_complete::generate(self.shell, &mut command, name, &mut std::io::stdout());
+        Ok(())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// Write a page for each command into this directory instead of printing the program's own
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+impl Man {
+    pub(super) fn run(&self) -> Result<(), String> {
+        let command = Cli::command();
+        match &self.output {
+            Some(dir) => std::fs::create_dir_all(dir)
+                .and_then(|()| clap_mangen::generate_to(command, dir))
+                .map_err(|e| format!("{}: {e}", dir.display())),
+            None => clap_mangen::Man::new(command)
+                .render(&mut std::io::stdout())
+                .map_err(|e| e.to_string()),
+        }
+    }
+}
