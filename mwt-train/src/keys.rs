@@ -91,7 +91,7 @@ const fn key(name: &'static str, kind: Kind, meaning: &'static str) -> Key {
 
 const COUNT: Kind = Integer(Within(1.0, 1e9));
 const SIDE: Kind = Integer(Within(1.0, 4096.0));
-const RATE: Kind = Number(Above(0.0, 1e3));
+const RATE: Kind = Number(Above(0.0, f64::MAX));
 const SEED: Kind = Integer(Within(0.0, 9e18));
 
 /// All of them, in the order of `settings.toml`.
