@@ -12,12 +12,14 @@
 //! | [`batch`] | from byte images to the pixels of a batch |
 //! | [`optim`], [`step`], [`trainer`] | AdamW and its schedule, one outer step, the outer loop |
 //! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |
-//! | [`export`], [`embed`], [`picture`] | bundles, bundles as source text, pictures |
+//! | [`export`], [`embed`], [`card`] | bundles, bundles as source text, model cards |
+//! | [`picture`], [`report`] | pictures, a run's report |
 //! | [`settings`], [`keys`], [`layers`], [`metrics`], [`run_dir`], [`checkpoint`], [`backend`], [`cli`] | what a user sets, what a run leaves behind, the program |
 
 pub mod augment;
 pub mod backend;
 pub mod batch;
+pub mod card;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;
@@ -35,6 +37,7 @@ mod native;
 pub mod optim;
 pub mod picture;
 pub mod random;
+pub mod report;
 pub mod run_dir;
 pub mod settings;
 pub mod step;

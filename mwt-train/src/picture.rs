@@ -43,7 +43,7 @@ pub fn steps(
 }
 
 /// Images of one size in rows, `scale` times enlarged, on white.
-fn grid(rows: &[Vec<RgbImage>], scale: u32) -> RgbImage {
+pub fn grid(rows: &[Vec<RgbImage>], scale: u32) -> RgbImage {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0) as u32;
     let (w, h) = rows.iter().flatten().next().map_or((0, 0), |i| (i.width(), i.height()));
     let (w, h) = (w * scale + GAP, h * scale + GAP);

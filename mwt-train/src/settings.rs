@@ -4,7 +4,7 @@ use mwt_core::ModelConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::augment::AugmentSettings;
-use crate::data::{DataError, Dataset, LoadOptions, load};
+use crate::data::{DataError, Dataset, LoadOptions, Split, load};
 use crate::keys;
 
 /// A run's settings, as they are written into its directory.
@@ -148,6 +148,13 @@ impl Default for TrainSettings {
 }
 
 impl Settings {
+    /// The training images of a run, and those that it holds out: at most a fifth, for a small set must keep enough to
+    /// train on.
+    pub fn hold_out(&self, train: Split) -> (Split, Split) {
+        let n = self.data.held_out.min(train.len() / 5);
+        train.hold_out(n, self.train.seed)
+    }
+
     /// Refuses settings that no run could use.
     ///
     /// # Errors

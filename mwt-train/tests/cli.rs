@@ -339,3 +339,70 @@ fn a_run_tells_programs() {
     let log = std::fs::read_to_string(dir.path().join("runs/run/log.txt")).unwrap();
     assert!(log.contains("epoch 2 done: held-out accuracy"), "{log}");
 }
+
+/// From a data set to a bundle with its card, as the guide has it.
+#[test]
+fn what_a_run_leaves_to_look_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let report = ok(dir, &["data", "check", "digits"]);
+    assert!(
+        report.starts_with("digits: built-in digits, 28×28 grey\n12000 training images"),
+        "{report}"
+    );
+    assert!(report.ends_with("nothing wrong was found\n"), "{report}");
+    ok(
+        dir,
+        &["data", "preview", "--data", "digits", "--pad", "3", "--rotate", "20", "-o", "a.png"],
+    );
+    let sheet = image::open(dir.join("a.png")).unwrap();
+    assert_eq!((sheet.width(), sheet.height()), (10 * 86 + 2, 8 * 86 + 2));
+
+    let train =
+        "train --data digits --preset nano --limit 256 --batch 8 --epochs 2 --held-out 32 --quiet";
+    assert!(
+        ok(dir, &train.split(' ').collect::<Vec<_>>()).contains("report: runs/run/report.html")
+    );
+    let run = dir.join("runs/run");
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.ends_with("</html>\n") && !page.contains("<script"));
+    // Everything is in the page, and beside it as files.
+    assert_eq!(page.matches("data:image/png;base64,").count(), 7);
+    for name in ["loss", "accuracy", "psnr", "norms", "steps", "confusion", "alpha"] {
+        image::open(run.join("report").join(name).with_extension("png")).unwrap();
+    }
+    let said = ok(dir, &["export", "runs/run", "-o", "a.mwt"]);
+    assert!(said.contains("32 held-out images through mwt-infer: accuracy"), "{said}");
+    let card = std::fs::read_to_string(dir.join("a.md")).unwrap();
+    assert!(
+        card.starts_with("# a.mwt\n") && card.contains("| recipe | 2 epochs, batch 8"),
+        "{card}"
+    );
+    assert!(card.contains("on 32 held-out images, through mwt-infer"), "{card}");
+    // The best epoch's model exports as the last one does.
+    let best = ok(dir, &["export", "runs/run/best.safetensors", "-o", "best.mwt", "--no-card"]);
+    assert!(best.starts_with("best.mwt: ") && !dir.join("best.md").exists(), "{best}");
+}
+
+/// What is wrong with a folder is said, and what is only unfortunate is warned of.
+#[test]
+fn a_data_set_is_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (class, images) in [("train/cat", 60), ("train/dog", 60), ("test/cat", 1)] {
+        std::fs::create_dir_all(dir.join("pets").join(class)).unwrap();
+        for n in 0..images {
+            let file = dir.join("pets").join(class).join(format!("{n}.png"));
+            image::GrayImage::new(8, 8).save(file).unwrap();
+        }
+    }
+    std::fs::write(dir.join("pets/train/dog/0.png"), b"no picture").unwrap();
+    let report = ok(dir, &["data", "check", "pets"]);
+    assert!(
+        report.starts_with("pets: image folder, 8×8 grey\n119 training images, 1 test images"),
+        "{report}"
+    );
+    assert!(report.contains("warning: class dog has no test image"), "{report}");
+    assert!(report.contains("warning: left out: ") && report.contains("0.png"), "{report}");
+    assert!(refused(dir, &["data", "check", "nowhere"]).contains("nowhere"));
+}

@@ -12,8 +12,18 @@ use mwt_core::{Bundle, ModelConfig};
 use mwt_train::checkpoint;
 use program::{command, complaint, ok, refused};
 
-const TRAIN: [&str; 9] =
-    ["train", "--data", "digits", "--preset", "nano", "--limit", "64", "--quiet", "--epochs"];
+const TRAIN: [&str; 10] = [
+    "train",
+    "--data",
+    "digits",
+    "--preset",
+    "nano",
+    "--limit",
+    "64",
+    "--quiet",
+    "--no-report",
+    "--epochs",
+];
 
 fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
     TRAIN.iter().chain(more).copied().collect()
@@ -62,7 +72,7 @@ fn a_disk_that_fills_up_keeps_the_last_checkpoint() {
     fs::write(copy.join("settings.toml"), settings.replace("epochs = 1", "epochs = 2")).unwrap();
     let size = fs::metadata(copy.join("checkpoint.safetensors")).unwrap().len();
     // Room for one and a half checkpoints. What is left is copied out, for the mount goes with its namespace.
-    let script = "cp -r copy runs/run && $MWT resume runs/run --quiet; end=$?; cp -r runs/run after; exit $end";
+    let script = "cp -r copy runs/run && $MWT resume runs/run --quiet --no-report; end=$?; cp -r runs/run after; exit $end";
     let options = format!("size={}", size + size / 2);
     let Some(output) = mounted(dir, &options, script) else { return };
     let line = complaint(&output);

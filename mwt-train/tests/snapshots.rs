@@ -34,6 +34,8 @@ fn help() {
         "classify",
         "reconstruct",
         "config",
+        "data",
+        "report",
         "bench",
         "completions",
         "man",

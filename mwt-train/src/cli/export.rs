@@ -7,8 +7,8 @@ use mwt_core::Bundle;
 
 use super::QuantArgs;
 use crate::backend::BackendName;
-use crate::run_dir::{load_model, write};
-use crate::{embed, export, with_backend};
+use crate::run_dir::{RunDir, load_model, write};
+use crate::{card, embed, evaluate, export, with_backend};
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -24,6 +24,12 @@ pub(super) struct ExportArgs {
     /// Write the bundle as a C header: an aligned array with its sizes and labels
     #[arg(long, value_name = "OUT.h")]
     emit_c: Option<PathBuf>,
+    /// Write no model card beside the bundle
+    #[arg(long)]
+    no_card: bool,
+    /// Do not evaluate the bundle on the run's held-out images for the card
+    #[arg(long)]
+    no_eval: bool,
     #[command(flatten)]
     quant: QuantArgs,
     /// Where to compute the golden logits
@@ -42,6 +48,9 @@ impl ExportArgs {
         if let Some(path) = &self.output {
             write(path, &bytes)?;
             println!("{}: {} bytes", path.display(), bytes.len());
+            if !self.no_card {
+                self.card(path, &bytes, &bundle)?;
+            }
         }
         self.emit(self.emit_rs.as_deref(), &bytes, &bundle, embed::rust)?;
         self.emit(self.emit_c.as_deref(), &bytes, &bundle, embed::c)
@@ -54,6 +63,39 @@ impl ExportArgs {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
             export::with_golden::<Inner>(&model, self.quant.schemes(), &device)
         })
+    }
+
+    /// Writes the model card, with what the bundle does on images that the run has not trained on.
+    fn card(&self, path: &Path, bytes: &[u8], bundle: &Bundle<'_>) -> Result<(), String> {
+        let settings = RunDir::settings(&self.run).ok();
+        let mut evaluation = None;
+        if let (Some(settings), false) = (&settings, self.no_eval) {
+            // A run may outlive its data set; the bundle is good without it.
+            match settings.data.load() {
+                Ok(set) => {
+                    let (_, held_out) = settings.hold_out(set.train);
+                    if !held_out.is_empty() {
+                        let result = evaluate::on_bundle(bundle, &held_out);
+                        evaluation = Some(result.map_err(|e| e.to_string())?);
+                    }
+                }
+                Err(e) => eprintln!("warning: not evaluated: {e}"),
+            }
+        }
+        if let Some(evaluation) = &evaluation {
+            println!(
+                "{} held-out images through mwt-infer: accuracy {:.2} %, PSNR {:.2} dB",
+                evaluation.labels.len(),
+                100.0 * evaluation.accuracy(),
+                evaluation.mean_psnr()
+            );
+        }
+        let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let card = path.with_extension("md");
+        let text = card::card(&name, bytes.len(), bundle, settings.as_ref(), evaluation.as_ref());
+        write(&card, text.as_bytes())?;
+        println!("{}: model card", card.display());
+        Ok(())
     }
 
     fn emit(

@@ -3,6 +3,7 @@
 mod bench;
 mod classify;
 mod config;
+mod data;
 mod demo;
 mod eval;
 mod export;
@@ -11,6 +12,7 @@ mod inspect;
 mod progress;
 mod recipe;
 mod reconstruct;
+mod report;
 mod shell;
 mod train;
 
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mwt_core::{Bundle, Scheme, Schemes};
 
-use crate::data::{self, Dataset, LoadOptions};
+use crate::data::{Dataset, LoadOptions};
 
 /// Train a Meta Weight Transformer and export it as one quantized bundle
 ///
@@ -44,6 +46,8 @@ enum Command {
     Resume(train::Resume),
     /// Accuracy and PSNR of a run or a bundle on a data set
     Eval(eval::Eval),
+    /// Write a run's report: curves, confusion, fits, learned rates, bundles
+    Report(report::Report),
     /// Write a run's model as a bundle
     Export(export::ExportArgs),
     /// Turn a checkpoint of the reference implementation into a bundle or a run's model
@@ -54,6 +58,8 @@ enum Command {
     Classify(classify::Classify),
     /// Fit an image with a bundle's SIREN and draw what was fitted
     Reconstruct(reconstruct::Reconstruct),
+    /// Look at a data set: what it holds, what augmentation makes of it
+    Data(data::Data),
     /// Every setting of a training run: what it is, what it would be
     Config(config::Config),
     /// How fast this machine trains
@@ -72,11 +78,13 @@ pub fn run() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Resume(command) => command.run(),
         Command::Eval(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Classify(command) => command.run(),
         Command::Reconstruct(command) => command.run(),
+        Command::Data(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
@@ -162,7 +170,8 @@ fn load_for(
 ) -> Result<Dataset, String> {
     let size = (config.image.height, config.image.width);
     let folder = source != "digits"
-        && data::detect(Path::new(source)).map_err(|e| e.to_string())? == data::Kind::ImageFolder;
+        && crate::data::detect(Path::new(source)).map_err(|e| e.to_string())?
+            == crate::data::Kind::ImageFolder;
     let options = LoadOptions {
         // Folders are brought to the model's size; the other kinds have theirs.
         image_size: folder.then_some(size),
@@ -170,7 +179,7 @@ fn load_for(
         limit,
         ..LoadOptions::default()
     };
-    let set = data::load(source, &options).map_err(|e| e.to_string())?;
+    let set = crate::data::load(source, &options).map_err(|e| e.to_string())?;
     warn_of_left_out(&set);
     let found = (set.height(), set.width(), set.channels());
     if found != (size.0, size.1, config.channels) || set.classes.len() > config.classes {
@@ -211,6 +220,7 @@ fn read_image(config: &mwt_core::ModelConfig, path: &Path) -> Result<Vec<u8>, St
         ));
     }
     let size = (config.image.height, config.image.width);
-    let image = data::read_image(path, size, config.channels == 1).map_err(|e| e.to_string())?;
+    let image =
+        crate::data::read_image(path, size, config.channels == 1).map_err(|e| e.to_string())?;
     Ok(image.into_iter().collect())
 }

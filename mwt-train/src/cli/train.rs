@@ -18,7 +18,7 @@ use crate::model::TrainBackend;
 use crate::run_dir::{Model, RunDir, Summary};
 use crate::settings::Settings;
 use crate::trainer::{Next, Progress, TrainError, Trainer};
-use crate::with_backend;
+use crate::{report, with_backend};
 
 #[derive(Debug, Args)]
 pub(super) struct Train {
@@ -33,6 +33,9 @@ pub(super) struct Train {
     /// Where to compute
     #[arg(long, value_enum, default_value = "cpu")]
     backend: BackendName,
+    /// Write no report at the end
+    #[arg(long)]
+    no_report: bool,
     #[command(flatten)]
     tell: Tell,
 }
@@ -48,7 +51,8 @@ impl Train {
         let run = RunDir::create(&path, &settings)?;
         with_backend!(self.backend, B, device => {
             let trainer = Trainer::<B>::new(&settings, &device);
-            report(train(trainer, &settings, set, &run, &device, self.tell)?, &path, self.tell);
+            let summary = train(trainer, &settings, set, &run, &device, self.tell)?;
+            finish::<B>(summary, &run, &device, !self.no_report, self.tell)?;
         });
         Ok(())
     }
@@ -62,6 +66,9 @@ pub(super) struct Resume {
     /// Where to compute
     #[arg(long, value_enum, default_value = "cpu")]
     backend: BackendName,
+    /// Write no report at the end
+    #[arg(long)]
+    no_report: bool,
     #[command(flatten)]
     tell: Tell,
 }
@@ -86,14 +93,26 @@ impl Resume {
                 // Killed before its first checkpoint: everything follows from the seed.
                 None => Trainer::<B>::new(&settings, &device),
             };
-            report(train(trainer, &settings, set, &run, &device, self.tell)?, &self.run, self.tell);
+            let summary = train(trainer, &settings, set, &run, &device, self.tell)?;
+            finish::<B>(summary, &run, &device, !self.no_report, self.tell)?;
         });
         Ok(())
     }
 }
 
-/// Says what came of a run.
-fn report(summary: Option<Summary>, path: &Path, tell: Tell) {
+/// Writes the report of a run that came to its end, and says what came of it.
+fn finish<B: TrainBackend>(
+    summary: Option<Summary>,
+    run: &RunDir,
+    device: &B::Device,
+    with_report: bool,
+    tell: Tell,
+) -> Result<(), String> {
+    let path = run.path();
+    let page = match (&summary, with_report) {
+        (Some(_), true) => Some(report::write_for::<B::InnerBackend>(path, device)?),
+        _ => None,
+    };
     if tell.json {
         let resume = format!("mwt-train resume {}", path.display());
         let line = match summary {
@@ -107,17 +126,21 @@ fn report(summary: Option<Summary>, path: &Path, tell: Tell) {
             None => serde_json::json!({"event": "stopped", "resume": resume}),
         };
         println!("{line}");
-        return;
+        return Ok(());
     }
     let Some(summary) = summary else {
         println!("stopped; go on with: mwt-train resume {}", path.display());
-        return;
+        return Ok(());
     };
     println!("trained: {}", path.display());
     if let (Some(accuracy), Some(psnr)) = (summary.accuracy, summary.psnr) {
         println!("held-out images: accuracy {:.2} %, PSNR {psnr:.2} dB", 100.0 * accuracy);
     }
+    if let Some(page) = page {
+        println!("report: {}", page.display());
+    }
     println!("next: mwt-train export {} -o model.mwt", path.display());
+    Ok(())
 }
 
 /// Trains to the end, or until Ctrl-C, and evaluates on the images held out. Gives nothing when stopped.
@@ -130,9 +153,7 @@ pub(super) fn train<B: TrainBackend>(
     tell: Tell,
 ) -> Result<Option<Summary>, String> {
     let checkpoint_every = Duration::from_secs_f64(settings.train.checkpoint_seconds);
-    // At most a fifth: a small set must keep enough to train on.
-    let held_out = settings.data.held_out.min(set.train.len() / 5);
-    let (split, held_out) = set.train.hold_out(held_out, settings.train.seed);
+    let (split, held_out) = settings.hold_out(set.train);
     let judged: Vec<usize> = (0..held_out.len().min(settings.train.epoch_images)).collect();
     let judged = held_out.select(&judged);
     let examples = golden_examples(&held_out, &split).images;

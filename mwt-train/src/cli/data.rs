@@ -1,0 +1,141 @@
+//! `mwt-train data`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use mwt_core::ImageSize;
+
+use super::recipe::Recipe;
+use crate::data::{self, Dataset, Kind, Split};
+use crate::picture;
+
+/// Images that are too few of a class to learn it.
+const FEW: usize = 20;
+/// Lines of a list that may be long.
+const SHOWN: usize = 10;
+
+#[derive(Debug, Args)]
+pub(super) struct Data {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what a data set holds, and what is wrong with it
+    Check {
+        /// `digits`, or a directory
+        data: String,
+        /// Bring the images of a folder to this size [default: their own]
+        #[arg(long, value_name = "HxW", value_parser = super::parse_size)]
+        image_size: Option<(usize, usize)>,
+    },
+    /// Draw training images beside what augmentation makes of them
+    Preview {
+        /// The picture to write
+        #[arg(long, short, value_name = "OUT.png", default_value = "preview.png")]
+        output: PathBuf,
+        #[command(flatten)]
+        recipe: Box<Recipe>,
+    },
+}
+
+impl Data {
+    pub(super) fn run(&self) -> Result<(), String> {
+        match &self.command {
+            Command::Check { data, image_size } => {
+                let mut recipe = crate::layers::Layers::default();
+                recipe.set("data.source", data.as_str())?;
+                let mut settings = recipe.data()?;
+                settings.image_size = *image_size;
+                let kind = match data.as_str() {
+                    "digits" => Kind::Digits,
+                    dir => data::detect(Path::new(dir)).map_err(|e| e.to_string())?,
+                };
+                check(kind, &settings.load().map_err(|e| e.to_string())?);
+                Ok(())
+            }
+            Command::Preview { output, recipe } => preview(output, recipe),
+        }
+    }
+}
+
+fn check(kind: Kind, set: &Dataset) {
+    let kind = match kind {
+        Kind::Digits => "built-in digits",
+        Kind::Idx => "idx files",
+        Kind::CifarBinary => "CIFAR-10 binary batches",
+        Kind::ImageFolder => "image folder",
+    };
+    let colours = if set.channels() == 1 { "grey" } else { "RGB" };
+    println!("{}: {kind}, {}×{} {colours}", set.name, set.height(), set.width());
+    println!(
+        "{} training images, {} test images, {} classes",
+        set.train.len(),
+        set.test.len(),
+        set.classes.len()
+    );
+    let counts = |split: &Split| {
+        let mut counts = vec![0usize; set.classes.len()];
+        split.labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
+        counts
+    };
+    let (train, test) = (counts(&set.train), counts(&set.test));
+    let name = set.classes.iter().map(|c| c.chars().count()).max().unwrap_or(0).max("class".len());
+    println!("\n{:<name$}  training    test", "class");
+    for ((class, train), test) in set.classes.iter().zip(&train).zip(&test) {
+        println!("{class:<name$}  {train:>8}  {test:>6}");
+    }
+
+    let mut warnings = Vec::new();
+    for ((class, train), test) in set.classes.iter().zip(&train).zip(&test) {
+        if *train < FEW {
+            warnings.push(format!("class {class} has {train} training images"));
+        }
+        if *test == 0 {
+            warnings.push(format!("class {class} has no test image"));
+        }
+    }
+    let (fewest, most) = (train.iter().min(), train.iter().max());
+    if let (Some(fewest), Some(most)) = (fewest, most)
+        && *most > 10 * (*fewest).max(1)
+    {
+        warnings
+            .push(format!("the largest class has {most} training images, the smallest {fewest}"));
+    }
+    warnings.extend(set.left_out.iter().map(|line| format!("left out: {line}")));
+    println!();
+    if warnings.is_empty() {
+        println!("nothing wrong was found");
+    }
+    warnings.iter().take(SHOWN).for_each(|warning| println!("warning: {warning}"));
+    if warnings.len() > SHOWN {
+        println!("and {} more warnings", warnings.len() - SHOWN);
+    }
+}
+
+fn preview(output: &Path, recipe: &Recipe) -> Result<(), String> {
+    /// Images, and variations of each.
+    const ROWS: usize = 8;
+    const VARIATIONS: usize = 9;
+    let layers = recipe.layers()?;
+    let set = layers.data()?.load().map_err(|e| e.to_string())?;
+    let settings = layers.settings(Some(&set))?;
+    let size = ImageSize { height: set.height(), width: set.width() };
+    let rgb = |bytes: &ndarray::ArrayView3<'_, u8>| {
+        picture::to_rgb(&bytes.iter().copied().collect::<Vec<_>>(), size, set.channels())
+    };
+    let rows: Vec<_> = (0..set.train.len().min(ROWS))
+        .map(|n| {
+            // Spread over the set: image folders lie sorted by class.
+            let image = set.train.image(n * set.train.len() / ROWS.min(set.train.len()));
+            let varied = (0..VARIATIONS as u64)
+                .map(|step| settings.augment.vary(image, settings.train.seed, step, n));
+            std::iter::once(rgb(&image)).chain(varied.map(|image| rgb(&image.view()))).collect()
+        })
+        .collect();
+    let scale = (84 / size.height.max(size.width) as u32).max(1);
+    picture::save(&picture::grid(&rows, scale), output)?;
+    println!("{}: originals on the left, {VARIATIONS} variations of each", output.display());
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! What a run came to: `report.html`, one file that needs no other, and its pictures as PNG under `report/`.
+
+mod canvas;
+mod chart;
+mod heat;
+mod html;
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::backend::BackendTypes;
+use image::{ImageFormat, RgbImage};
+use mwt_core::{Bundle, Scheme, Schemes};
+
+use crate::evaluate::{self, Evaluation};
+use crate::metrics::Row;
+use crate::model::MwtBackend;
+use crate::run_dir::{self, Model, RunDir, write};
+use crate::settings::Settings;
+use crate::{export, picture};
+use chart::{Curve, chart};
+
+/// Images whose fits are drawn.
+const DRAWN: usize = 6;
+/// The most images held out that the bundles are evaluated on.
+const JUDGED: usize = 1000;
+
+/// A picture and what it shows.
+pub(crate) struct Figure {
+    file: &'static str,
+    caption: String,
+    png: Vec<u8>,
+}
+
+/// How a bundle did.
+pub(crate) struct BundleResult {
+    scheme: Scheme,
+    bytes: usize,
+    accuracy: f32,
+    psnr: f32,
+}
+
+/// All that a report shows.
+pub(crate) struct Report<'a> {
+    name: String,
+    settings: &'a Settings,
+    model: &'a Model,
+    rows: &'a [Row],
+    figures: Vec<Figure>,
+    bundles: Vec<BundleResult>,
+    rates: Vec<Vec<f32>>,
+    judged: usize,
+}
+
+/// Writes the report of a run that came to its end, and gives its path.
+///
+/// # Errors
+/// One line: a file of the run or its data set that cannot be read, or an image that cannot be fitted.
+pub fn write_for<B: MwtBackend>(
+    path: &Path,
+    device: &<B as BackendTypes>::Device,
+) -> Result<PathBuf, String> {
+    let settings = RunDir::settings(path)?;
+    let model = run_dir::load_model(path)?;
+    let rows = RunDir::metrics(path)?;
+    let set = settings.data.load().map_err(|e| e.to_string())?;
+    let (train, held_out) = settings.hold_out(set.train);
+    // A run that held nothing out shows its training images.
+    let images = if held_out.is_empty() { train } else { held_out };
+    let judged = images.select(&(0..images.len().min(JUDGED)).collect::<Vec<_>>());
+
+    let mut bundles = Vec::new();
+    let mut pictures: Vec<(&'static str, String, RgbImage)> = curves(&rows);
+    for scheme in [Scheme::F32, Scheme::F16, Scheme::Int8] {
+        let bytes = export::with_golden::<B>(&model, Schemes::all(scheme), device)?;
+        let bundle = Bundle::parse(&bytes).map_err(|e| e.to_string())?;
+        let evaluation = evaluate::on_bundle(&bundle, &judged).map_err(|e| e.to_string())?;
+        if scheme == Scheme::F32 {
+            pictures.extend(of_model(&bundle, &model, &judged, &evaluation)?);
+        }
+        bundles.push(BundleResult {
+            scheme,
+            bytes: bytes.len(),
+            accuracy: evaluation.accuracy(),
+            psnr: evaluation.mean_psnr(),
+        });
+    }
+
+    let folder = path.join("report");
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut figures = Vec::new();
+    for (file, caption, picture) in pictures {
+        let mut png = Vec::new();
+        picture
+            .write_to(&mut Cursor::new(&mut png), ImageFormat::Png)
+            .map_err(|e| format!("{file}: {e}"))?;
+        write(&folder.join(file), &png)?;
+        figures.push(Figure { file, caption, png });
+    }
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let report = Report {
+        name,
+        settings: &settings,
+        rates: heat::mean_rates(&model.weights),
+        model: &model,
+        rows: &rows,
+        figures,
+        bundles,
+        judged: judged.len(),
+    };
+    let file = path.join("report.html");
+    write(&file, html::page(&report)?.as_bytes())?;
+    Ok(file)
+}
+
+/// The curves of the metrics.
+fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
+    let curve = |name, value: &dyn Fn(&Row) -> Option<f64>| Curve {
+        name,
+        points: rows.iter().filter_map(|row| Some((row.step as f64, value(row)?))).collect(),
+    };
+    let psnr = |row: &Row| f64::from(mwt_core::grid::psnr(row.reconstruction / 4.0));
+    let charts = [
+        (
+            "loss.png",
+            "Losses of the training batches",
+            chart(
+                "losses (logarithmic)",
+                &[
+                    curve("cross-entropy", &|r| Some(r.classification.into())),
+                    curve("reconstruction", &|r| Some(r.reconstruction.into())),
+                ],
+                true,
+            ),
+        ),
+        (
+            "accuracy.png",
+            "Accuracy: training batches, and held-out images at each epoch's end",
+            chart(
+                "accuracy in %",
+                &[
+                    curve("training", &|r| Some(100.0 * f64::from(r.accuracy))),
+                    curve("held out", &|r| Some(100.0 * f64::from(r.held_out_accuracy?))),
+                ],
+                false,
+            ),
+        ),
+        (
+            "psnr.png",
+            "Reconstruction after the last inner step",
+            chart(
+                "PSNR in dB",
+                &[
+                    curve("training", &|r| Some(psnr(r))),
+                    curve("held out", &|r| Some(r.held_out_psnr?.into())),
+                ],
+                false,
+            ),
+        ),
+        (
+            "norms.png",
+            "Gradient norms of the groups before clipping",
+            chart(
+                "gradient norms (logarithmic)",
+                &[
+                    curve("theta and head", &|r| Some(r.norm_siren.into())),
+                    curve("alpha", &|r| Some(r.norm_alpha.into())),
+                    curve("Transformer and beta", &|r| Some(r.norm_classifier.into())),
+                ],
+                true,
+            ),
+        ),
+    ];
+    let there =
+        |(file, caption, picture): (_, &str, Option<_>)| Some((file, caption.into(), picture?));
+    charts.into_iter().filter_map(there).collect()
+}
+
+/// What the model does and holds.
+fn of_model(
+    bundle: &Bundle<'_>,
+    model: &Model,
+    images: &crate::data::Split,
+    evaluation: &Evaluation,
+) -> Result<Vec<(&'static str, String, RgbImage)>, String> {
+    let drawn: Vec<_> = (0..images.len().min(DRAWN)).map(|n| images.image(n)).collect();
+    let side = bundle.config().image.height.max(bundle.config().image.width) as u32;
+    let steps = picture::steps(bundle, &drawn, (84 / side).max(1)).map_err(|e| e.to_string())?;
+    let k = bundle.config().steps;
+    Ok(vec![
+        (
+            "steps.png",
+            format!("Originals, what θ draws, and the fit after each of {k} inner steps"),
+            steps,
+        ),
+        (
+            "confusion.png",
+            format!("Confusion over {} held-out images", evaluation.labels.len()),
+            heat::confusion(&evaluation.confusion(), &model.summary.labels),
+        ),
+        ("alpha.png", "The learned rates α".into(), heat::alpha(&model.weights)),
+    ])
+}
