@@ -29,6 +29,31 @@ pub enum DrawSeed {
     },
 }
 
+/// The pixels of a batch on the host.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    /// N, P.
+    shape: [usize; 2],
+    channels: usize,
+    /// Coordinates `[N, P, 2]` and values `[N, P, C]` of each draw.
+    draws: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Gathered {
+    /// The same on a device.
+    pub fn to_device<B: Backend>(self, device: &B::Device) -> Pixels<B> {
+        let ([n, p], channels) = (self.shape, self.channels);
+        let tensor =
+            |values, columns| Tensor::from_data(TensorData::new(values, [n, p, columns]), device);
+        let (coordinates, targets) = self
+            .draws
+            .into_iter()
+            .map(|(coordinates, targets)| (tensor(coordinates, 2), tensor(targets, channels)))
+            .unzip();
+        Pixels { coordinates, targets }
+    }
+}
+
 /// Draws and gathers pixels on the host, outside the autodiff graph.
 #[derive(Clone, Debug)]
 pub struct Sampler {
@@ -53,10 +78,15 @@ impl Sampler {
         seed: DrawSeed,
         device: &B::Device,
     ) -> Pixels<B> {
+        self.gather(images, seed).to_device(device)
+    }
+
+    /// As [`pixels`](Self::pixels), on the host.
+    pub fn gather(&self, images: &[ArrayView3<'_, u8>], seed: DrawSeed) -> Gathered {
         let ModelConfig { channels: c, steps: k, pixels_per_step: p, .. } = self.config;
         let n = images.len();
         let draws: Vec<Vec<Draw>> = (0..n).map(|image| self.draws(image, seed)).collect();
-        let mut pixels = Pixels { coordinates: Vec::new(), targets: Vec::new() };
+        let mut draws_of_step = Vec::new();
         for step in 0..=k {
             let mut coordinates = vec![0.0f32; n * p * 2];
             let mut targets = vec![0.0f32; n * p * c];
@@ -73,13 +103,9 @@ impl Sampler {
                     }
                 }
             });
-            let tensor = |values, columns| {
-                Tensor::from_data(TensorData::new(values, [n, p, columns]), device)
-            };
-            pixels.coordinates.push(tensor(coordinates, 2));
-            pixels.targets.push(tensor(targets, c));
+            draws_of_step.push((coordinates, targets));
         }
-        pixels
+        Gathered { shape: [n, p], channels: c, draws: draws_of_step }
     }
 
     /// The draw of each inner step of one image, and of the outer loss.

@@ -9,7 +9,7 @@
 //! | [`model`] | the model as tensors of any burn back end |
 //! | `native` | the inner loop as one differentiable operation on the CPU |
 //! | [`augment`] | training images varied |
-//! | [`batch`] | from byte images to the pixels of a batch |
+//! | [`batch`] | from byte images to the pixels of a batch; `loader` makes them ahead of their use |
 //! | [`optim`], [`step`], [`trainer`] | AdamW and its schedule, one outer step, the outer loop |
 //! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |
 //! | [`export`], [`embed`], [`card`] | bundles, bundles as source text, model cards |
@@ -30,6 +30,7 @@ pub mod exchange;
 pub mod export;
 pub mod keys;
 pub mod layers;
+mod loader;
 pub mod metrics;
 pub mod model;
 #[cfg(feature = "cpu")]

@@ -4,12 +4,11 @@ use std::slice;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use ndarray::CowArray;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{self, DrawSeed, Sampler};
+use crate::batch::{self, Sampler};
 use crate::data::Split;
+use crate::loader::{self, Batch};
 use crate::model::TrainBackend;
 use crate::model::params::{Params, host, initial};
 use crate::optim::{AdamW, AdamWConfig, OneCycle};
@@ -215,73 +214,69 @@ impl<B: TrainBackend> Trainer<B> {
             w_cls: if train.mode == Mode::Mwt { train.w_cls } else { 0.0 },
             label_smoothing: train.label_smoothing,
         };
-        let augment = self.settings.augment;
         let per_epoch = (split.len() / train.batch).max(1) as u64;
         let schedule = OneCycle { steps: train.epochs * per_epoch, rise: train.rise };
+        let (sampler, settings, from) =
+            (self.sampler.clone(), self.settings.clone(), self.position);
+        loader::run_ahead(split, &sampler, &settings, from, |batches| {
+            self.steps(batches, objective, schedule, phases * schedule.steps, look)
+        })
+    }
+
+    /// The outer steps of a phase, a batch each.
+    fn steps(
+        &mut self,
+        batches: &mut dyn Iterator<Item = Batch>,
+        objective: Objective,
+        schedule: OneCycle,
+        steps: u64,
+        look: &mut dyn FnMut(&Self, &Progress) -> Next,
+    ) -> Result<Next, TrainError> {
+        let train = self.settings.train.clone();
         let peaks = [train.rate_siren, train.rate_alpha, train.rate_classifier];
-        let mut skipped_in_a_row = 0;
-        while self.position.epoch < train.epochs {
-            let epoch = self.position.epoch;
-            let batches = batch::epoch(split, train.batch, train.seed, epoch);
-            let last = batches.len() - 1;
-            let mut taken = Vec::new();
-            for (i, indices) in batches.into_iter().enumerate().skip(self.position.batch) {
-                let step = self.position.step;
-                let images = indices.par_iter().enumerate().map(|(place, n)| {
-                    let image = split.image(*n);
-                    if augment.is_off() {
-                        return CowArray::from(image);
-                    }
-                    CowArray::from(augment.vary(image, train.seed, step, place))
-                });
-                let images: Vec<_> = images.collect();
-                let images: Vec<_> = images.iter().map(|image| image.view()).collect();
-                let labels: Vec<u16> = indices.iter().map(|n| split.labels[*n]).collect();
-                let seed = DrawSeed::Training { seed: train.seed, step };
-                let pixels = self.sampler.pixels::<B>(&images, seed, &self.device);
-                let labels = batch::labels::<B>(&labels, &self.device);
-                let rates = peaks.map(|peak| schedule.at(step, peak));
-                let skip = train.on_divergence == OnDivergence::Skip;
-                let before = skip.then(|| (self.params.clone(), self.optimizer.clone()));
-                let (params, optimizer) = (&mut self.params, &mut self.optimizer);
-                let new = outer_step(params, optimizer, &pixels, labels, objective, rates);
-                let Position { total, .. } = self.position;
-                // Without a copy to go back to, the look below finds it out.
-                let error = before
-                    .as_ref()
-                    .and_then(|_| means(slice::from_ref(&new), 1).check(total + 1).err());
-                if let (Some(error), Some(before)) = (error, before) {
-                    (self.params, self.optimizer) = before;
-                    self.position.skipped += 1;
-                    skipped_in_a_row += 1;
-                    if skipped_in_a_row == READ_EVERY {
-                        return Err(error);
-                    }
-                } else {
-                    skipped_in_a_row = 0;
-                    taken.push(new);
+        let (mut taken, mut skipped_in_a_row) = (Vec::new(), 0);
+        for Batch { epoch, done, last, pixels, labels } in batches {
+            let (step, images) = (self.position.step, labels.len());
+            let pixels = pixels.to_device::<B>(&self.device);
+            let labels = batch::labels::<B>(&labels, &self.device);
+            let rates = peaks.map(|peak| schedule.at(step, peak));
+            let skip = train.on_divergence == OnDivergence::Skip;
+            let before = skip.then(|| (self.params.clone(), self.optimizer.clone()));
+            let (params, optimizer) = (&mut self.params, &mut self.optimizer);
+            let new = outer_step(params, optimizer, &pixels, labels, objective, rates);
+            let total = self.position.total + 1;
+            // Without a copy to go back to, the look below finds it out.
+            let error =
+                before.as_ref().and_then(|_| means(slice::from_ref(&new), 1).check(total).err());
+            if let (Some(error), Some(before)) = (error, before) {
+                (self.params, self.optimizer) = before;
+                self.position.skipped += 1;
+                skipped_in_a_row += 1;
+                if skipped_in_a_row == READ_EVERY {
+                    return Err(error);
                 }
-                self.position =
-                    Position { batch: i + 1, step: step + 1, total: total + 1, ..self.position };
-                let end_of_epoch = i == last;
-                if end_of_epoch {
-                    self.position = Position { epoch: epoch + 1, batch: 0, ..self.position };
-                }
-                // At fixed places in the epoch, so that a run that was stopped looks at the same ones.
-                if (end_of_epoch || (i + 1) % READ_EVERY == 0) && !taken.is_empty() {
-                    let progress = Progress {
-                        step: total + 1,
-                        steps: phases * schedule.steps,
-                        epoch,
-                        end_of_epoch,
-                        rates: rates.map(|r| r.rate),
-                        ..means(&taken, images.len())
-                    };
-                    taken.clear();
-                    progress.check(total + 1)?;
-                    if look(self, &progress) == Next::Stop {
-                        return Ok(Next::Stop);
-                    }
+            } else {
+                skipped_in_a_row = 0;
+                taken.push(new);
+            }
+            self.position = Position { batch: done, step: step + 1, total, ..self.position };
+            if last {
+                self.position = Position { epoch: epoch + 1, batch: 0, ..self.position };
+            }
+            // At fixed places in the epoch, so that a run that was stopped looks at the same ones.
+            if (last || done % READ_EVERY == 0) && !taken.is_empty() {
+                let progress = Progress {
+                    step: total,
+                    steps,
+                    epoch,
+                    end_of_epoch: last,
+                    rates: rates.map(|r| r.rate),
+                    ..means(&taken, images)
+                };
+                taken.clear();
+                progress.check(total)?;
+                if look(self, &progress) == Next::Stop {
+                    return Ok(Next::Stop);
                 }
             }
         }

@@ -1,14 +1,17 @@
-//! `mwt-train bench`.
+//! `mwt-train bench`: training by default, inference with `--bundle`.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 use mwt_core::ModelConfig;
+use mwt_infer::{Arithmetic, Classifier, Image, Isa, workspace_len};
 
 use super::recipe::PresetName;
 use crate::backend::BackendName;
 use crate::batch::{self, DrawSeed, Sampler};
 use crate::data::Split;
+use crate::metrics;
 use crate::model::TrainBackend;
 use crate::model::params::{Params, host, initial};
 use crate::optim::{AdamW, AdamWConfig, OneCycle};
@@ -18,13 +21,16 @@ use crate::with_backend;
 
 #[derive(Debug, Args)]
 pub(super) struct Bench {
+    /// Time a bundle's images through mwt-infer on one core instead of training
+    #[arg(long, value_name = "BUNDLE.mwt", conflicts_with_all = ["preset", "batch", "pixels_per_step", "backend"])]
+    bundle: Option<PathBuf>,
     /// Sizes of the model
     #[arg(long, value_enum, default_value = "micro")]
     preset: PresetName,
     /// N: images an outer step
     #[arg(long, default_value_t = 32)]
     batch: usize,
-    /// Steps to time, after three that are not
+    /// Outer steps, or images, to time, after three that are not
     #[arg(long, default_value_t = 20)]
     steps: u64,
     /// P: pixels an inner step [default: the preset's]
@@ -40,6 +46,9 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn run(&self) -> Result<(), String> {
+        if let Some(path) = &self.bundle {
+            return self.infer(path);
+        }
         self.backend.check()?;
         let mut config = self.preset.config();
         config.pixels_per_step = self.pixels_per_step.unwrap_or(config.pixels_per_step);
@@ -48,7 +57,7 @@ impl Bench {
         times.sort_by(f64::total_cmp);
         let median = times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
         let speed = self.batch as f64 / median;
-        let peak = peak_memory().map(|bytes| bytes / (1 << 20));
+        let peak = metrics::peak_memory_mib();
         if self.json {
             let report = serde_json::json!({
                 "batch": self.batch,
@@ -65,7 +74,54 @@ impl Bench {
                 self.batch
             );
             if let Some(peak) = peak {
-                println!("peak memory of the process: {peak} MiB");
+                println!("peak memory of the process: {peak:.0} MiB");
+            }
+        }
+        Ok(())
+    }
+
+    /// Milliseconds of one image, fitted and classified, with each instruction set and arithmetic.
+    fn infer(&self, path: &Path) -> Result<(), String> {
+        let bytes = super::read(path)?;
+        let bundle = super::parse(path, &bytes)?;
+        let config = *bundle.config();
+        let (split, _) = noise(&config, 1);
+        let pixels = split.images.as_slice().unwrap_or_default();
+        let size = config.image;
+        let image = Image::new(pixels, size.height, size.width, config.channels);
+        let image = image.map_err(|e| e.to_string())?;
+        let mut workspace = vec![0.0; workspace_len(&config)];
+        let mut results = Vec::new();
+        for isa in Isa::all_available() {
+            for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
+                let classifier = Classifier::new(&bundle, &mut workspace);
+                let mut classifier = classifier.map_err(|e| e.to_string())?.with_isa(isa);
+                classifier.set_arithmetic(arithmetic);
+                let mut once = || -> Result<f64, mwt_infer::Error> {
+                    let start = Instant::now();
+                    classifier.fit(&image)?;
+                    classifier.logits()?;
+                    Ok(1e3 * start.elapsed().as_secs_f64())
+                };
+                let times =
+                    (0..self.steps + 3).map(|_| once()).skip(3).collect::<Result<Vec<_>, _>>();
+                let mut times = times.map_err(|e| e.to_string())?;
+                times.sort_by(f64::total_cmp);
+                let median = times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
+                results.push((isa.name(), format!("{arithmetic:?}").to_lowercase(), median));
+            }
+        }
+        if self.json {
+            let rows = results.iter().map(|(isa, arithmetic, ms)| {
+                serde_json::json!({"isa": isa, "arithmetic": arithmetic, "ms_per_image": ms})
+            });
+            println!("{}", serde_json::Value::from_iter(rows));
+        } else {
+            for (isa, arithmetic, ms) in results {
+                println!(
+                    "{isa:9} {arithmetic:5} {ms:9.3} ms an image, {:.0} images/s (median)",
+                    1e3 / ms
+                );
             }
         }
         Ok(())
@@ -111,12 +167,4 @@ fn noise(config: &ModelConfig, batch: usize) -> (Split, Vec<u16>) {
     let images = ndarray::Array4::from_shape_simple_fn(shape, || random.next_u64() as u8);
     let labels: Vec<u16> = (0..batch).map(|n| (n % config.classes) as u16).collect();
     (Split { images, labels: labels.clone() }, labels)
-}
-
-/// The largest resident size so far, in bytes, where the system tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

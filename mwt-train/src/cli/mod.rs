@@ -62,7 +62,7 @@ enum Command {
     Data(data::Data),
     /// Every setting of a training run: what it is, what it would be
     Config(config::Config),
-    /// How fast this machine trains
+    /// How fast this machine trains, or runs a bundle
     Bench(bench::Bench),
     /// Print a script that completes this command line in a shell
     Completions(shell::Completions),
