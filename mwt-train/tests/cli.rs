@@ -406,3 +406,16 @@ fn a_data_set_is_checked() {
     assert!(report.contains("warning: left out: ") && report.contains("0.png"), "{report}");
     assert!(refused(dir, &["data", "check", "nowhere"]).contains("nowhere"));
 }
+
+/// A reader that has enough, as `head` does, ends the program without a word.
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_no_error() {
+    use std::process::Stdio;
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = program::command(dir.path(), &["config", "list"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

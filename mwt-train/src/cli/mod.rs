@@ -73,6 +73,8 @@ enum Command {
 /// Runs the program: 0 when all went well, 1 after an error, which is one line on stderr, 2 for a wrong command
 /// line.
 pub fn run() -> ExitCode {
+    // `mwt-train … | head` ends quietly, as other programs do, when nobody reads on.
+    sigpipe::reset();
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
