@@ -51,9 +51,10 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, String> {
         tiles.push(tile(format!("{:.2} %", 100.0 * accuracy), "held-out accuracy"));
         tiles.push(tile(format!("{psnr:.2} dB"), "held-out PSNR"));
     }
-    tiles.push(tile(format!("{} bytes", 4 * workspace_len(config)), "workspace on a device"));
+    let kilobytes = |bytes: usize| format!("{:.1} kB", bytes as f64 / 1e3);
+    tiles.push(tile(kilobytes(4 * workspace_len(config)), "workspace on a device"));
     if let Some(smallest) = report.bundles.iter().map(|b| b.bytes).min() {
-        tiles.push(tile(format!("{smallest} bytes"), "smallest bundle"));
+        tiles.push(tile(kilobytes(smallest), "smallest bundle"));
     }
     let speeds: Vec<f32> = report.rows.iter().filter_map(|r| r.images_per_second).collect();
     if !speeds.is_empty() {
