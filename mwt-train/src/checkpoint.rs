@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::durable::Staged;
 use crate::exchange;
-use crate::trainer::{Position, State};
+use crate::trainer::{Losses, Position, State};
 use crate::weights::{Array, Weights, specs};
 
 const LAST: &str = "checkpoint.safetensors";
@@ -30,6 +30,8 @@ struct Facts {
     model: ModelConfig,
     position: Position,
     adamw_steps: u64,
+    #[serde(default)]
+    untold: Vec<Losses>,
 }
 
 /// Writes a checkpoint into a run's directory, keeping the one before.
@@ -45,7 +47,8 @@ pub fn save(dir: &Path, state: &State) -> Result<(), String> {
             arrays.insert(format!("{prefix}{}", spec.name), array);
         }
     }
-    let facts = Facts { model: config, position: state.position, adamw_steps: state.adamw_steps };
+    let State { position, adamw_steps, .. } = *state;
+    let facts = Facts { model: config, position, adamw_steps, untold: state.untold.clone() };
     let json = serde_json::to_string(&facts).map_err(|e| e.to_string())?;
     let facts = checksum(&json, &arrays) + &json;
     let bytes = exchange::to_safetensors(&arrays, vec![(FACTS.into(), facts)])?;
@@ -97,8 +100,8 @@ fn read(path: &Path) -> Result<State, String> {
         moments.push((take(MOMENTS[0])?, take(MOMENTS[1])?));
     }
     let weights = Weights::new(facts.model, arrays).map_err(|e| named(&e))?;
-    let Facts { position, adamw_steps, .. } = facts;
-    Ok(State { weights, moments, adamw_steps, position })
+    let Facts { position, adamw_steps, untold, .. } = facts;
+    Ok(State { weights, moments, adamw_steps, position, untold })
 }
 
 /// CRC-32 of the facts and of all values, in the order of their names.
@@ -126,6 +129,7 @@ mod tests {
             moments: moment(0.5).into_iter().zip(moment(0.25)).collect(),
             adamw_steps: step,
             position: Position { step, ..Position::default() },
+            untold: vec![[0.1, 2.0, 3.0, 1e-7, 5.5, 6.0]],
         }
     }
 

@@ -94,7 +94,12 @@ pub struct State {
     pub adamw_steps: u64,
     /// Where the run stands.
     pub position: Position,
+    /// What the steps since the last look came to, of which the next one gives the means.
+    pub untold: Vec<Losses>,
 }
+
+/// What a step came to: R, CE, images classified right, and the gradient norms of the groups.
+pub type Losses = [f32; 6];
 
 /// What a run is told after it has told how it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +119,9 @@ pub struct Trainer<B: TrainBackend> {
     sampler: Sampler,
     device: B::Device,
     position: Position,
+    /// Steps since the last look: those that a resumed run was told of, then those that are still on the device.
+    untold: Vec<Losses>,
+    taken: Vec<Taken<B::InnerBackend>>,
 }
 
 impl<B: TrainBackend> Trainer<B> {
@@ -128,6 +136,8 @@ impl<B: TrainBackend> Trainer<B> {
             sampler: Sampler::new(&settings.model),
             device: device.clone(),
             position: Position::default(),
+            untold: Vec::new(),
+            taken: Vec::new(),
         }
     }
 
@@ -144,6 +154,8 @@ impl<B: TrainBackend> Trainer<B> {
             sampler: Sampler::new(&settings.model),
             device: device.clone(),
             position: state.position,
+            untold: state.untold.clone(),
+            taken: Vec::new(),
         }
     }
 
@@ -155,7 +167,12 @@ impl<B: TrainBackend> Trainer<B> {
             moments: moments.map(|(m, v)| (host(m.clone()), host(v.clone()))).collect(),
             adamw_steps: self.optimizer.steps(),
             position: self.position,
+            untold: self.untold(),
         }
+    }
+
+    fn untold(&self) -> Vec<Losses> {
+        [self.untold.clone(), losses(&self.taken)].concat()
     }
 
     /// The learned values as they are.
@@ -174,7 +191,7 @@ impl<B: TrainBackend> Trainer<B> {
     }
 
     /// Trains to the end; `look` is told how it goes every few steps and at the end of each epoch, and may stop
-    /// the run there. Gives whether the run came to its end.
+    /// the run there; `stop` is asked after every step. Gives whether the run came to its end.
     ///
     /// # Errors
     /// A run that diverges, or an empty split.
@@ -182,6 +199,7 @@ impl<B: TrainBackend> Trainer<B> {
         &mut self,
         split: &Split,
         look: &mut dyn FnMut(&Self, &Progress) -> Next,
+        stop: &dyn Fn() -> bool,
     ) -> Result<bool, TrainError> {
         if split.is_empty() {
             return Err(TrainError::NoImages);
@@ -191,7 +209,7 @@ impl<B: TrainBackend> Trainer<B> {
             Mode::WtSequential => &[Phase::Siren, Phase::Classifier],
         };
         while let Some(phase) = phases.get(self.position.phase) {
-            if self.phase(split, *phase, phases.len() as u64, look)? == Next::Stop {
+            if self.phase(split, *phase, phases.len() as u64, look, stop)? == Next::Stop {
                 return Ok(false);
             }
             let Position { phase, total, skipped, .. } = self.position;
@@ -207,6 +225,7 @@ impl<B: TrainBackend> Trainer<B> {
         phase: Phase,
         phases: u64,
         look: &mut dyn FnMut(&Self, &Progress) -> Next,
+        stop: &dyn Fn() -> bool,
     ) -> Result<Next, TrainError> {
         let train = self.settings.train.clone();
         let objective = Objective {
@@ -219,7 +238,7 @@ impl<B: TrainBackend> Trainer<B> {
         let (sampler, settings, from) =
             (self.sampler.clone(), self.settings.clone(), self.position);
         loader::run_ahead(split, &sampler, &settings, from, |batches| {
-            self.steps(batches, objective, schedule, phases * schedule.steps, look)
+            self.steps(batches, objective, schedule, phases * schedule.steps, look, stop)
         })
     }
 
@@ -231,10 +250,11 @@ impl<B: TrainBackend> Trainer<B> {
         schedule: OneCycle,
         steps: u64,
         look: &mut dyn FnMut(&Self, &Progress) -> Next,
+        stop: &dyn Fn() -> bool,
     ) -> Result<Next, TrainError> {
         let train = self.settings.train.clone();
         let peaks = [train.rate_siren, train.rate_alpha, train.rate_classifier];
-        let (mut taken, mut skipped_in_a_row) = (Vec::new(), 0);
+        let mut skipped_in_a_row = 0;
         for Batch { epoch, done, last, pixels, labels } in batches {
             let (step, images) = (self.position.step, labels.len());
             let pixels = pixels.to_device::<B>(&self.device);
@@ -246,8 +266,9 @@ impl<B: TrainBackend> Trainer<B> {
             let new = outer_step(params, optimizer, &pixels, labels, objective, rates);
             let total = self.position.total + 1;
             // Without a copy to go back to, the look below finds it out.
-            let error =
-                before.as_ref().and_then(|_| means(slice::from_ref(&new), 1).check(total).err());
+            let error = before
+                .as_ref()
+                .and_then(|_| means(&losses(slice::from_ref(&new)), 1).check(total).err());
             if let (Some(error), Some(before)) = (error, before) {
                 (self.params, self.optimizer) = before;
                 self.position.skipped += 1;
@@ -257,27 +278,36 @@ impl<B: TrainBackend> Trainer<B> {
                 }
             } else {
                 skipped_in_a_row = 0;
-                taken.push(new);
+                self.taken.push(new);
             }
             self.position = Position { batch: done, step: step + 1, total, ..self.position };
             if last {
                 self.position = Position { epoch: epoch + 1, batch: 0, ..self.position };
             }
             // At fixed places in the epoch, so that a run that was stopped looks at the same ones.
-            if (last || done % READ_EVERY == 0) && !taken.is_empty() {
+            if last || done % READ_EVERY == 0 {
+                let untold = self.untold();
+                (self.untold, self.taken) = (Vec::new(), Vec::new());
+                if untold.is_empty() {
+                    continue;
+                }
                 let progress = Progress {
                     step: total,
                     steps,
                     epoch,
                     end_of_epoch: last,
                     rates: rates.map(|r| r.rate),
-                    ..means(&taken, images)
+                    ..means(&untold, images)
                 };
-                taken.clear();
                 progress.check(total)?;
                 if look(self, &progress) == Next::Stop {
                     return Ok(Next::Stop);
                 }
+            }
+            if stop() {
+                // What is kept of a run that stops here must be finite.
+                means(&self.untold(), images).check(total)?;
+                return Ok(Next::Stop);
             }
         }
         Ok(Next::Continue)
@@ -300,16 +330,23 @@ impl Progress {
     }
 }
 
-/// Means over steps of `batch` images, read from the device at once.
-fn means<B: Backend>(taken: &[Taken<B>], batch: usize) -> Progress {
+/// What steps came to, read from the device at once.
+fn losses<B: Backend>(taken: &[Taken<B>]) -> Vec<Losses> {
+    if taken.is_empty() {
+        return Vec::new();
+    }
     let rows = taken.iter().map(|t| {
         let l = &t.losses;
         let row = [&l.reconstruction, &l.classification, &l.correct, &t.norms];
         Tensor::cat(row.into_iter().cloned().collect(), 0)
     });
-    let rows = host(Tensor::<B, 1>::cat(rows.collect(), 0));
-    let n = taken.len() as f32;
-    let mean = |column: usize| rows.iter().skip(column).step_by(6).sum::<f32>() / n;
+    host(Tensor::<B, 1>::cat(rows.collect(), 0)).as_chunks().0.to_vec()
+}
+
+/// Means over steps of `batch` images.
+fn means(losses: &[Losses], batch: usize) -> Progress {
+    let n = losses.len().max(1) as f32;
+    let mean = |column: usize| losses.iter().map(|row| row[column]).sum::<f32>() / n;
     Progress {
         step: 0,
         steps: 0,
@@ -374,10 +411,11 @@ mod tests {
             let mut trainer =
                 Trainer::<Autodiff<Flex>>::resume(&settings, &state, &Default::default());
             let mut told = Vec::new();
-            let end = trainer.run(&split, &mut |_, progress| {
+            let look = &mut |_: &_, progress: &Progress| {
                 told.push(*progress);
                 Next::Continue
-            });
+            };
+            let end = trainer.run(&split, look, &|| false);
             (end, trainer.state(), told)
         };
         let (end, _, told) = run(OnDivergence::Stop);

@@ -133,7 +133,8 @@ fn an_interrupted_run_says_how_to_go_on() {
     let says = String::from_utf8(output.stdout).unwrap();
     assert_eq!(says, "stopped; go on with: mwt-train resume runs/stopped\n");
     let (state, _) = checkpoint::load(&run).unwrap().unwrap();
-    assert_eq!(state.position.total, told(&run), "the checkpoint is that of the last step told");
+    let behind = state.position.total - told(&run);
+    assert!(behind < INTERVAL, "stopped {behind} steps behind the last one told of");
     ok(dir, &["resume", "runs/stopped", "--quiet"]);
     assert!(results(&run) == results(&dir.join("runs/whole")));
 }

@@ -90,8 +90,10 @@ impl Reporter {
         let (before, then) = self.last.replace((now, p.step)).unwrap_or((now, p.step));
         let recent = (p.step - then) as f64 * batch / (now - before).as_secs_f64();
         let db = mwt_core::grid::psnr(p.reconstruction / 4.0);
+        // At the first look there is nothing yet to measure by.
+        let pace = if speed.is_finite() { format!("{speed:.0} images/s, ") } else { String::new() };
         let message = format!(
-            "{speed:.0} images/s, reconstruction {db:.1} dB, cross-entropy {:.3}, training accuracy {:.1} %",
+            "{pace}reconstruction {db:.1} dB, cross-entropy {:.3}, training accuracy {:.1} %",
             p.classification,
             100.0 * p.accuracy
         );

@@ -182,7 +182,7 @@ pub(super) fn train<B: TrainBackend>(
     let mut reporter = Reporter::new(settings.train.batch, tell, run.path())?;
     let interrupted = interrupted();
     let mut saved = Instant::now();
-    let mut tell = |trainer: &Trainer<B>, progress: &Progress, stop: bool| -> Result<(), String> {
+    let mut tell = |trainer: &Trainer<B>, progress: &Progress| -> Result<(), String> {
         let images_per_second = reporter.look(progress);
         let mut row = Row { images_per_second, ..Row::new(progress) };
         if progress.end_of_epoch && !judged.is_empty() {
@@ -200,7 +200,7 @@ pub(super) fn train<B: TrainBackend>(
         row.memory_mib = metrics::peak_memory_mib();
         run.log(&row)?;
         reporter.row(&row);
-        if stop || progress.end_of_epoch || saved.elapsed() >= checkpoint_every {
+        if progress.end_of_epoch || saved.elapsed() >= checkpoint_every {
             checkpoint::save(run.path(), &trainer.state())?;
             saved = Instant::now();
         }
@@ -208,11 +208,10 @@ pub(super) fn train<B: TrainBackend>(
     };
     let mut written = Ok(());
     let look = &mut |trainer: &Trainer<B>, progress: &Progress| {
-        let stop = interrupted.load(Ordering::Relaxed);
-        written = tell(trainer, progress, stop);
-        if stop || written.is_err() { Next::Stop } else { Next::Continue }
+        written = tell(trainer, progress);
+        if written.is_err() { Next::Stop } else { Next::Continue }
     };
-    let finished = trainer.run(&split, look);
+    let finished = trainer.run(&split, look, &|| interrupted.load(Ordering::Relaxed));
     reporter.finish();
     let finished = finished.map_err(|e| match e {
         TrainError::Diverged { .. } => format!("{e}; {}", way_out(run.path())),
@@ -224,6 +223,7 @@ pub(super) fn train<B: TrainBackend>(
         eprintln!("warning: {skipped} outer steps diverged and were left out");
     }
     if !finished {
+        checkpoint::save(run.path(), &trainer.state())?;
         return Ok(None);
     }
     let evaluation = (!held_out.is_empty())
