@@ -147,14 +147,22 @@ pub fn find(name: &str) -> Result<&'static Key, String> {
     if let Some(key) = KEYS.iter().find(|key| key.name == name) {
         return Ok(key);
     }
-    let nearness = |key: &&Key| {
-        // The last word alone is as good as the whole.
-        let last = key.name.rsplit('.').next().unwrap_or_default();
-        strsim::jaro_winkler(key.name, name).max(strsim::jaro_winkler(last, name))
-    };
-    let nearest = KEYS.iter().max_by(|a, b| nearness(a).total_cmp(&nearness(b)));
-    let hint = nearest.map_or_else(String::new, |key| format!("; did you mean {}?", key.name));
+    let names = KEYS.iter().map(|key| key.name);
+    let hint = nearest(name, names).map_or_else(String::new, |n| format!("; did you mean {n}?"));
     Err(format!("there is no setting {name}{hint}"))
+}
+
+/// The name most like `name`, where one is like it at all.
+pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    /// Less alike than this, two names are only chance.
+    const ALIKE: f64 = 0.8;
+    let alike = |other: &str| {
+        // The last word alone is as good as the whole.
+        let last = other.rsplit('.').next().unwrap_or_default();
+        strsim::jaro_winkler(other, name).max(strsim::jaro_winkler(last, name))
+    };
+    let scored = names.map(|other| (alike(other), other)).filter(|(score, _)| *score >= ALIKE);
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
 impl Key {
@@ -235,5 +243,6 @@ mod tests {
         );
         assert!(hint("w_cl").ends_with("did you mean train.w_cls?"));
         assert!(hint("model.depth").contains("did you mean model."));
+        assert_eq!(hint("momentum"), "there is no setting momentum");
     }
 }

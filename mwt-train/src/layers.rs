@@ -30,7 +30,9 @@ impl Layers {
     pub fn preset(&mut self, name: &str) -> Result<(), String> {
         let names = ModelConfig::PRESETS.map(|(name, _)| name);
         if !names.contains(&name) {
-            return Err(format!("there is no preset {name}; there are {}", names.join(", ")));
+            let hint = keys::nearest(name, names.into_iter());
+            let hint = hint.map_or_else(String::new, |n| format!("; did you mean {n}?"));
+            return Err(format!("there is no preset {name} among {}{hint}", names.join(", ")));
         }
         self.preset.get_or_insert_with(|| name.to_owned());
         Ok(())
@@ -242,7 +244,7 @@ mod tests {
         };
         assert!(from("[train]\nepoch = 3").ends_with("did you mean train.epochs?"));
         assert!(from("[train]\nepochs = 0").contains("must be integer at least 1"));
-        assert!(from("preset = \"tiny\"").contains("there are nano, micro"));
+        assert!(from("preset = \"tiny\"").contains("no preset tiny among nano, micro"));
         from("[train\n");
         let mut layers = Layers::default();
         assert!(layers.assign("train.epochs").unwrap_err().contains("key=value"));

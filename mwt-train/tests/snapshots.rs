@@ -64,7 +64,14 @@ fn shipped_models() {
 fn complaints() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
+    std::fs::write(dir.join("preset.toml"), "preset = \"mikro\"\n").unwrap();
+    let train = ["train", "--data", "digits", "--preset", "nano", "--limit", "64", "--epochs", "1"];
+    let train = [&train[..], &["--no-report", "--quiet"]].concat();
+    ok(dir, &train);
     let commands: &[&[&str]] = &[
+        // The run above is there already.
+        &train,
+        &["train", "--data", "digits", "--config", "preset.toml"],
         &["train"],
         &["train", "--data", "nowhere"],
         &["train", "--data", "digits", "--set", "train.epoch=3"],
