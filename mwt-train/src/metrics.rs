@@ -103,18 +103,8 @@ impl Row {
 
 /// The first line of `metrics.csv`.
 pub fn head() -> String {
-    let zero = Progress {
-        step: 0,
-        steps: 0,
-        epoch: 0,
-        end_of_epoch: false,
-        reconstruction: 0.0,
-        classification: 0.0,
-        accuracy: 0.0,
-        norms: [0.0; 3],
-        rates: [0.0; 3],
-    };
-    let names: Vec<&str> = Row::new(&zero).fields().into_iter().map(|(name, _)| name).collect();
+    let names: Vec<&str> =
+        Row::new(&Progress::default()).fields().into_iter().map(|(name, _)| name).collect();
     names.join(",") + "\n"
 }
 

@@ -20,7 +20,7 @@ use crate::weights::Weights;
 const READ_EVERY: usize = 10;
 
 /// Means over the steps since the last look.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Outer steps taken.
     pub step: u64,
@@ -348,15 +348,11 @@ fn means(losses: &[Losses], batch: usize) -> Progress {
     let n = losses.len().max(1) as f32;
     let mean = |column: usize| losses.iter().map(|row| row[column]).sum::<f32>() / n;
     Progress {
-        step: 0,
-        steps: 0,
-        epoch: 0,
-        end_of_epoch: false,
         reconstruction: mean(0),
         classification: mean(1),
         accuracy: mean(2) / batch as f32,
         norms: [mean(3), mean(4), mean(5)],
-        rates: [0.0; 3],
+        ..Progress::default()
     }
 }
 

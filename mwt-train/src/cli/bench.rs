@@ -53,9 +53,8 @@ impl Bench {
         let mut config = self.preset.config();
         config.pixels_per_step = self.pixels_per_step.unwrap_or(config.pixels_per_step);
         config.check().map_err(|e| e.to_string())?;
-        let mut times = with_backend!(self.backend, B, device => self.times::<B>(config, &device));
-        times.sort_by(f64::total_cmp);
-        let median = times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
+        let times = with_backend!(self.backend, B, device => self.times::<B>(config, &device));
+        let median = median(times);
         let speed = self.batch as f64 / median;
         let peak = metrics::peak_memory_mib();
         if self.json {
@@ -105,9 +104,7 @@ impl Bench {
                 };
                 let times =
                     (0..self.steps + 3).map(|_| once()).skip(3).collect::<Result<Vec<_>, _>>();
-                let mut times = times.map_err(|e| e.to_string())?;
-                times.sort_by(f64::total_cmp);
-                let median = times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
+                let median = median(times.map_err(|e| e.to_string())?);
                 results.push((isa.name(), format!("{arithmetic:?}").to_lowercase(), median));
             }
         }
@@ -158,6 +155,11 @@ impl Bench {
             .skip(3)
             .collect()
     }
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Images of noise: what a step costs does not depend on what it sees.

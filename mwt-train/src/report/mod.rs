@@ -67,7 +67,7 @@ pub fn write_for<B: MwtBackend>(
     let (train, held_out) = settings.hold_out(set.train);
     // A run that held nothing out shows its training images.
     let images = if held_out.is_empty() { train } else { held_out };
-    let judged = images.select(&(0..images.len().min(JUDGED)).collect::<Vec<_>>());
+    let judged = images.take(JUDGED);
 
     let mut bundles = Vec::new();
     let mut pictures: Vec<(&'static str, String, RgbImage)> = curves(&rows);
