@@ -1,5 +1,7 @@
 //! Golden vectors for the tests of the workspace.
 
+pub mod train;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

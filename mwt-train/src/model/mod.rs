@@ -1,8 +1,11 @@
 //! The model as tensors of any burn back end.
 
+pub mod adjoint;
 pub mod backend;
 pub mod inner;
+pub mod operation;
 pub mod params;
+pub mod pointwise;
 pub mod tokens;
 pub mod transformer;
 

@@ -1,0 +1,81 @@
+//! What the inner loop and its adjoint do to each value between their matrix products.
+//!
+//! Activations are `[N, P, D]`, what an image has one row of is `[N, 1, D]`; `omega` is ω on the first layer and 1 on
+//! the others. The functions are the readable reference, in ordinary tensor operations.
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+/// A back end's own form of these functions, where it has a better one.
+pub trait Pointwise: Backend {
+    /// As [`sine`].
+    fn sine(z: Tensor<Self, 3>, bias: Tensor<Self, 3>, omega: f64) -> [Tensor<Self, 3>; 2] {
+        sine(z, bias, omega)
+    }
+
+    /// As [`sine_backward`].
+    fn sine_backward(
+        a_bar: Option<Tensor<Self, 3>>,
+        h_bar: [Option<Tensor<Self, 3>>; 2],
+        cosine: Tensor<Self, 3>,
+        omega: f64,
+    ) -> [Tensor<Self, 3>; 2] {
+        sine_backward(a_bar, h_bar, cosine, omega)
+    }
+
+    /// As [`gate_backward`].
+    fn gate_backward(
+        u_bar: [Option<Tensor<Self, 3>>; 2],
+        bias_bar: Tensor<Self, 3>,
+        delta: Tensor<Self, 3>,
+        waves: [Tensor<Self, 3>; 2],
+        omega: f64,
+    ) -> [Tensor<Self, 3>; 2] {
+        gate_backward(u_bar, bias_bar, delta, waves, omega)
+    }
+}
+
+/// sin a and cos a of a = ω·(z + b).
+pub fn sine<B: Backend>(z: Tensor<B, 3>, bias: Tensor<B, 3>, omega: f64) -> [Tensor<B, 3>; 2] {
+    let a = (z + bias) * omega;
+    [a.clone().sin(), a.cos()]
+}
+
+/// z̄ = ω·(ā + h̄·c) and its sum over an image's pixels, where c = cos a. ā may be absent, and h̄ is the sum of the
+/// parts that are there.
+///
+/// # Panics
+/// Without any part of h̄.
+pub fn sine_backward<B: Backend>(
+    a_bar: Option<Tensor<B, 3>>,
+    h_bar: [Option<Tensor<B, 3>>; 2],
+    cosine: Tensor<B, 3>,
+    omega: f64,
+) -> [Tensor<B, 3>; 2] {
+    let mut z_bar = sum(h_bar) * cosine;
+    if let Some(a_bar) = a_bar {
+        z_bar = z_bar + a_bar;
+    }
+    let z_bar = z_bar * omega;
+    [z_bar.clone(), z_bar.sum_dim(1)]
+}
+
+/// The adjoint of u = ω·δ·cos a: δ̄ = ω·ū·cos a and ā = -ω·ū·δ·sin a, where ū is the sum of its parts and of ḡb;
+/// `waves` are sin a and cos a.
+///
+/// # Panics
+/// Without any part of ū.
+pub fn gate_backward<B: Backend>(
+    u_bar: [Option<Tensor<B, 3>>; 2],
+    bias_bar: Tensor<B, 3>,
+    delta: Tensor<B, 3>,
+    [sine, cosine]: [Tensor<B, 3>; 2],
+    omega: f64,
+) -> [Tensor<B, 3>; 2] {
+    let u_bar = (sum(u_bar) + bias_bar) * omega;
+    [u_bar.clone() * cosine, (u_bar * delta * sine).neg()]
+}
+
+fn sum<B: Backend>(parts: [Option<Tensor<B, 3>>; 2]) -> Tensor<B, 3> {
+    parts.into_iter().flatten().reduce(|a, b| a + b).expect("at least one part")
+}

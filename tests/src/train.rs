@@ -1,0 +1,208 @@
+//! The trainer on any back end against the golden vectors.
+
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+use mwt_train::model::adjoint::AdjointLoop;
+use mwt_train::model::operation::{self, Inputs};
+use mwt_train::model::params::host;
+use mwt_train::model::pointwise::Pointwise;
+use mwt_train::model::tokens::boundary;
+use mwt_train::model::{Model, MwtBackend, Output, Params, Pixels, TrainBackend, inner};
+use mwt_train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
+use mwt_train::step::{Losses, Objective, losses_of, outer_step};
+use mwt_train::weights::Group;
+
+use crate::{Golden, IMAGES, assert_close, distance};
+
+/// The paper's weight of the classification loss on θ, α and the head.
+pub const W_CLS: f64 = 0.01;
+
+/// A back end whose inner loop has every form.
+pub trait Tested: Pointwise + MwtBackend {}
+
+impl<B: Pointwise + MwtBackend> Tested for B {}
+
+/// An implementation of the inner loop.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// What training on the back end uses.
+    Own,
+    /// Ordinary tensor operations and autodiff.
+    Tensors,
+    /// Tensor operations with the adjoint in closed form.
+    Adjoint,
+}
+
+impl Way {
+    /// Every implementation.
+    pub const ALL: [Self; 3] = [Self::Own, Self::Tensors, Self::Adjoint];
+}
+
+/// How far a back end's f32 may be from the golden values.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerances {
+    /// Of φ - θ.
+    pub offsets: f32,
+    /// Of tokens, λ = 500 times larger.
+    pub tokens: f32,
+    /// Of logits.
+    pub logits: f32,
+    /// Of both losses.
+    pub losses: f32,
+    /// Of a gradient, as a share of its tensor's largest one.
+    pub gradient: f32,
+}
+
+/// What f32 arithmetic on the CPU keeps to.
+pub const F32: Tolerances =
+    Tolerances { offsets: 5e-6, tokens: 1e-3, logits: 1e-4, losses: 1e-5, gradient: 1e-4 };
+
+/// The pixels that the golden run drew at an outer step.
+pub fn pixels<B: Backend>(golden: &Golden, outer: usize) -> Pixels<B> {
+    let config = golden.config;
+    let (p, c, device) = (config.pixels_per_step, config.channels, Default::default());
+    let (images, all) = (golden.images(), golden.coordinates());
+    let mut pixels = Pixels { coordinates: Vec::new(), targets: Vec::new() };
+    for draw in 0..=config.steps {
+        let (mut coordinates, mut targets) = (Vec::<f32>::new(), Vec::<f32>::new());
+        for image in 0..IMAGES {
+            for &index in golden.draw(outer, draw, image) {
+                let index = index as usize;
+                coordinates.extend(&all[2 * index..2 * index + 2]);
+                let start = (image * config.image.pixels() + index) * c;
+                targets.extend(&images[start..start + c]);
+            }
+        }
+        let data = TensorData::new(coordinates, [IMAGES, p, 2]);
+        pixels.coordinates.push(Tensor::from_data(data, &device));
+        let data = TensorData::new(targets, [IMAGES, p, c]);
+        pixels.targets.push(Tensor::from_data(data, &device));
+    }
+    pixels
+}
+
+/// The classes of the golden images.
+pub fn labels<B: Backend>(golden: &Golden) -> Tensor<B, 1, Int> {
+    let labels: Vec<i64> = golden.labels.iter().map(|l| *l as i64).collect();
+    Tensor::from_data(TensorData::new(labels, [IMAGES]), &Default::default())
+}
+
+/// The golden parameters, to be differentiated by.
+pub fn leaves<I: Backend>(golden: &Golden) -> Params<Autodiff<I>> {
+    let params = Params::<Autodiff<I>>::from_weights(&golden.weights, &Default::default());
+    params.with_tensors(params.tensors().iter().map(|t| t.clone().require_grad()).collect())
+}
+
+/// Forward pass and losses at outer step 0.
+pub fn pass<I: Tested>(
+    golden: &Golden,
+    model: &Model<Autodiff<I>>,
+    way: Way,
+    w_cls: f64,
+) -> (Output<Autodiff<I>>, Losses<Autodiff<I>>)
+where
+    Autodiff<I>: MwtBackend,
+{
+    let (pixels, config) = (pixels(golden, 0), golden.config);
+    let output = match way {
+        Way::Own => model.forward(&pixels, w_cls),
+        Way::Tensors => {
+            let fitted = inner::fit(&config, &model.siren, &model.alpha, &pixels);
+            let tokens = model.tokens(boundary(fitted.offsets.clone(), w_cls));
+            Output { fitted, logits: model.transformer.forward(tokens) }
+        }
+        Way::Adjoint => {
+            let inputs = Inputs::new(&config, &model.siren, &model.alpha, &pixels);
+            let fitted = operation::fit_tracked::<AdjointLoop, I, NoCheckpointing>(inputs);
+            model.read(fitted, w_cls)
+        }
+    };
+    losses_of(output, labels(golden), 0.0)
+}
+
+/// Asserts every golden value of a forward pass.
+pub fn assert_forward<I: Tested>(golden: &Golden, way: Way, within: Tolerances)
+where
+    Autodiff<I>: MwtBackend,
+{
+    let model = Model::new(&leaves::<I>(golden));
+    let (output, losses) = pass(golden, &model, way, W_CLS);
+    let fitted = output.fitted;
+    let offsets = golden.expect(&format!("offset.{}", golden.config.steps));
+    assert_close("φ - θ", &host(fitted.offsets.clone()), offsets, within.offsets);
+    let tokens = host(model.tokens(fitted.offsets.clone()));
+    assert_close("tokens", &tokens, golden.expect("tokens"), within.tokens);
+    assert_close("logits", &host(output.logits), golden.expect("logits"), within.logits);
+    let reconstruction = host(fitted.reconstruction);
+    let want = golden.expect("recon_loss");
+    assert_close("reconstruction loss", &reconstruction, want, within.losses);
+    let cross_entropy = host(losses.classification);
+    assert_close("cross-entropy", &cross_entropy, golden.expect("cls_loss"), within.losses);
+    let coordinates = golden.coordinates().repeat(IMAGES);
+    let data = TensorData::new(coordinates, [IMAGES, golden.config.image.pixels(), 2]);
+    let coordinates = Tensor::from_data(data, &Default::default());
+    let prediction = model.siren.predict(&golden.config, &fitted.offsets, coordinates);
+    let psnr = psnr(&host(prediction), &golden.images());
+    assert_close("PSNR", &psnr, golden.expect("psnr_all"), 100.0 * within.losses);
+}
+
+/// PSNR of each of the images.
+fn psnr(predicted: &[f32], target: &[f32]) -> Vec<f32> {
+    let len = predicted.len() / IMAGES;
+    let images = predicted.chunks_exact(len).zip(target.chunks_exact(len));
+    let error = |(p, t): (&[f32], &[f32])| {
+        p.iter().zip(t).map(|(p, t)| mwt_core::grid::clamped_squared_error(*p, *t)).sum::<f32>()
+    };
+    images.map(|image| mwt_core::grid::psnr(error(image) / len as f32)).collect()
+}
+
+/// Asserts every golden outer gradient.
+pub fn assert_gradients<I: Tested>(golden: &Golden, way: Way, within: Tolerances)
+where
+    Autodiff<I>: MwtBackend,
+{
+    let params = leaves::<I>(golden);
+    let (_, losses) = pass(golden, &Model::new(&params), way, W_CLS);
+    let gradients = gradients(&params, losses.reconstruction + losses.classification);
+    for (spec, gradient) in params.specs().iter().zip(gradients) {
+        let want = golden.expect(&format!("grad.{}", spec.name));
+        let largest = want.iter().fold(0.0f32, |m, g| m.max(g.abs()));
+        let apart = distance(&host(gradient), want) / largest;
+        let (name, allowed) = (&spec.name, within.gradient);
+        assert!(apart <= allowed, "{way:?}: gradient of {name} {apart:e} of its maximum");
+    }
+}
+
+/// Asserts the parameters after outer steps 1 and 3 of a schedule of 60.
+pub fn assert_outer_steps<I: Tested>(golden: &Golden)
+where
+    Autodiff<I>: TrainBackend<InnerBackend = I>,
+{
+    let schedule = OneCycle { steps: 60, rise: 0.05 };
+    let mut params = Params::<I>::from_weights(&golden.weights, &Default::default());
+    let mut optimizer = AdamW::new(&params, AdamWConfig::default());
+    for step in 0..3u64 {
+        let rates = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
+        let pixels = pixels::<Autodiff<I>>(golden, step as usize);
+        let labels = labels(golden);
+        outer_step(&mut params, &mut optimizer, &pixels, labels, Objective::both(W_CLS), rates);
+        if step == 1 {
+            continue;
+        }
+        for (spec, tensor) in params.specs().iter().zip(params.tensors()) {
+            let want = golden.expect(&format!("after_outer_step.{}.{}", step + 1, spec.name));
+            // AdamW divides by √v: where a gradient is close to 0, its rounding error decides the direction of a
+            // step of up to the rate. The first steps' rates are at most 1e-4·4e-2 … 1e-2.
+            let rate: f64 = (0..=step).map(|s| rate_of(spec.group, &schedule, s)).sum();
+            let tolerance = (0.05 * rate) as f32 + 1e-7;
+            assert_close(&spec.name, &host(tensor.clone()), want, tolerance);
+        }
+    }
+}
+
+fn rate_of(group: Group, schedule: &OneCycle, step: u64) -> f64 {
+    let peak = if group == Group::Alpha { 1e-2 } else { 1e-4 };
+    schedule.at(step, peak).rate
+}
