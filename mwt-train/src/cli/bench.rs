@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mwt_core::ModelConfig;
 use mwt_infer::{Arithmetic, Classifier, Image, Isa, workspace_len};
 
+use super::growth;
 use super::recipe::PresetName;
 use crate::backend::BackendName;
 use crate::batch::{self, DrawSeed, Sampler};
@@ -22,7 +23,7 @@ use crate::with_backend;
 #[derive(Debug, Args)]
 pub(super) struct Bench {
     /// Time a bundle's images through mwt-infer on one core instead of training
-    #[arg(long, value_name = "BUNDLE.mwt", conflicts_with_all = ["preset", "batch", "pixels_per_step", "backend"])]
+    #[arg(long, value_name = "BUNDLE.mwt", conflicts_with_all = ["preset", "batch", "pixels_per_step", "width", "inner_steps", "backend"])]
     bundle: Option<PathBuf>,
     /// Sizes of the model
     #[arg(long, value_enum, default_value = "micro")]
@@ -36,12 +37,33 @@ pub(super) struct Bench {
     /// P: pixels an inner step [default: the preset's]
     #[arg(long)]
     pixels_per_step: Option<usize>,
+    /// D: width of the SIREN and of the Transformer [default: the preset's]
+    #[arg(long)]
+    width: Option<usize>,
+    /// k: inner steps [default: the preset's]
+    #[arg(long)]
+    inner_steps: Option<usize>,
+    /// Measure how time and memory grow with N, P, D and k up to the given sizes, and draw it
+    #[arg(long, value_name = "PICTURE.png", conflicts_with_all = ["bundle", "json"])]
+    growth: Option<PathBuf>,
     /// Where to compute
     #[arg(long, value_enum, default_value = "cpu")]
     backend: BackendName,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// The sizes that the cost of a step depends on.
+pub(super) struct Sizes {
+    /// N.
+    pub(super) batch: usize,
+    /// P.
+    pub(super) pixels_per_step: usize,
+    /// D.
+    pub(super) width: usize,
+    /// k.
+    pub(super) inner_steps: usize,
 }
 
 impl Bench {
@@ -52,7 +74,12 @@ impl Bench {
         self.backend.check()?;
         let mut config = self.preset.config();
         config.pixels_per_step = self.pixels_per_step.unwrap_or(config.pixels_per_step);
+        config.width = self.width.unwrap_or(config.width);
+        config.steps = self.inner_steps.unwrap_or(config.steps);
         config.check().map_err(|e| e.to_string())?;
+        if let Some(path) = &self.growth {
+            return growth::run(self.sizes(&config), &self.options(), path);
+        }
         let times = with_backend!(self.backend, B, device => self.times::<B>(config, &device));
         let median = median(times);
         let speed = self.batch as f64 / median;
@@ -77,6 +104,24 @@ impl Bench {
             }
         }
         Ok(())
+    }
+
+    fn sizes(&self, config: &ModelConfig) -> Sizes {
+        Sizes {
+            batch: self.batch,
+            pixels_per_step: config.pixels_per_step,
+            width: config.width,
+            inner_steps: config.steps,
+        }
+    }
+
+    /// What every point of a growth has in common.
+    fn options(&self) -> Vec<String> {
+        vec![
+            format!("--preset={}", name(&self.preset)),
+            format!("--backend={}", name(&self.backend)),
+            format!("--steps={}", self.steps),
+        ]
     }
 
     /// Milliseconds of one image, fitted and classified, with each instruction set and arithmetic.
@@ -155,6 +200,11 @@ impl Bench {
             .skip(3)
             .collect()
     }
+}
+
+/// A value as it is written on the command line.
+fn name(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

@@ -7,6 +7,7 @@ mod data;
 mod demo;
 mod eval;
 mod export;
+mod growth;
 mod import;
 mod inspect;
 mod progress;

@@ -1,4 +1,4 @@
-//! Curves over the outer steps.
+//! Curves over the outer steps, or over another size.
 
 use image::{Rgb, RgbImage};
 
@@ -16,15 +16,20 @@ const POINTS: usize = 300;
 
 const COLOURS: [Rgb<u8>; 3] = [Rgb([31, 119, 180]), Rgb([214, 96, 20]), Rgb([44, 140, 60])];
 
-/// A named curve: (outer step, value).
+/// A named curve: (x, value).
 #[derive(Clone, Debug)]
 pub(super) struct Curve {
     pub(super) name: &'static str,
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// A picture of up to three curves on one scale; nothing where no curve has two points.
-pub(super) fn chart(title: &str, curves: &[Curve], logarithmic: bool) -> Option<RgbImage> {
+/// A picture of up to three curves on one scale over what `below` names; nothing where no curve has two points.
+pub(super) fn chart(
+    title: &str,
+    below: &str,
+    curves: &[Curve],
+    logarithmic: bool,
+) -> Option<RgbImage> {
     let scaled = |v: f64| if logarithmic { v.log10() } else { v };
     let drawn = curves.iter().zip(COLOURS).map(|(curve, colour)| {
         let points = thinned(&curve.points).into_iter().map(|(x, y)| (x, scaled(y)));
@@ -63,9 +68,8 @@ pub(super) fn chart(title: &str, curves: &[Curve], logarithmic: bool) -> Option<
         text(&mut picture, x as i64 - i64::from(width(&label) / 2), y as i64 + 8, &label, INK);
     }
     line(&mut picture, at((0.0, low)), at((steps, low)), 1.5, INK);
-    let label = "outer step";
-    let x = i64::from(WIDTH - RIGHT - width(label));
-    text(&mut picture, x, i64::from(HEIGHT - LINE - 6), label, INK);
+    let x = i64::from(WIDTH - RIGHT - width(below));
+    text(&mut picture, x, i64::from(HEIGHT - LINE - 6), below, INK);
     let mut x = i64::from(LEFT);
     for (Curve { name, points }, colour) in curves {
         for pair in points.windows(2) {
@@ -131,9 +135,9 @@ mod tests {
     #[test]
     fn a_curve_of_one_point_is_none() {
         let curve = |points| Curve { name: "a", points };
-        assert!(chart("t", &[curve(vec![(1.0, 1.0)])], false).is_none());
-        assert!(chart("t", &[curve(vec![(1.0, f64::NAN), (2.0, 0.0)])], true).is_none());
-        let picture = chart("t", &[curve(vec![(1.0, 1.0), (2.0, 3.0)])], false).unwrap();
+        assert!(chart("t", "x", &[curve(vec![(1.0, 1.0)])], false).is_none());
+        assert!(chart("t", "x", &[curve(vec![(1.0, f64::NAN), (2.0, 0.0)])], true).is_none());
+        let picture = chart("t", "x", &[curve(vec![(1.0, 1.0), (2.0, 3.0)])], false).unwrap();
         assert!(picture.pixels().any(|p| *p == COLOURS[0]));
     }
 }

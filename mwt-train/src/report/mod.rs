@@ -2,6 +2,7 @@
 
 mod canvas;
 mod chart;
+pub(crate) mod growth;
 mod heat;
 mod html;
 
@@ -126,6 +127,7 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
             "Losses of the training batches",
             chart(
                 "losses (logarithmic)",
+                "outer step",
                 &[
                     curve("cross-entropy", &|r| Some(r.classification.into())),
                     curve("reconstruction", &|r| Some(r.reconstruction.into())),
@@ -138,6 +140,7 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
             "Accuracy: training batches, and held-out images at each epoch's end",
             chart(
                 "accuracy in %",
+                "outer step",
                 &[
                     curve("training", &|r| Some(100.0 * f64::from(r.accuracy))),
                     curve("held out", &|r| Some(100.0 * f64::from(r.held_out_accuracy?))),
@@ -150,6 +153,7 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
             "Reconstruction after the last inner step",
             chart(
                 "PSNR in dB",
+                "outer step",
                 &[
                     curve("training", &|r| Some(psnr(r))),
                     curve("held out", &|r| Some(r.held_out_psnr?.into())),
@@ -162,6 +166,7 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
             "Gradient norms of the groups before clipping",
             chart(
                 "gradient norms (logarithmic)",
+                "outer step",
                 &[
                     curve("theta and head", &|r| Some(r.norm_siren.into())),
                     curve("alpha", &|r| Some(r.norm_alpha.into())),
