@@ -28,11 +28,13 @@ impl BackendName {
                  mwt-train --features {feature}`"
             ));
         }
-        #[cfg(feature = "cuda")]
-        if self == Self::Cuda {
-            return cuda_driver();
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Cuda => cuda_driver(),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => wgpu_adapter(),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -46,6 +48,26 @@ fn cuda_driver() -> Result<(), String> {
         Ok(())
     } else {
         Err("no NVIDIA GPU found (no /dev/nvidiactl): use --backend cpu".into())
+    }
+}
+
+/// Whether there is an adapter: burn panics where there is none, so it is let do so here, in silence.
+#[cfg(feature = "wgpu")]
+fn wgpu_adapter() -> Result<(), String> {
+    use burn::tensor::backend::Backend;
+    static FOUND: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let device = Default::default();
+        let found = std::panic::catch_unwind(|| burn::backend::Wgpu::<f32, i32>::sync(&device));
+        std::panic::set_hook(hook);
+        matches!(found, Ok(Ok(())))
+    });
+    if *found {
+        Ok(())
+    } else {
+        Err("no GPU found through Vulkan, Metal or DirectX: use --backend cpu".into())
     }
 }
 

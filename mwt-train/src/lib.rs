@@ -22,6 +22,8 @@ pub mod batch;
 pub mod card;
 pub mod checkpoint;
 pub mod cli;
+#[cfg(feature = "cube")]
+mod cube;
 pub mod data;
 mod durable;
 pub mod embed;

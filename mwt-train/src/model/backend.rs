@@ -35,15 +35,6 @@ pub trait MwtBackend: Backend {
     }
 }
 
-#[cfg(feature = "cuda")]
-impl MwtBackend for burn::backend::Cuda {}
-#[cfg(feature = "cuda")]
-impl MwtBackend for burn::backend::Autodiff<burn::backend::Cuda> {}
-#[cfg(feature = "wgpu")]
-impl MwtBackend for burn::backend::Wgpu {}
-#[cfg(feature = "wgpu")]
-impl MwtBackend for burn::backend::Autodiff<burn::backend::Wgpu> {}
-
 /// A back end to train on.
 pub trait TrainBackend: AutodiffBackend<InnerBackend: MwtBackend> + MwtBackend {}
 

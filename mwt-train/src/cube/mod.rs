@@ -1,0 +1,183 @@
+//! The inner loop on GPUs: [`AdjointLoop`] with the back end's matrix products, and between them one kernel where
+//! tensor operations would take three to five passes over the activations.
+
+mod kernels;
+#[cfg(all(test, feature = "cuda"))]
+mod nvrtc;
+
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
+use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
+use cubecl::prelude::{CubeCount, CubeDim};
+use mwt_core::ModelConfig;
+
+use crate::model::MwtBackend;
+use crate::model::adjoint::AdjointLoop;
+use crate::model::inner::{Fitted, Pixels, Siren};
+use crate::model::operation::{self, Inputs, primitive};
+use crate::model::pointwise::Pointwise;
+use kernels::{COLUMNS, LANES};
+
+impl<R, F, I, T> MwtBackend for CubeBackend<R, F, I, T>
+where
+    R: CubeRuntime,
+    F: FloatElement,
+    I: IntElement,
+    T: BoolElement,
+{
+    fn fit(
+        config: &ModelConfig,
+        siren: &Siren<Self>,
+        alpha: &Tensor<Self, 2>,
+        pixels: &Pixels<Self>,
+    ) -> Fitted<Self> {
+        operation::fit::<AdjointLoop, _>(&Inputs::new(config, siren, alpha, pixels))
+    }
+}
+
+impl<R, F, I, T, C> MwtBackend for Autodiff<CubeBackend<R, F, I, T>, C>
+where
+    R: CubeRuntime,
+    F: FloatElement,
+    I: IntElement,
+    T: BoolElement,
+    C: CheckpointStrategy,
+{
+    fn fit(
+        config: &ModelConfig,
+        siren: &Siren<Self>,
+        alpha: &Tensor<Self, 2>,
+        pixels: &Pixels<Self>,
+    ) -> Fitted<Self> {
+        operation::fit_tracked::<AdjointLoop, _, _>(Inputs::new(config, siren, alpha, pixels))
+    }
+}
+
+impl<R, F, I, T> Pointwise for CubeBackend<R, F, I, T>
+where
+    R: CubeRuntime,
+    F: FloatElement,
+    I: IntElement,
+    T: BoolElement,
+{
+    fn sine(z: Tensor<Self, 3>, bias: Tensor<Self, 3>, omega: f64) -> [Tensor<Self, 3>; 2] {
+        let (z, bias) = (primitive(z), primitive(bias));
+        let [sine, cosine] = [like(&z), like(&z)];
+        kernels::sine::launch::<R>(
+            &z.client.clone(),
+            cubes(&z, true),
+            DIM,
+            z.into_tensor_arg(),
+            bias.into_tensor_arg(),
+            sine.clone().into_tensor_arg(),
+            cosine.clone().into_tensor_arg(),
+            omega as f32,
+        );
+        [tensor(sine), tensor(cosine)]
+    }
+
+    fn sine_backward(
+        a_bar: Option<Tensor<Self, 3>>,
+        [h_bar, more]: [Option<Tensor<Self, 3>>; 2],
+        cosine: Tensor<Self, 3>,
+        omega: f64,
+    ) -> [Tensor<Self, 3>; 2] {
+        let (first, second) = both(h_bar, more);
+        let (a_given, second_given) = (a_bar.is_some(), second.is_some());
+        let (h_bar, cosine) = (primitive(first), primitive(cosine));
+        // What is not given is not read.
+        let a_bar = a_bar.map_or_else(|| h_bar.clone(), primitive);
+        let more = second.map_or_else(|| h_bar.clone(), primitive);
+        let [n, _, d] = cosine.shape().dims();
+        let (z_bar, sum) = (like(&cosine), empty(&cosine, [n, 1, d]));
+        kernels::sine_backward::launch::<R>(
+            &cosine.client.clone(),
+            cubes(&cosine, false),
+            DIM,
+            a_bar.into_tensor_arg(),
+            h_bar.into_tensor_arg(),
+            more.into_tensor_arg(),
+            cosine.into_tensor_arg(),
+            z_bar.clone().into_tensor_arg(),
+            sum.clone().into_tensor_arg(),
+            omega as f32,
+            a_given,
+            second_given,
+        );
+        [tensor(z_bar), tensor(sum)]
+    }
+
+    fn gate_backward(
+        [direct, below]: [Option<Tensor<Self, 3>>; 2],
+        bias_bar: Tensor<Self, 3>,
+        delta: Tensor<Self, 3>,
+        [sine, cosine]: [Tensor<Self, 3>; 2],
+        omega: f64,
+    ) -> [Tensor<Self, 3>; 2] {
+        let (first, second) = both(direct, below);
+        let (direct, cosine) = (primitive(first), primitive(cosine));
+        let given = second.is_some();
+        let below = second.map_or_else(|| direct.clone(), primitive);
+        let [delta_bar, a_bar] = [like(&cosine), like(&cosine)];
+        kernels::gate_backward::launch::<R>(
+            &cosine.client.clone(),
+            cubes(&cosine, true),
+            DIM,
+            direct.into_tensor_arg(),
+            below.into_tensor_arg(),
+            primitive(bias_bar).into_tensor_arg(),
+            primitive(delta).into_tensor_arg(),
+            primitive(sine).into_tensor_arg(),
+            cosine.into_tensor_arg(),
+            delta_bar.clone().into_tensor_arg(),
+            a_bar.clone().into_tensor_arg(),
+            omega as f32,
+            given,
+        );
+        [tensor(delta_bar), tensor(a_bar)]
+    }
+}
+
+/// Threads of a cube.
+const DIM: CubeDim = CubeDim { x: COLUMNS, y: LANES, z: 1 };
+
+/// Cubes for `[N, P, D]`: all neurons and images, and the pixels of an image `split` over several or not.
+fn cubes<R: CubeRuntime>(activations: &CubeTensor<R>, split: bool) -> CubeCount {
+    /// Pixels of a lane, so that what a thread reads once is used more than once.
+    const PIXELS: u32 = 4;
+    let [n, p, d] = activations.shape().dims();
+    let pixels = if split { (p as u32).div_ceil(LANES * PIXELS) } else { 1 };
+    CubeCount::Static((d as u32).div_ceil(COLUMNS), n as u32, pixels)
+}
+
+/// The one or two that are there.
+fn both<T>(a: Option<T>, b: Option<T>) -> (T, Option<T>) {
+    match (a, b) {
+        (Some(a), b) => (a, b),
+        (None, Some(b)) => (b, None),
+        (None, None) => unreachable!("the adjoint passes at least one"),
+    }
+}
+
+/// Memory for a result of the same shape.
+fn like<R: CubeRuntime>(tensor: &CubeTensor<R>) -> CubeTensor<R> {
+    empty(tensor, tensor.shape().dims())
+}
+
+fn empty<R: CubeRuntime>(beside: &CubeTensor<R>, shape: [usize; 3]) -> CubeTensor<R> {
+    let (client, device) = (beside.client.clone(), beside.device.clone());
+    empty_device_contiguous_dtype(client, device, shape.into(), beside.dtype)
+}
+
+fn tensor<R, F, I, T>(tensor: CubeTensor<R>) -> Tensor<CubeBackend<R, F, I, T>, 3>
+where
+    R: CubeRuntime,
+    F: FloatElement,
+    I: IntElement,
+    T: BoolElement,
+{
+    Tensor::from_primitive(TensorPrimitive::Float(tensor))
+}
