@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mwt_core::ModelConfig;
 use mwt_core::draw::DrawKind;
-use mwt_infer::workspace_len;
+use mwt_infer::{Classifier, workspace_len};
 
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
@@ -39,6 +39,9 @@ impl Inspect {
         let (header, config) = (bundle.header(), bundle.config());
         let workspace = 4 * workspace_len(config);
         let labels: Vec<&str> = header.labels().collect();
+        let mut scratch = vec![0.0; workspace_len(config)];
+        let self_test = Classifier::new(&bundle, &mut scratch).and_then(|mut c| c.self_test());
+        let self_test = self_test.map_err(|e| format!("{}: {e}", self.bundle.display()))?;
         if self.json {
             let report = serde_json::json!({
                 "bytes": bytes.len(),
@@ -50,7 +53,8 @@ impl Inspect {
                 "storage": header.schemes,
                 "input": header.input,
                 "labels": labels,
-                "golden_samples": header.golden_samples,
+                "golden_samples": self_test.samples,
+                "golden_max_error": self_test.max_error,
                 "facts": header.facts,
             });
             println!("{report}");
@@ -91,7 +95,11 @@ impl Inspect {
             config.transformer_macs() as f64 / 1e6
         );
         println!("labels      {}", labels.join(", "));
-        println!("self-test   {} golden samples", header.golden_samples);
+        println!(
+            "self-test   passed: logits of {} golden samples within {} of the trainer's",
+            self_test.samples,
+            Classifier::SELF_TEST_TOLERANCE
+        );
         let facts = header.facts;
         if !facts.data_set.is_empty() {
             println!(
