@@ -1,6 +1,8 @@
 //! The inner loop on GPUs: [`AdjointLoop`] with the back end's matrix products, and between them one kernel where
 //! tensor operations would take three to five passes over the activations.
 
+#[cfg(feature = "fusion")]
+mod fused;
 mod kernels;
 #[cfg(all(test, feature = "cuda"))]
 mod nvrtc;
