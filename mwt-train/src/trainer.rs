@@ -147,10 +147,11 @@ impl<B: TrainBackend> Trainer<B> {
             Tensor::from_data(TensorData::new(values.clone(), [values.len()]), device)
         };
         let moments = state.moments.iter().map(|(m, v)| (tensor(m), tensor(v))).collect();
+        let params = Params::from_weights(&state.weights, device);
         Self {
             settings: settings.clone(),
-            params: Params::from_weights(&state.weights, device),
-            optimizer: AdamW::resume(adamw(settings), state.adamw_steps, moments),
+            optimizer: AdamW::resume(&params, adamw(settings), state.adamw_steps, moments),
+            params,
             sampler: Sampler::new(&settings.model),
             device: device.clone(),
             position: state.position,
@@ -161,10 +162,10 @@ impl<B: TrainBackend> Trainer<B> {
 
     /// All that it takes to go on from here.
     pub fn state(&self) -> State {
-        let moments = self.optimizer.moments().iter();
+        let moments = self.optimizer.moments().into_iter();
         State {
             weights: self.weights(),
-            moments: moments.map(|(m, v)| (host(m.clone()), host(v.clone()))).collect(),
+            moments: moments.map(|(m, v)| (host(m), host(v))).collect(),
             adamw_steps: self.optimizer.steps(),
             position: self.position,
             untold: self.untold(),
