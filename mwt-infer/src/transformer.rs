@@ -13,7 +13,7 @@ use mwt_core::{Bundle, ModelConfig};
 use crate::classifier::Arithmetic;
 use crate::error::Error;
 use crate::fit::layer;
-use crate::kernels::{Init, Kernel, Mat, MatMut};
+use crate::kernels::{Init, Kernel, Mat, MatMut, words};
 use crate::profile::{Phase, Profiler};
 use crate::workspace::{Carve, Plan};
 
@@ -41,6 +41,8 @@ struct Attention<'w> {
     softmax: &'w mut [f32],
     /// Keys that are looked at in one go.
     chunk: usize,
+    /// The steps that keys and values of this block were rounded to, when they are packed integers.
+    rounded: Option<[f32; 2]>,
 }
 
 /// The scratch of a tile of tokens.
@@ -69,6 +71,7 @@ impl<'w> Transformer<'w> {
                 values: scratch.take(plan.stream)?,
                 softmax: scratch.take(rows * 3)?,
                 chunk: plan.keys,
+                rounded: None,
             },
             tile: Tile {
                 query: scratch.take(rows * plan.query)?,
@@ -154,6 +157,7 @@ impl<'w> Transformer<'w> {
             let value = values.get_mut(range).unwrap_or_default();
             linear((kernel, self.arithmetic), norm, &block.value, None, value, panel);
         }
+        self.attention.round(kernel, config, self.arithmetic);
         for x in self.x.chunks_mut((self.rows * d).max(1)) {
             let gathered = gathered.get_mut(..x.len()).unwrap_or_default();
             let normed1 = normed(kernel, x, &block.norm1, norm);
@@ -199,48 +203,101 @@ impl<'w> Transformer<'w> {
 }
 
 impl Attention<'_> {
+    /// Rounds all keys and values to integers, where that is asked for and pays.
+    fn round<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, arithmetic: Arithmetic) {
+        /// Tokens from which on the products are long enough to pay for the rounding.
+        const TOKENS: usize = 128;
+        self.rounded = None;
+        let (d, t, dim) = (config.width, config.tokens(), config.head_dim());
+        let even = dim.is_multiple_of(2) && t.is_multiple_of(2) && self.chunk.is_multiple_of(2);
+        if !K::WORDS || arithmetic == Arithmetic::F32 || !even || t < TOKENS {
+            return;
+        }
+        let mut steps = [0.0; 2];
+        let limits = [words::limit(dim), words::limit(self.chunk)];
+        for ((x, limit), step) in
+            [&mut *self.keys, self.values].into_iter().zip(limits).zip(&mut steps)
+        {
+            let largest = kernel.largest(x);
+            *step = largest / limit;
+        }
+        let [key, value] = steps;
+        kernel.pack_columns(self.keys, reciprocal(key));
+        kernel.pack_rows(self.values, d, reciprocal(value));
+        self.rounded = Some(steps);
+    }
+
     /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries `[D, rows]`, into `out` `[rows, D]`. `scores` is
-    /// scratch.
+    /// scratch, and so are the queries afterwards.
     fn attend<K: Kernel>(
         &mut self,
         kernel: K,
         config: &ModelConfig,
-        queries: &[f32],
+        queries: &mut [f32],
         scores: &mut [f32],
         out: &mut [f32],
     ) {
         let (d, t, dim) = (config.width, config.tokens(), config.head_dim());
         let rows = queries.len() / d.max(1);
-        let scale = 1.0 / libm::sqrtf(dim as f32);
+        let mut scale = 1.0 / libm::sqrtf(dim as f32);
+        let weight_limit = words::limit(self.chunk);
+        if let Some([key, _]) = self.rounded {
+            let query = kernel.largest(queries) / words::limit(dim);
+            kernel.pack_rows(queries, rows, reciprocal(query));
+            scale *= query * key;
+        }
         let (max, rest) = self.softmax.split_at_mut_checked(rows).unwrap_or_default();
         let (sum, rest) = rest.split_at_mut_checked(rows).unwrap_or_default();
         let correction = rest.get_mut(..rows).unwrap_or_default();
         out.fill(0.0);
         for head in (0..d).step_by(dim.max(1)) {
-            let q = queries.get(head * rows..).unwrap_or_default();
             let out = out.get_mut(head..).unwrap_or_default();
             max.fill(f32::NEG_INFINITY);
             sum.fill(0.0);
             for first in (0..t).step_by(self.chunk.max(1)) {
                 let count = self.chunk.min(t - first);
-                let k = self.keys.get(first * d + head..).unwrap_or_default();
-                let v = self.values.get(first * d + head..).unwrap_or_default();
                 let scores = scores.get_mut(..count * rows).unwrap_or_default();
                 let view = MatMut::dense(scores, count, rows);
-                kernel.gemm(Mat::new(k, count, dim, d), Mat::dense(q, dim, rows), Init::Zero, view);
+                if self.rounded.is_some() {
+                    let k = self.keys.get((first * d + head) / 2..).unwrap_or_default();
+                    let q = queries.get(head / 2 * rows..).unwrap_or_default();
+                    let (k, q) = (Mat::new(k, count, dim / 2, d / 2), Mat::dense(q, dim / 2, rows));
+                    kernel.words_product(k, q, view);
+                } else {
+                    let k = self.keys.get(first * d + head..).unwrap_or_default();
+                    let q = queries.get(head * rows..).unwrap_or_default();
+                    let (k, q) = (Mat::new(k, count, dim, d), Mat::dense(q, dim, rows));
+                    kernel.gemm(k, q, Init::Zero, view);
+                }
                 let view = MatMut::dense(scores, count, rows);
                 kernel.softmax(view, scale, max, sum, correction);
                 // What was gathered so far was weighted against the old maximum.
                 if first > 0 && correction.iter().any(|c| *c != 1.0) {
                     kernel.scale_rows(MatMut::new(out, rows, dim, d), correction);
                 }
-                let (weights, v) = (Mat::dense(scores, count, rows), Mat::new(v, count, dim, d));
-                kernel.gemm_tn(weights, v, MatMut::new(out, rows, dim, d));
+                let view = MatMut::new(out, rows, dim, d);
+                if let Some([_, value]) = self.rounded {
+                    // No weight is larger than 1.
+                    kernel.pack_rows(scores, rows, weight_limit);
+                    let v = self.values.get(first / 2 * d + head..).unwrap_or_default();
+                    let weights = Mat::dense(scores, count / 2, rows);
+                    let v = Mat::new(v, count / 2, dim, d);
+                    kernel.words_product_tn(weights, v, value / weight_limit, view);
+                } else {
+                    let v = self.values.get(first * d + head..).unwrap_or_default();
+                    let weights = Mat::dense(scores, count, rows);
+                    kernel.gemm_tn(weights, Mat::new(v, count, dim, d), view);
+                }
             }
             sum.iter_mut().for_each(|s| *s = 1.0 / *s);
             kernel.scale_rows(MatMut::new(out, rows, dim, d), sum);
         }
     }
+}
+
+/// 1/x, and 0 for 0: what has no magnitude is rounded to 0.
+fn reciprocal(x: f32) -> f32 {
+    if x == 0.0 { 0.0 } else { 1.0 / x }
 }
 
 /// Tokens of neurons `first..` of hidden layer `l` into `out`, `[rows, D+1]`.

@@ -5,13 +5,15 @@
 
 use burn::backend::Flex;
 use mwt_core::quant::Scheme;
-use mwt_core::{Bundle, Schemes};
-use mwt_infer::{Classifier, workspace_len};
+use mwt_core::{Bundle, ModelConfig, Schemes};
+use mwt_infer::{Arithmetic, Classifier, Image, Isa, workspace_len};
 use mwt_tests::{assert_close, fixture};
 use mwt_train::data::{LoadOptions, Split, load};
 use mwt_train::evaluate::{on_backend, on_bundle};
-use mwt_train::export::with_golden;
+use mwt_train::export::{Export, with_golden};
 use mwt_train::model::Params;
+use mwt_train::model::params::initial;
+use mwt_train::random::Rng;
 use mwt_train::run_dir::load_model;
 
 /// Images of the test split of the built-in digits.
@@ -74,4 +76,40 @@ fn exported_bundles_pass_their_self_test() {
     let mut workspace = vec![0.0; workspace_len(bundle.config())];
     let error = Classifier::new(&bundle, &mut workspace).unwrap().self_test().unwrap_err();
     assert_eq!(error, mwt_infer::Error::SelfTest);
+}
+
+/// Long enough sums for linear layers and attention in integers, one head and two.
+#[test]
+fn integer_arithmetic_stays_close_to_float() {
+    for config in [ModelConfig::SMALL, ModelConfig { blocks: 2, ..ModelConfig::BASE }] {
+        let weights = initial(&config, 3);
+        let export = Export { schemes: Schemes::all(Scheme::Int8), ..Default::default() };
+        let bytes = export.bundle(&weights).unwrap();
+        let bundle = Bundle::parse(&bytes).unwrap();
+        let mut random = Rng::new(1, 2);
+        let size = config.image;
+        let pixels: Vec<u8> =
+            (0..size.pixels() * config.channels).map(|_| random.next_u64() as u8).collect();
+        let image = Image::new(&pixels, size.height, size.width, config.channels).unwrap();
+        for isa in Isa::all_available() {
+            let logits = |arithmetic| {
+                let mut workspace = vec![0.0; workspace_len(&config)];
+                let mut classifier =
+                    Classifier::new(&bundle, &mut workspace).unwrap().with_isa(isa);
+                classifier.set_arithmetic(arithmetic);
+                classifier.fit(&image).unwrap();
+                classifier.logits().unwrap().to_vec()
+            };
+            let (float, integer) = (logits(Arithmetic::F32), logits(Arithmetic::Int8));
+            let largest = float.iter().fold(0.0f32, |l, x| l.max(x.abs()));
+            assert_close(isa.name(), &integer, &float, 0.01 * largest);
+            // Where integers are no faster it stays with f32.
+            assert_eq!(
+                integer == float,
+                ["portable", "neon"].contains(&isa.name()),
+                "{}",
+                isa.name()
+            );
+        }
+    }
 }

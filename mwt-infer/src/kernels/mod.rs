@@ -35,6 +35,10 @@ mod view;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod vnni;
+pub(crate) mod words;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod words_avx2;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
@@ -99,6 +103,35 @@ pub trait Kernel: Copy {
         panel: &mut [f32],
     ) {
         self.linear(a, w, bias, c, panel);
+    }
+
+    /// Whether the products of 16-bit integers below are faster than those of f32.
+    const WORDS: bool = false;
+
+    /// The largest magnitude in a slice, NaN when one of its values is not finite.
+    fn largest(self, x: &[f32]) -> f32 {
+        words::largest(x)
+    }
+
+    /// Rounds factor·x to 16-bit integers, in place: values of two neighbouring rows of `columns` share one, so the
+    /// first half of `x` holds all of them.
+    fn pack_rows(self, x: &mut [f32], columns: usize, factor: f32) {
+        words::pack_rows(x, columns, factor);
+    }
+
+    /// As [`pack_rows`](Self::pack_rows), two neighbouring values in one.
+    fn pack_columns(self, x: &mut [f32], factor: f32) {
+        words::pack_columns(x, factor);
+    }
+
+    /// C = A·B for A `[m, k/2]` of packed columns and B `[k/2, n]` of packed rows: sums of integers, as f32.
+    fn words_product(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
+        words::product(a, b, c);
+    }
+
+    /// C = C + scale·Aᵀ·B for A `[p/2, m]` and B `[p/2, n]`, both of packed rows.
+    fn words_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, c: MatMut<'_>) {
+        words::product_tn(a, b, scale, c);
     }
 
     /// z ← sin z, cos ← cos z.

@@ -161,6 +161,62 @@ fn a_nan_is_not_rounded_away() {
     });
 }
 
+/// Integers leave no room for rounding: packed values and products must be those of the portable kernel, bit for bit.
+#[test]
+fn products_of_words() {
+    let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    each(|isa| {
+        for x in [vec![], values(7, 1), values(8, 2), values(100, 3), vec![-3.0, f32::NAN, 1.0]] {
+            let largest = with_kernel!(isa, k => k.largest(&x));
+            let want = Portable.largest(&x);
+            assert!(largest == want || largest.is_nan() && want.is_nan(), "{largest} {want}");
+        }
+        for n in [0, 2, 14, 16, 18, 64, 126] {
+            let (mut got, mut want) = (values(n, 4), values(n, 4));
+            with_kernel!(isa, k => k.pack_columns(&mut got, 4095.0));
+            Portable.pack_columns(&mut want, 4095.0);
+            assert_eq!(bits(&got[..n / 2]), bits(&want[..n / 2]), "{n}");
+        }
+        for (rows, columns) in [(2, 8), (4, 5), (6, 16), (2, 1), (8, 24)] {
+            let (mut got, mut want) = (values(rows * columns, 5), values(rows * columns, 5));
+            with_kernel!(isa, k => k.pack_rows(&mut got, columns, 4095.0));
+            Portable.pack_rows(&mut want, columns, 4095.0);
+            let half = rows / 2 * columns;
+            assert_eq!(bits(&got[..half]), bits(&want[..half]), "{rows}×{columns}");
+        }
+        for m in ROWS {
+            for n in COLUMNS.into_iter().chain([48, 64]) {
+                for pairs in [1, 2, 16, 33] {
+                    with_kernel!(isa, kernel => product_of_words(kernel, m, n, pairs));
+                }
+            }
+        }
+    });
+}
+
+fn product_of_words<K: Kernel>(kernel: K, m: usize, n: usize, pairs: usize) {
+    let packed = |len: usize, seed: u32| {
+        let mut x = values(2 * len, seed);
+        Portable.pack_columns(&mut x, 4095.0);
+        x.truncate(len);
+        x
+    };
+    let (a, b) = (packed(m * (pairs + 1), 1), packed(pairs * (n + 3), 2));
+    let at = packed(pairs * (m + 1), 3);
+    let b = Mat::new(&b, pairs, n, n + 3);
+    let run = |k: &dyn Fn(MatMut<'_>)| {
+        let mut c = values(m * (n + 2), 4);
+        k(MatMut::new(&mut c, m, n, n + 2));
+        c
+    };
+    let a = Mat::new(&a, m, pairs, pairs + 1);
+    let want = run(&|c| Portable.words_product(a, b, c));
+    assert_eq!(run(&|c| kernel.words_product(a, b, c)), want, "{m}×{n}×{pairs}");
+    let at = Mat::new(&at, pairs, m, m + 1);
+    let want = run(&|c| Portable.words_product_tn(at, b, 1e-7, c));
+    assert_eq!(run(&|c| kernel.words_product_tn(at, b, 1e-7, c)), want, "{m}×{n}×{pairs}");
+}
+
 #[test]
 fn sines_cosines_and_gelu() {
     each(|isa| {

@@ -1,0 +1,104 @@
+//! Products of 16-bit integers, for attention in integers: what they are, in safe Rust.
+//!
+//! Two neighbouring integers of a sum share the 32 bits of an f32 in the caller's memory, which holds them in place of
+//! the values that they were rounded from. A sum is an exact i32: rounded to [`limit`], its terms cannot overflow it,
+//! and so it is the same number on every instruction set.
+
+use super::{Mat, MatMut};
+
+/// The largest magnitude to round to, for sums of `terms` products.
+pub(crate) fn limit(terms: usize) -> f32 {
+    libm::floorf(libm::sqrtf((i32::MAX as usize / terms.max(1)) as f32 - 64.0))
+}
+
+/// Two integers as one value; what is not finite becomes anything.
+fn pair(low: f32, high: f32) -> f32 {
+    let word = |x: f32| u32::from(libm::rintf(x) as i16 as u16);
+    f32::from_bits(word(low) | word(high) << 16)
+}
+
+/// Both integers.
+fn apart(pair: f32) -> [i32; 2] {
+    let bits = pair.to_bits();
+    [bits as u16 as i16, (bits >> 16) as u16 as i16].map(i32::from)
+}
+
+pub(super) fn largest(x: &[f32]) -> f32 {
+    // x·0 is 0 for every finite x and NaN for the rest.
+    x.iter().fold(0.0, |l: f32, x| l.max(x.abs())) + x.iter().map(|x| x * 0.0).sum::<f32>()
+}
+
+pub(super) fn pack_rows(x: &mut [f32], columns: usize, factor: f32) {
+    let columns = columns.max(1);
+    for row in 0..x.len() / (2 * columns) {
+        for column in 0..columns {
+            let at = |row: usize| x.get(row * columns + column).copied().unwrap_or_default();
+            let packed = pair(at(2 * row) * factor, at(2 * row + 1) * factor);
+            if let Some(to) = x.get_mut(row * columns + column) {
+                *to = packed;
+            }
+        }
+    }
+}
+
+pub(super) fn pack_columns(x: &mut [f32], factor: f32) {
+    for n in 0..x.len() / 2 {
+        let at = |n: usize| x.get(n).copied().unwrap_or_default();
+        let packed = pair(at(2 * n) * factor, at(2 * n + 1) * factor);
+        if let Some(to) = x.get_mut(n) {
+            *to = packed;
+        }
+    }
+}
+
+pub(super) fn product(a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
+    for row in 0..a.rows().min(c.rows()) {
+        for (column, c) in c.row_mut(row, 0).iter_mut().enumerate() {
+            let pairs = a.row(row).iter().enumerate();
+            *c = pairs.map(|(p, a)| dot(*a, value(b, p, column))).sum::<i32>() as f32;
+        }
+    }
+}
+
+pub(super) fn product_tn(a: Mat<'_>, b: Mat<'_>, scale: f32, mut c: MatMut<'_>) {
+    for row in 0..a.columns().min(c.rows()) {
+        for (column, c) in c.row_mut(row, 0).iter_mut().enumerate() {
+            let pairs = 0..a.rows().min(b.rows());
+            let sum: i32 = pairs.map(|p| dot(value(a, p, row), value(b, p, column))).sum();
+            *c = libm::fmaf(sum as f32, scale, *c);
+        }
+    }
+}
+
+fn value(x: Mat<'_>, row: usize, column: usize) -> f32 {
+    x.row(row).get(column).copied().unwrap_or_default()
+}
+
+fn dot(a: f32, b: f32) -> i32 {
+    let ([a0, a1], [b0, b1]) = (apart(a), apart(b));
+    a0 * b0 + a1 * b1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_the_largest_terms_fit() {
+        for terms in [2, 32, 64, 128, 1000] {
+            let limit = limit(terms) as i64;
+            assert!(terms as i64 * limit * limit <= i64::from(i32::MAX), "{terms}");
+            let next = limit + 1;
+            assert!(
+                limit >= i64::from(i16::MAX) || terms as i64 * next * next > (1 << 31) - (1 << 20)
+            );
+        }
+    }
+
+    #[test]
+    fn integers_come_back() {
+        for (a, b) in [(0, 0), (1, -1), (-4095, 4095), (32767, -32768)] {
+            assert_eq!(apart(pair(a as f32, b as f32)), [a, b]);
+        }
+    }
+}
