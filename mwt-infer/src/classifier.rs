@@ -31,14 +31,15 @@ pub struct Classifier<'b, 'w, P = ()> {
     classified: bool,
 }
 
-/// How the Transformer's linear layers are computed. The fit is always computed in f32.
+/// How the Transformer's products are computed. The fit is always computed in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Arithmetic {
     /// In f32, whatever the weights are stored as.
     #[default]
     F32,
-    /// In int8 where the weights are int8 and the instruction set is faster that way (AVX-512); in f32
-    /// elsewhere. Each token is rounded to int8 with a scale of its own, so logits differ a little.
+    /// In integers where the instruction set is faster that way, in f32 elsewhere, so logits differ a little. Linear
+    /// layers whose weights are int8 round each token to int8 with a scale of its own (AVX2, AVX-512); attention over 128
+    /// tokens or more rounds queries, keys, values and weights to 12 bits (AVX2).
     Int8,
 }
 
