@@ -30,7 +30,7 @@ impl BackendName {
         }
         match self {
             #[cfg(feature = "cuda")]
-            Self::Cuda => cuda_driver(),
+            Self::Cuda => cuda_driver().and_then(|()| cuda_compiler()),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => wgpu_adapter(),
             _ => Ok(()),
@@ -49,6 +49,19 @@ fn cuda_driver() -> Result<(), String> {
     } else {
         Err("no NVIDIA GPU found (no /dev/nvidiactl): use --backend cpu".into())
     }
+}
+
+/// Whether NVIDIA's compiler of kernels and its headers are there, for which burn would panic as well.
+#[cfg(feature = "cuda")]
+fn cuda_compiler() -> Result<(), String> {
+    // SAFETY: loads a library by its names, whose initialisers do nothing but set itself up.
+    let there = unsafe { cudarc::nvrtc::sys::is_culib_present() };
+    if there && cubecl::cuda::install::cuda_path().is_some() {
+        return Ok(());
+    }
+    Err("CUDA's compiler of kernels was not found: install CUDA 13, or pip install nvidia-cuda-nvrtc \
+         nvidia-cuda-runtime nvidia-cuda-crt and set LD_LIBRARY_PATH and CUDA_PATH (docs/TRAINING.md)"
+        .into())
 }
 
 /// Whether there is an adapter: burn panics where there is none, so it is let do so here, in silence.
