@@ -210,21 +210,14 @@ impl Attention<'_> {
         self.rounded = None;
         let (d, t, dim) = (config.width, config.tokens(), config.head_dim());
         let even = dim.is_multiple_of(2) && t.is_multiple_of(2) && self.chunk.is_multiple_of(2);
-        if !K::WORDS || arithmetic == Arithmetic::F32 || !even || t < TOKENS {
+        if !K::FAST || arithmetic == Arithmetic::F32 || !even || t < TOKENS {
             return;
         }
-        let mut steps = [0.0; 2];
-        let limits = [words::limit(dim), words::limit(self.chunk)];
-        for ((x, limit), step) in
-            [&mut *self.keys, self.values].into_iter().zip(limits).zip(&mut steps)
-        {
-            let largest = kernel.largest(x);
-            *step = largest / limit;
-        }
-        let [key, value] = steps;
+        let key = kernel.largest(self.keys) / words::limit(dim);
+        let value = kernel.largest(self.values) / words::limit(self.chunk);
         kernel.pack_columns(self.keys, reciprocal(key));
         kernel.pack_rows(self.values, d, reciprocal(value));
-        self.rounded = Some(steps);
+        self.rounded = Some([key, value]);
     }
 
     /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries `[D, rows]`, into `out` `[rows, D]`. `scores` is

@@ -100,33 +100,6 @@ impl Simd for Avx2 {
         int8::linear(self, a, w, bias, c)
     }
 
-    const WORDS: bool = true;
-
-    #[inline(always)]
-    fn largest(self, x: &[f32]) -> f32 {
-        self.largest_value(x)
-    }
-
-    #[inline(always)]
-    fn pack_rows(self, x: &mut [f32], columns: usize, factor: f32) {
-        self.pack_word_rows(x, columns, factor);
-    }
-
-    #[inline(always)]
-    fn pack_columns(self, x: &mut [f32], factor: f32) {
-        self.pack_word_columns(x, factor);
-    }
-
-    #[inline(always)]
-    fn words_product(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
-        self.word_product(a, b, c);
-    }
-
-    #[inline(always)]
-    fn words_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, c: MatMut<'_>) {
-        self.word_product_tn(a, b, scale, c);
-    }
-
     #[inline(always)]
     fn prefetch(self, at: *const u8) {
         // SAFETY: a prefetch of any address is allowed.

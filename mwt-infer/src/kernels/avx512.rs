@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 use mwt_core::quant::{Matrix, Vector};
 
 use super::simd::Simd;
-use super::{Mat, MatMut, int8};
+use super::{Mat, MatMut, Words, int8};
 
 /// The AVX-512 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ impl Avx512 {
 fn with_features<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
+
+impl Words for Avx512 {}
 
 // SAFETY of every block below: a value of `Avx512` proves that the CPU has the instructions; what pointers
 // must point at is the caller's to keep, as `Simd` says.

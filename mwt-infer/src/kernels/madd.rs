@@ -5,6 +5,7 @@ use core::arch::x86_64::*;
 
 use super::Avx2;
 use super::int8::{Ends, Products};
+use super::words_avx2::largest;
 
 const COLUMNS: usize = 16;
 
@@ -61,29 +62,12 @@ unsafe fn round(row: &[f32], to: *mut i16, depth: usize) -> f32 {
     let (eights, rest) = row.as_chunks::<8>();
     let mut last = [0.0; 8];
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let all = || {
-        eights.iter().chain([&last]).map(|eight| {
-            // SAFETY: eight values are there.
-            unsafe { _mm256_loadu_ps(eight.as_ptr()) }
-        })
-    };
-    let sign = _mm256_set1_ps(-0.0);
-    let (mut largest, mut check) = (_mm256_setzero_ps(), _mm256_setzero_ps());
-    for x in all() {
-        largest = _mm256_max_ps(_mm256_andnot_ps(sign, x), largest);
-        // x·0 is 0 for every finite x and NaN for the rest.
-        check = _mm256_fmadd_ps(x, _mm256_setzero_ps(), check);
-    }
-    let mut lanes = [[0.0f32; 8]; 2];
-    // SAFETY: eight values each may be written.
-    unsafe {
-        _mm256_storeu_ps(lanes[0].as_mut_ptr(), largest);
-        _mm256_storeu_ps(lanes[1].as_mut_ptr(), check);
-    }
-    let largest = lanes[0].into_iter().fold(0.0, f32::max);
+    let largest = largest(row);
     let factor = _mm256_set1_ps(if largest > 0.0 { 127.0 / largest } else { 0.0 });
     let mut whole = [0i16; 8];
-    for (n, x) in all().enumerate() {
+    for (n, eight) in eights.iter().chain([&last]).enumerate() {
+        // SAFETY: eight values are there.
+        let x = unsafe { _mm256_loadu_ps(eight.as_ptr()) };
         let q = _mm256_cvtps_epi32(_mm256_mul_ps(x, factor));
         let q = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256::<1>(q));
         // SAFETY: rows are written as far as they have values, then as far as `depth`.
@@ -98,7 +82,7 @@ unsafe fn round(row: &[f32], to: *mut i16, depth: usize) -> f32 {
         }
     }
     // No integer can hold a NaN: it comes back out by way of the scale.
-    largest / 127.0 + lanes[1].iter().sum::<f32>()
+    largest / 127.0
 }
 
 /// [`Products::pack`].

@@ -50,6 +50,7 @@ pub use isa::Isa;
 pub use neon::Neon;
 pub use portable::Portable;
 pub use view::{Mat, MatMut};
+pub use words::Words;
 
 use mwt_core::quant::{Matrix, Vector};
 
@@ -69,7 +70,7 @@ pub const PANEL: usize = 8;
 
 /// The arithmetic of one instruction set. Operands are views, which cannot reach past their slices; where
 /// views disagree on a dimension, the smaller one counts.
-pub trait Kernel: Copy {
+pub trait Kernel: Words {
     /// Runs `f` compiled for the instruction set, so that plain loops over slices in it use its registers. What `f`
     /// calls must be inlined for that.
     fn compiled<R>(self, f: impl FnOnce() -> R) -> R {
@@ -103,35 +104,6 @@ pub trait Kernel: Copy {
         panel: &mut [f32],
     ) {
         self.linear(a, w, bias, c, panel);
-    }
-
-    /// Whether the products of 16-bit integers below are faster than those of f32.
-    const WORDS: bool = false;
-
-    /// The largest magnitude in a slice, NaN when one of its values is not finite.
-    fn largest(self, x: &[f32]) -> f32 {
-        words::largest(x)
-    }
-
-    /// Rounds factor·x to 16-bit integers, in place: values of two neighbouring rows of `columns` share one, so the
-    /// first half of `x` holds all of them.
-    fn pack_rows(self, x: &mut [f32], columns: usize, factor: f32) {
-        words::pack_rows(x, columns, factor);
-    }
-
-    /// As [`pack_rows`](Self::pack_rows), two neighbouring values in one.
-    fn pack_columns(self, x: &mut [f32], factor: f32) {
-        words::pack_columns(x, factor);
-    }
-
-    /// C = A·B for A `[m, k/2]` of packed columns and B `[k/2, n]` of packed rows: sums of integers, as f32.
-    fn words_product(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
-        words::product(a, b, c);
-    }
-
-    /// C = C + scale·Aᵀ·B for A `[p/2, m]` and B `[p/2, n]`, both of packed rows.
-    fn words_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, c: MatMut<'_>) {
-        words::product_tn(a, b, scale, c);
     }
 
     /// z ← sin z, cos ← cos z.

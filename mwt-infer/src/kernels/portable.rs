@@ -6,7 +6,7 @@
 use core::array;
 use core::slice::ChunksExact;
 
-use super::{Init, Kernel, Mat, MatMut, PANEL};
+use super::{Init, Kernel, Mat, MatMut, PANEL, Words};
 use mwt_core::math;
 use mwt_core::quant::{Matrix, Values, Vector};
 
@@ -20,6 +20,8 @@ const ROWS: usize = 4;
 
 /// Columns of a register block.
 const COLUMNS: usize = if cfg!(any(target_arch = "arm", target_arch = "riscv32")) { 4 } else { 8 };
+
+impl Words for Portable {}
 
 impl Kernel for Portable {
     fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {

@@ -6,7 +6,7 @@ use std::println;
 use mwt_core::draw::mix;
 use mwt_core::quant::{Matrix, Scheme, Vector, encode};
 
-use super::{Init, Isa, Kernel, Mat, MatMut, Portable};
+use super::{Init, Isa, Kernel, Mat, MatMut, Portable, Words};
 use crate::with_kernel;
 
 fn values(n: usize, seed: u32) -> Vec<f32> {

@@ -23,49 +23,66 @@ fn apart(pair: f32) -> [i32; 2] {
     [bits as u16 as i16, (bits >> 16) as u16 as i16].map(i32::from)
 }
 
-pub(super) fn largest(x: &[f32]) -> f32 {
-    // x·0 is 0 for every finite x and NaN for the rest.
-    x.iter().fold(0.0, |l: f32, x| l.max(x.abs())) + x.iter().map(|x| x * 0.0).sum::<f32>()
-}
+/// The products, as they are defined; an instruction set that is faster with integers has its own.
+pub trait Words: Copy {
+    /// Whether these products are faster than those of f32.
+    const FAST: bool = false;
 
-pub(super) fn pack_rows(x: &mut [f32], columns: usize, factor: f32) {
-    let columns = columns.max(1);
-    for row in 0..x.len() / (2 * columns) {
-        for column in 0..columns {
-            let at = |row: usize| x.get(row * columns + column).copied().unwrap_or_default();
-            let packed = pair(at(2 * row) * factor, at(2 * row + 1) * factor);
-            if let Some(to) = x.get_mut(row * columns + column) {
+    /// The largest magnitude in a slice, NaN when one of its values is not finite.
+    #[inline]
+    fn largest(self, x: &[f32]) -> f32 {
+        // x·0 is 0 for every finite x and NaN for the rest.
+        x.iter().fold(0.0, |l: f32, x| l.max(x.abs())) + x.iter().map(|x| x * 0.0).sum::<f32>()
+    }
+
+    /// Rounds factor·x to 16-bit integers, in place: values of two neighbouring rows of `columns` share one, so the
+    /// first half of `x` holds all of them.
+    #[inline]
+    fn pack_rows(self, x: &mut [f32], columns: usize, factor: f32) {
+        let columns = columns.max(1);
+        for row in 0..x.len() / (2 * columns) {
+            for column in 0..columns {
+                let at = |row: usize| x.get(row * columns + column).copied().unwrap_or_default();
+                let packed = pair(at(2 * row) * factor, at(2 * row + 1) * factor);
+                if let Some(to) = x.get_mut(row * columns + column) {
+                    *to = packed;
+                }
+            }
+        }
+    }
+
+    /// As [`pack_rows`](Self::pack_rows), two neighbouring values in one.
+    #[inline]
+    fn pack_columns(self, x: &mut [f32], factor: f32) {
+        for n in 0..x.len() / 2 {
+            let at = |n: usize| x.get(n).copied().unwrap_or_default();
+            let packed = pair(at(2 * n) * factor, at(2 * n + 1) * factor);
+            if let Some(to) = x.get_mut(n) {
                 *to = packed;
             }
         }
     }
-}
 
-pub(super) fn pack_columns(x: &mut [f32], factor: f32) {
-    for n in 0..x.len() / 2 {
-        let at = |n: usize| x.get(n).copied().unwrap_or_default();
-        let packed = pair(at(2 * n) * factor, at(2 * n + 1) * factor);
-        if let Some(to) = x.get_mut(n) {
-            *to = packed;
+    /// C = A·B for A `[m, k/2]` of packed columns and B `[k/2, n]` of packed rows: sums of integers, as f32.
+    #[inline]
+    fn words_product(self, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
+        for row in 0..a.rows().min(c.rows()) {
+            for (column, c) in c.row_mut(row, 0).iter_mut().enumerate() {
+                let pairs = a.row(row).iter().enumerate();
+                *c = pairs.map(|(p, a)| dot(*a, value(b, p, column))).sum::<i32>() as f32;
+            }
         }
     }
-}
 
-pub(super) fn product(a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
-    for row in 0..a.rows().min(c.rows()) {
-        for (column, c) in c.row_mut(row, 0).iter_mut().enumerate() {
-            let pairs = a.row(row).iter().enumerate();
-            *c = pairs.map(|(p, a)| dot(*a, value(b, p, column))).sum::<i32>() as f32;
-        }
-    }
-}
-
-pub(super) fn product_tn(a: Mat<'_>, b: Mat<'_>, scale: f32, mut c: MatMut<'_>) {
-    for row in 0..a.columns().min(c.rows()) {
-        for (column, c) in c.row_mut(row, 0).iter_mut().enumerate() {
-            let pairs = 0..a.rows().min(b.rows());
-            let sum: i32 = pairs.map(|p| dot(value(a, p, row), value(b, p, column))).sum();
-            *c = libm::fmaf(sum as f32, scale, *c);
+    /// C = C + scale·Aᵀ·B for A `[p/2, m]` and B `[p/2, n]`, both of packed rows.
+    #[inline]
+    fn words_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, mut c: MatMut<'_>) {
+        for row in 0..a.columns().min(c.rows()) {
+            for (column, c) in c.row_mut(row, 0).iter_mut().enumerate() {
+                let pairs = 0..a.rows().min(b.rows());
+                let sum: i32 = pairs.map(|p| dot(value(a, p, row), value(b, p, column))).sum();
+                *c = libm::fmaf(sum as f32, scale, *c);
+            }
         }
     }
 }

@@ -2,87 +2,76 @@
 
 use core::arch::x86_64::*;
 
-use super::{Avx2, Mat, MatMut, words};
+use super::{Avx2, Mat, MatMut, Portable, Words};
 
 /// Columns of a block: two registers of sums.
 const COLUMNS: usize = 16;
 /// Rows of a block: 6 × 2 sums, 2 registers of B, one of A and a product are all 16.
 const ROWS: usize = 6;
 
-impl Avx2 {
-    pub(super) fn largest_value(self, x: &[f32]) -> f32 {
+impl Words for Avx2 {
+    const FAST: bool = true;
+
+    #[inline]
+    fn largest(self, x: &[f32]) -> f32 {
         // SAFETY: a value of `Avx2` proves that the CPU has the instructions, here and below.
         unsafe { largest(x) }
     }
 
-    pub(super) fn pack_word_rows(self, x: &mut [f32], columns: usize, factor: f32) {
+    #[inline]
+    fn pack_rows(self, x: &mut [f32], columns: usize, factor: f32) {
         if columns.is_multiple_of(8) {
             // SAFETY: see above.
             unsafe { pack_rows(x, columns, factor) }
         } else {
-            words::pack_rows(x, columns, factor);
+            Portable.pack_rows(x, columns, factor);
         }
     }
 
-    pub(super) fn pack_word_columns(self, x: &mut [f32], factor: f32) {
+    #[inline]
+    fn pack_columns(self, x: &mut [f32], factor: f32) {
         // SAFETY: see above.
         unsafe { pack_columns(x, factor) }
     }
 
-    pub(super) fn word_product(self, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
-        let pairs = a.columns().min(b.rows());
+    #[inline]
+    fn words_product(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
         if !c.columns().is_multiple_of(COLUMNS) || b.columns() != c.columns() {
-            return words::product(a, b, c);
+            return Portable.words_product(a, b, c);
         }
-        let (m, n) = (a.rows().min(c.rows()), c.columns());
-        let (stride, to) = (c.stride(), c.data_mut().as_mut_ptr());
-        let store = |row: usize, column: usize, sums: [__m256i; 2]| {
-            for (i, sum) in sums.into_iter().enumerate() {
-                // SAFETY: the row and its columns are within C.
-                unsafe {
-                    let to = to.add(row * stride + column + 8 * i);
-                    _mm256_storeu_ps(to, _mm256_cvtepi32_ps(sum));
-                }
-            }
-        };
-        // SAFETY: m rows and n columns of `pairs` are there.
-        unsafe { blocks::<false>(pairs, [m, n], a, b, store) }
+        let sizes = [a.columns().min(b.rows()), a.rows().min(c.rows())];
+        // SAFETY: rows of as many pairs are there.
+        unsafe { blocks::<false>(sizes, a, b, c, |sum, _| sum) }
     }
 
-    pub(super) fn word_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, mut c: MatMut<'_>) {
-        let pairs = a.rows().min(b.rows());
+    #[inline]
+    fn words_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, c: MatMut<'_>) {
         if !c.columns().is_multiple_of(COLUMNS) || b.columns() != c.columns() {
-            return words::product_tn(a, b, scale, c);
+            return Portable.words_product_tn(a, b, scale, c);
         }
-        let (m, n) = (a.columns().min(c.rows()), c.columns());
-        let (stride, to) = (c.stride(), c.data_mut().as_mut_ptr());
-        let store = |row: usize, column: usize, sums: [__m256i; 2]| {
-            for (i, sum) in sums.into_iter().enumerate() {
-                // SAFETY: the row and its columns are within C.
-                unsafe {
-                    let to = to.add(row * stride + column + 8 * i);
-                    let sum = _mm256_cvtepi32_ps(sum);
-                    let old = _mm256_loadu_ps(to);
-                    _mm256_storeu_ps(to, _mm256_fmadd_ps(sum, _mm256_set1_ps(scale), old));
-                }
-            }
+        let sizes = [a.rows().min(b.rows()), a.columns().min(c.rows())];
+        let add = |sum: __m256, old: *const f32| {
+            // SAFETY: eight values of C are there.
+            unsafe { _mm256_fmadd_ps(sum, _mm256_set1_ps(scale), _mm256_loadu_ps(old)) }
         };
-        // SAFETY: m rows and n columns of `pairs` are there.
-        unsafe { blocks::<true>(pairs, [m, n], a, b, store) }
+        // SAFETY: rows of as many pairs are there.
+        unsafe { blocks::<true>(sizes, a, b, c, add) }
     }
 }
 
-/// # Safety
-/// Only where there is AVX2.
+/// The largest magnitude, NaN when a value is not finite.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn largest(x: &[f32]) -> f32 {
+pub(super) fn largest(x: &[f32]) -> f32 {
     let (eights, rest) = x.as_chunks::<8>();
-    let (mut largest, mut check) = (_mm256_setzero_ps(), _mm256_setzero_ps());
+    let mut last = [0.0; 8];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     let sign = _mm256_set1_ps(-0.0);
-    for eight in eights {
+    let (mut largest, mut check) = (_mm256_setzero_ps(), _mm256_setzero_ps());
+    for eight in eights.iter().chain([&last]) {
         // SAFETY: eight values are there.
         let x = unsafe { _mm256_loadu_ps(eight.as_ptr()) };
         largest = _mm256_max_ps(_mm256_andnot_ps(sign, x), largest);
+        // x·0 is 0 for every finite x and NaN for the rest.
         check = _mm256_fmadd_ps(x, _mm256_setzero_ps(), check);
     }
     let mut lanes = [[0.0f32; 8]; 2];
@@ -91,8 +80,7 @@ unsafe fn largest(x: &[f32]) -> f32 {
         _mm256_storeu_ps(lanes[0].as_mut_ptr(), largest);
         _mm256_storeu_ps(lanes[1].as_mut_ptr(), check);
     }
-    words::largest(&lanes[0]).max(words::largest(rest))
-        + (lanes[1].iter().sum::<f32>() + rest.iter().map(|x| x * 0.0).sum::<f32>())
+    lanes[0].into_iter().fold(0.0, f32::max) + lanes[1].iter().sum::<f32>()
 }
 
 /// Two rows of eight values as eight pairs.
@@ -145,24 +133,27 @@ unsafe fn pack_columns(x: &mut [f32], factor: f32) {
     let pairs = x.len() / 2 - 8 * whole;
     x.copy_within(16 * whole.., 8 * whole);
     if let Some(rest) = x.get_mut(8 * whole..8 * whole + 2 * pairs) {
-        words::pack_columns(rest, factor);
+        Portable.pack_columns(rest, factor);
     }
 }
 
-/// Goes through C in blocks; A is `[m, pairs]`, or `[pairs, m]` when it is `TRANSPOSED`, and B `[pairs, n]`.
+/// Goes through C in blocks; A is `[m, pairs]`, or `[pairs, m]` when it is `TRANSPOSED`, and B `[pairs, n]`. What is
+/// written is what `end` makes of eight sums and the values of C in their place.
 ///
 /// # Safety
-/// m rows and n columns, a multiple of [`COLUMNS`], of `pairs` pairs are there, and `store` may be called for each.
+/// `pairs` pairs of m rows are in A and B, m rows in C, and C's columns are B's and a multiple of [`COLUMNS`].
 #[target_feature(enable = "avx2,fma")]
 unsafe fn blocks<const TRANSPOSED: bool>(
-    pairs: usize,
-    [m, n]: [usize; 2],
+    [pairs, m]: [usize; 2],
     a: Mat<'_>,
     b: Mat<'_>,
-    store: impl Fn(usize, usize, [__m256i; 2]),
+    mut c: MatMut<'_>,
+    end: impl Fn(__m256, *const f32) -> __m256,
 ) {
     let (a, a_stride) = (a.data().as_ptr(), a.stride());
     let (b, b_stride) = (b.data().as_ptr(), b.stride());
+    let (n, c_stride) = (c.columns(), c.stride());
+    let c = c.data_mut().as_mut_ptr();
     for column in (0..n).step_by(COLUMNS) {
         let count = m.div_ceil(ROWS);
         let mut row = 0;
@@ -177,7 +168,10 @@ unsafe fn blocks<const TRANSPOSED: bool>(
                             let b = (b.add(column), b_stride);
                             let sums = sums::<$m, TRANSPOSED>(pairs, a, b);
                             for (r, sums) in sums.into_iter().enumerate() {
-                                store(row + r, column, sums);
+                                for (i, sum) in sums.into_iter().enumerate() {
+                                    let to = c.add((row + r) * c_stride + column + 8 * i);
+                                    _mm256_storeu_ps(to, end(_mm256_cvtepi32_ps(sum), to));
+                                }
                             }
                         },)*
                         _ => {}

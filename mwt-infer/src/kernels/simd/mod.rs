@@ -9,15 +9,14 @@ mod linear;
 mod math;
 mod rows;
 
-use super::{Init, Kernel, Mat, MatMut};
-use crate::kernels::words;
+use super::{Init, Kernel, Mat, MatMut, Words};
 use mwt_core::quant::{Matrix, Vector};
 
 /// The operations of one instruction set on registers of [`LANES`](Self::LANES) f32.
 ///
 /// The pointers of the methods that take some are read and written for as many values as the method's
 /// name says, and need no alignment.
-pub(crate) trait Simd: Copy {
+pub(crate) trait Simd: Words {
     /// f32 values of a register.
     const LANES: usize;
     /// Rows of a register block, of two registers each, whose sums stay in registers.
@@ -122,39 +121,6 @@ pub(crate) trait Simd: Copy {
         false
     }
 
-    /// [`Kernel::WORDS`]; where it holds, the four after it are this instruction set's.
-    const WORDS: bool = false;
-
-    /// [`Kernel::largest`].
-    #[inline(always)]
-    fn largest(self, x: &[f32]) -> f32 {
-        words::largest(x)
-    }
-
-    /// [`Kernel::pack_rows`].
-    #[inline(always)]
-    fn pack_rows(self, x: &mut [f32], columns: usize, factor: f32) {
-        words::pack_rows(x, columns, factor);
-    }
-
-    /// [`Kernel::pack_columns`].
-    #[inline(always)]
-    fn pack_columns(self, x: &mut [f32], factor: f32) {
-        words::pack_columns(x, factor);
-    }
-
-    /// [`Kernel::words_product`].
-    #[inline(always)]
-    fn words_product(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
-        words::product(a, b, c);
-    }
-
-    /// [`Kernel::words_product_tn`].
-    #[inline(always)]
-    fn words_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, c: MatMut<'_>) {
-        words::product_tn(a, b, scale, c);
-    }
-
     /// Reads the first values of a slice; lanes past its end are 0.
     #[inline(always)]
     fn load(self, from: &[f32]) -> Self::F {
@@ -245,33 +211,6 @@ impl<S: Simd> Kernel for S {
         if !Simd::linear_int8(self, a, w, bias, &mut c) {
             self.linear(a, w, bias, c, panel);
         }
-    }
-
-    const WORDS: bool = S::WORDS;
-
-    #[inline]
-    fn largest(self, x: &[f32]) -> f32 {
-        Simd::largest(self, x)
-    }
-
-    #[inline]
-    fn pack_rows(self, x: &mut [f32], columns: usize, factor: f32) {
-        Simd::pack_rows(self, x, columns, factor);
-    }
-
-    #[inline]
-    fn pack_columns(self, x: &mut [f32], factor: f32) {
-        Simd::pack_columns(self, x, factor);
-    }
-
-    #[inline]
-    fn words_product(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
-        Simd::words_product(self, a, b, c);
-    }
-
-    #[inline]
-    fn words_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, c: MatMut<'_>) {
-        Simd::words_product_tn(self, a, b, scale, c);
     }
 
     #[inline]
