@@ -53,7 +53,7 @@ fn cuda_driver() -> Result<(), String> {
 
 /// Whether NVIDIA's compiler of kernels and its headers are there, for which burn would panic as well.
 #[cfg(feature = "cuda")]
-fn cuda_compiler() -> Result<(), String> {
+pub(crate) fn cuda_compiler() -> Result<(), String> {
     // SAFETY: loads a library by its names, whose initialisers do nothing but set itself up.
     let there = unsafe { cudarc::nvrtc::sys::is_culib_present() };
     if there && cubecl::cuda::install::cuda_path().is_some() {

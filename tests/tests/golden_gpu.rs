@@ -116,26 +116,19 @@ fn compare<B: Tested>([n, p, d]: [usize; 3]) {
     for (a_bar, more) in
         [(None, None), (Some(b.clone()), None), (None, Some(swapped.clone())), (Some(b), Some(e))]
     {
-        let h_bar = [Some(a.clone()), more];
-        let want = pointwise::sine_backward(a_bar.clone(), h_bar.clone(), c.clone(), 10.0);
+        let inputs = || (a_bar.clone(), a.clone(), more.clone(), c.clone());
+        let (a_bar, h_bar, more, cosine) = inputs();
+        let want = pointwise::sine_backward(a_bar, h_bar, more, cosine, 10.0);
+        let (a_bar, h_bar, more, cosine) = inputs();
         // A sum of p values of up to 60.
-        same("sine_backward", B::sine_backward(a_bar, h_bar, c.clone(), 10.0), want, 1e-3);
+        same("sine_backward", B::sine_backward(a_bar, h_bar, more, cosine, 10.0), want, 1e-3);
     }
     for below in [None, Some(swapped)] {
-        let u_bar = [Some(a.clone()), below];
-        let (delta, waves) = (c.clone(), [a.clone(), c.clone()]);
-        let want = pointwise::gate_backward(
-            u_bar.clone(),
-            bias.clone(),
-            delta.clone(),
-            waves.clone(),
-            10.0,
-        );
-        same(
-            "gate_backward",
-            B::gate_backward(u_bar, bias.clone(), delta, waves, 10.0),
-            want,
-            1e-3,
-        );
+        let inputs = || (a.clone(), below.clone(), bias.clone(), c.clone(), [a.clone(), c.clone()]);
+        let (direct, below, bias, delta, waves) = inputs();
+        let want = pointwise::gate_backward(direct, below, bias, delta, waves, 10.0);
+        let (direct, below, bias, delta, waves) = inputs();
+        let got = B::gate_backward(direct, below, bias, delta, waves, 10.0);
+        same("gate_backward", got, want, 1e-3);
     }
 }

@@ -12,17 +12,17 @@ use crate::report::growth::{Axis, growth};
 /// own, because the peak memory of one that ran a larger point before would be that one's.
 pub(super) fn run(sizes: Sizes, options: &[String], path: &Path) -> Result<(), String> {
     let halved = |size: usize| [4, 3, 2, 1, 0].map(|n| (size >> n).max(1));
+    // A narrower SIREN than 16 has no head of attention that the presets know.
+    let widths = halved(sizes.width).into_iter().filter(|width| *width >= 16);
     let axes: [(&str, &str, Vec<usize>); 4] = [
         ("N: images a step", "--batch", halved(sizes.batch).to_vec()),
         ("P: pixels an inner step", "--pixels-per-step", halved(sizes.pixels_per_step).to_vec()),
-        ("D: width of the SIREN", "--width", halved(sizes.width).to_vec()),
+        ("D: width of the SIREN", "--width", widths.collect()),
         ("k: inner steps", "--inner-steps", (1..=sizes.inner_steps).collect()),
     ];
     let mut measured = Vec::new();
     for (name, flag, mut values) in axes {
         values.dedup();
-        // A narrower SIREN than that has no head of attention that the presets know.
-        values.retain(|value| flag != "--width" || *value >= 16);
         println!("{name}");
         let points = values.into_iter().map(|value| {
             let (ms, mib) = point(&sizes, options, flag, value)?;

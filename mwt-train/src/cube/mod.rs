@@ -14,11 +14,10 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
 use cubecl::prelude::{CubeCount, CubeDim};
-use mwt_core::ModelConfig;
 
 use crate::model::MwtBackend;
 use crate::model::adjoint::AdjointLoop;
-use crate::model::inner::{Fitted, Pixels, Siren};
+use crate::model::inner::Fitted;
 use crate::model::operation::{self, Inputs, primitive};
 use crate::model::pointwise::Pointwise;
 use kernels::{COLUMNS, LANES};
@@ -30,13 +29,8 @@ where
     I: IntElement,
     T: BoolElement,
 {
-    fn fit(
-        config: &ModelConfig,
-        siren: &Siren<Self>,
-        alpha: &Tensor<Self, 2>,
-        pixels: &Pixels<Self>,
-    ) -> Fitted<Self> {
-        operation::fit::<AdjointLoop, _>(&Inputs::new(config, siren, alpha, pixels))
+    fn fit(inputs: Inputs<Self>) -> Fitted<Self> {
+        operation::fit::<AdjointLoop, _>(&inputs)
     }
 }
 
@@ -48,13 +42,8 @@ where
     T: BoolElement,
     C: CheckpointStrategy,
 {
-    fn fit(
-        config: &ModelConfig,
-        siren: &Siren<Self>,
-        alpha: &Tensor<Self, 2>,
-        pixels: &Pixels<Self>,
-    ) -> Fitted<Self> {
-        operation::fit_tracked::<AdjointLoop, _, _>(Inputs::new(config, siren, alpha, pixels))
+    fn fit(inputs: Inputs<Self>) -> Fitted<Self> {
+        operation::fit_tracked::<AdjointLoop, _, _>(inputs)
     }
 }
 
@@ -83,16 +72,16 @@ where
 
     fn sine_backward(
         a_bar: Option<Tensor<Self, 3>>,
-        [h_bar, more]: [Option<Tensor<Self, 3>>; 2],
+        h_bar: Tensor<Self, 3>,
+        more: Option<Tensor<Self, 3>>,
         cosine: Tensor<Self, 3>,
         omega: f64,
     ) -> [Tensor<Self, 3>; 2] {
-        let (first, second) = both(h_bar, more);
-        let (a_given, second_given) = (a_bar.is_some(), second.is_some());
-        let (h_bar, cosine) = (primitive(first), primitive(cosine));
+        let (a_given, more_given) = (a_bar.is_some(), more.is_some());
+        let (h_bar, cosine) = (primitive(h_bar), primitive(cosine));
         // What is not given is not read.
         let a_bar = a_bar.map_or_else(|| h_bar.clone(), primitive);
-        let more = second.map_or_else(|| h_bar.clone(), primitive);
+        let more = more.map_or_else(|| h_bar.clone(), primitive);
         let [n, _, d] = cosine.shape().dims();
         let (z_bar, sum) = (like(&cosine), empty(&cosine, [n, 1, d]));
         kernels::sine_backward::launch::<R>(
@@ -107,22 +96,22 @@ where
             sum.clone().into_tensor_arg(),
             omega as f32,
             a_given,
-            second_given,
+            more_given,
         );
         [tensor(z_bar), tensor(sum)]
     }
 
     fn gate_backward(
-        [direct, below]: [Option<Tensor<Self, 3>>; 2],
+        direct: Tensor<Self, 3>,
+        below: Option<Tensor<Self, 3>>,
         bias_bar: Tensor<Self, 3>,
         delta: Tensor<Self, 3>,
         [sine, cosine]: [Tensor<Self, 3>; 2],
         omega: f64,
     ) -> [Tensor<Self, 3>; 2] {
-        let (first, second) = both(direct, below);
-        let (direct, cosine) = (primitive(first), primitive(cosine));
-        let given = second.is_some();
-        let below = second.map_or_else(|| direct.clone(), primitive);
+        let (direct, cosine) = (primitive(direct), primitive(cosine));
+        let given = below.is_some();
+        let below = below.map_or_else(|| direct.clone(), primitive);
         let [delta_bar, a_bar] = [like(&cosine), like(&cosine)];
         kernels::gate_backward::launch::<R>(
             &cosine.client.clone(),
@@ -153,15 +142,6 @@ fn cubes<R: CubeRuntime>(activations: &CubeTensor<R>, split: bool) -> CubeCount 
     let [n, p, d] = activations.shape().dims();
     let pixels = if split { (p as u32).div_ceil(LANES * PIXELS) } else { 1 };
     CubeCount::Static((d as u32).div_ceil(COLUMNS), n as u32, pixels)
-}
-
-/// The one or two that are there.
-fn both<T>(a: Option<T>, b: Option<T>) -> (T, Option<T>) {
-    match (a, b) {
-        (Some(a), b) => (a, b),
-        (None, Some(b)) => (b, None),
-        (None, None) => unreachable!("the adjoint passes at least one"),
-    }
 }
 
 /// Memory for a result of the same shape.

@@ -1,7 +1,5 @@
 //! The kernels through NVIDIA's compiler, for a card that this machine need not have.
 
-use std::path::PathBuf;
-
 use cubecl::Compiler;
 use cubecl::KernelSettings;
 use cubecl::cuda::{CudaCompiler, CudaRuntime};
@@ -9,6 +7,7 @@ use cubecl::prelude::*;
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
 use super::{DIM, kernels};
+use crate::backend::cuda_compiler;
 
 /// A tensor that is no other's memory.
 const TENSOR: TensorCompilationArg = TensorCompilationArg { inplace: None };
@@ -80,16 +79,11 @@ fn sources() -> Vec<String> {
 #[test]
 fn kernels_compile_for_hopper() {
     let sources = sources();
-    // SAFETY: asks for a library by its names.
-    let there = unsafe { cudarc::nvrtc::sys::is_culib_present() };
-    let include = std::env::var_os("CUDA_PATH").map(|path| PathBuf::from(path).join("include"));
-    let (true, Some(include)) = (there, include) else {
-        eprintln!(
-            "skipped kernels_compile_for_hopper: needs libnvrtc in LD_LIBRARY_PATH and CUDA_PATH, as the packages \
-             nvidia-cuda-nvrtc and nvidia-cuda-runtime of PyPI have them"
-        );
+    if let Err(why) = cuda_compiler() {
+        eprintln!("skipped kernels_compile_for_hopper: {why}");
         return;
-    };
+    }
+    let include = cubecl::cuda::install::include_path();
     for source in sources {
         let options = CompileOptions {
             arch: Some("sm_90"),

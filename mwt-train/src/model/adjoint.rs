@@ -104,6 +104,8 @@ struct Pass<B: Backend> {
 
 /// The gradient of a draw's loss, with what its adjoint needs.
 struct Gradient<B: Backend> {
+    /// 2/(P·C)·(e ⊙ out_scale), `[N·P, C]`.
+    scaled: Tensor<B, 2>,
     /// δ_0, …, δ_L.
     delta: Vec<Tensor<B, 3>>,
     /// u_0, …, u_L.
@@ -202,15 +204,15 @@ impl<'i, B: Pointwise> Fit<'i, B> {
     /// ∇_φ of each image's mean squared error.
     fn gradient(&self, pass: &Pass<B>) -> Gradient<B> {
         let layers = self.config.hidden_layers + 1;
-        let scaled = pass.error.clone() * self.out_scale.clone() * self.mean;
-        let mut delta = self.images(rows(scaled).matmul(self.head_weight.clone()));
+        let scaled = rows(pass.error.clone() * self.out_scale.clone() * self.mean);
+        let mut delta = self.images(scaled.clone().matmul(self.head_weight.clone()));
         // From the last layer to the first, and turned round at the end.
         let (mut deltas, mut us, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for l in (0..layers).rev() {
-            let h_bar = [Some(delta.clone()), None];
-            let [u, sum] = B::sine_backward(None, h_bar, pass.cosine[l].clone(), self.omega(l));
-            parts.push(sum.reshape([self.n, self.config.width]));
-            parts.push(self.flat(pass.h[l].clone().swap_dims(1, 2).matmul(u.clone())));
+            let (cosine, omega) = (pass.cosine[l].clone(), self.omega(l));
+            let [u, sum] = B::sine_backward(None, delta.clone(), None, cosine, omega);
+            let weight = pass.h[l].clone().swap_dims(1, 2).matmul(u.clone());
+            parts.extend([self.flat(sum), self.flat(weight)]);
             deltas.push(delta.clone());
             if l > 0 {
                 delta = u.clone().matmul(pass.weights[l].clone().swap_dims(1, 2));
@@ -220,7 +222,7 @@ impl<'i, B: Pointwise> Fit<'i, B> {
         deltas.reverse();
         us.reverse();
         parts.reverse();
-        Gradient { delta: deltas, u: us, flat: Tensor::cat(parts, 1) }
+        Gradient { scaled, delta: deltas, u: us, flat: Tensor::cat(parts, 1) }
     }
 
     /// What reaches φ_j through the gradient of a step, `[N, |θ|]`; `rated` is α ⊙ φ̄, so that ḡ = -α ⊙ φ̄.
@@ -244,8 +246,7 @@ impl<'i, B: Pointwise> Fit<'i, B> {
             let weight_bar = delta_bar.map(|bar| bar.swap_dims(1, 2).matmul(u));
             let waves = [pass.h[l + 1].clone(), pass.cosine[l].clone()];
             let (delta, omega) = (gradient.delta[l].clone(), self.omega(l));
-            let u_bar = [Some(direct), below];
-            let [bar, a_bar] = B::gate_backward(u_bar, bias_bar, delta, waves, omega);
+            let [bar, a_bar] = B::gate_backward(direct, below, bias_bar, delta, waves, omega);
             delta_bar = Some(bar);
             layers.push(LayerGrads { a_bar: Some(a_bar), h_bar: None, weight_bar });
         }
@@ -253,8 +254,8 @@ impl<'i, B: Pointwise> Fit<'i, B> {
         let delta_bar = rows(delta_bar.expect("at least one layer"));
         let dot = delta_bar.clone().matmul(self.head_weight.clone().transpose());
         let dot = dot.reshape([self.n, self.p, self.c]) * self.mean;
-        let scaled = rows(pass.error.clone() * self.out_scale.clone() * self.mean);
-        head.weight = head.weight.clone() + scaled.transpose().matmul(delta_bar);
+        let scaled = gradient.scaled.clone().transpose();
+        head.weight = head.weight.clone() + scaled.matmul(delta_bar);
         head.scale = head.scale.clone() + total(pass.error.clone() * dot.clone());
         let top = self.head_backward(pass, dot * self.out_scale.clone(), head);
         self.layers_backward(pass, layers, top)
@@ -283,19 +284,18 @@ impl<'i, B: Pointwise> Fit<'i, B> {
         top: Tensor<B, 3>,
     ) -> Tensor<B, 2> {
         let mut parts = Vec::new();
-        let mut above = Some(top);
+        let mut h_bar = top;
         for (l, known) in layers.into_iter().enumerate().rev() {
             let (cosine, omega) = (pass.cosine[l].clone(), self.omega(l));
-            let h_bar = [above.take(), known.h_bar];
-            let [z_bar, sum] = B::sine_backward(known.a_bar, h_bar, cosine, omega);
+            let [z_bar, sum] = B::sine_backward(known.a_bar, h_bar, known.h_bar, cosine, omega);
             let mut weight_bar = pass.h[l].clone().swap_dims(1, 2).matmul(z_bar.clone());
             if let Some(known) = known.weight_bar {
                 weight_bar = weight_bar + known;
             }
             parts.extend([self.flat(sum), self.flat(weight_bar)]);
-            if l > 0 {
-                above = Some(z_bar.matmul(pass.weights[l].clone().swap_dims(1, 2)));
-            }
+            // The coordinates have no gradient.
+            h_bar =
+                if l > 0 { z_bar.matmul(pass.weights[l].clone().swap_dims(1, 2)) } else { z_bar };
         }
         parts.reverse();
         Tensor::cat(parts, 1)

@@ -4,25 +4,19 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use mwt_core::ModelConfig;
 
-use super::inner::{self, Fitted, Pixels, Siren};
+use super::inner::Fitted;
+use super::operation::Inputs;
 use super::tokens;
 use super::transformer::Transformer;
 
-/// A back end that can fit and read a batch, differentiably if it has autodiff: with ordinary tensor operations
-/// unless it has something better.
+/// A back end that can fit and read a batch, differentiably if it has autodiff.
 pub trait MwtBackend: Backend {
-    /// Fits a batch in k gradient steps from θ, as [`inner::fit`] does.
-    fn fit(
-        config: &ModelConfig,
-        siren: &Siren<Self>,
-        alpha: &Tensor<Self, 2>,
-        pixels: &Pixels<Self>,
-    ) -> Fitted<Self> {
-        inner::fit(config, siren, alpha, pixels)
-    }
+    /// Fits a batch in k gradient steps from θ, as [`inner::fit`](super::inner::fit) does.
+    fn fit(inputs: Inputs<Self>) -> Fitted<Self>;
 
     /// Logits `[N, K]` from φ - θ `[N, |θ|]` and β `[T, D+1]`, as [`Transformer::forward`] gives them for
-    /// [`tokens`](tokens::tokens) behind the [`boundary`](tokens::boundary).
+    /// [`tokens`](tokens::tokens) behind the [`boundary`](tokens::boundary): with ordinary tensor operations unless it has
+    /// something better.
     fn read(
         config: &ModelConfig,
         transformer: &Transformer<Self>,

@@ -11,6 +11,7 @@ pub mod transformer;
 
 pub use backend::{MwtBackend, TrainBackend};
 pub use inner::{Fitted, Pixels, Siren};
+pub use operation::Inputs;
 pub use params::Params;
 pub use transformer::Transformer;
 
@@ -66,7 +67,8 @@ impl<B: Backend> Model<B> {
     where
         B: MwtBackend,
     {
-        self.read(B::fit(&self.config, &self.siren, &self.alpha, pixels), w_cls)
+        let inputs = Inputs::new(&self.config, &self.siren, &self.alpha, pixels);
+        self.read(B::fit(inputs), w_cls)
     }
 
     /// The second half of [`forward`](Self::forward): classifies what was fitted.

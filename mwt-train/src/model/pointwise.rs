@@ -16,22 +16,24 @@ pub trait Pointwise: Backend {
     /// As [`sine_backward`].
     fn sine_backward(
         a_bar: Option<Tensor<Self, 3>>,
-        h_bar: [Option<Tensor<Self, 3>>; 2],
+        h_bar: Tensor<Self, 3>,
+        more: Option<Tensor<Self, 3>>,
         cosine: Tensor<Self, 3>,
         omega: f64,
     ) -> [Tensor<Self, 3>; 2] {
-        sine_backward(a_bar, h_bar, cosine, omega)
+        sine_backward(a_bar, h_bar, more, cosine, omega)
     }
 
     /// As [`gate_backward`].
     fn gate_backward(
-        u_bar: [Option<Tensor<Self, 3>>; 2],
+        direct: Tensor<Self, 3>,
+        below: Option<Tensor<Self, 3>>,
         bias_bar: Tensor<Self, 3>,
         delta: Tensor<Self, 3>,
         waves: [Tensor<Self, 3>; 2],
         omega: f64,
     ) -> [Tensor<Self, 3>; 2] {
-        gate_backward(u_bar, bias_bar, delta, waves, omega)
+        gate_backward(direct, below, bias_bar, delta, waves, omega)
     }
 }
 
@@ -41,18 +43,15 @@ pub fn sine<B: Backend>(z: Tensor<B, 3>, bias: Tensor<B, 3>, omega: f64) -> [Ten
     [a.clone().sin(), a.cos()]
 }
 
-/// z̄ = ω·(ā + h̄·c) and its sum over an image's pixels, where c = cos a. ā may be absent, and h̄ is the sum of the
-/// parts that are there.
-///
-/// # Panics
-/// Without any part of h̄.
+/// z̄ = ω·(ā + (h̄ + h̄')·c) and its sum over an image's pixels, where c = cos a; ā and h̄', `more`, may be absent.
 pub fn sine_backward<B: Backend>(
     a_bar: Option<Tensor<B, 3>>,
-    h_bar: [Option<Tensor<B, 3>>; 2],
+    h_bar: Tensor<B, 3>,
+    more: Option<Tensor<B, 3>>,
     cosine: Tensor<B, 3>,
     omega: f64,
 ) -> [Tensor<B, 3>; 2] {
-    let mut z_bar = sum(h_bar) * cosine;
+    let mut z_bar = sum(h_bar, more) * cosine;
     if let Some(a_bar) = a_bar {
         z_bar = z_bar + a_bar;
     }
@@ -60,22 +59,23 @@ pub fn sine_backward<B: Backend>(
     [z_bar.clone(), z_bar.sum_dim(1)]
 }
 
-/// The adjoint of u = ω·δ·cos a: δ̄ = ω·ū·cos a and ā = -ω·ū·δ·sin a, where ū is the sum of its parts and of ḡb;
-/// `waves` are sin a and cos a.
-///
-/// # Panics
-/// Without any part of ū.
+/// The adjoint of u = ω·δ·cos a: δ̄ = ω·ū·cos a and ā = -ω·ū·δ·sin a, where ū = `direct` + `below` + ḡb and `below` may
+/// be absent; `waves` are sin a and cos a.
 pub fn gate_backward<B: Backend>(
-    u_bar: [Option<Tensor<B, 3>>; 2],
+    direct: Tensor<B, 3>,
+    below: Option<Tensor<B, 3>>,
     bias_bar: Tensor<B, 3>,
     delta: Tensor<B, 3>,
     [sine, cosine]: [Tensor<B, 3>; 2],
     omega: f64,
 ) -> [Tensor<B, 3>; 2] {
-    let u_bar = (sum(u_bar) + bias_bar) * omega;
+    let u_bar = (sum(direct, below) + bias_bar) * omega;
     [u_bar.clone() * cosine, (u_bar * delta * sine).neg()]
 }
 
-fn sum<B: Backend>(parts: [Option<Tensor<B, 3>>; 2]) -> Tensor<B, 3> {
-    parts.into_iter().flatten().reduce(|a, b| a + b).expect("at least one part")
+fn sum<B: Backend>(a: Tensor<B, 3>, b: Option<Tensor<B, 3>>) -> Tensor<B, 3> {
+    match b {
+        Some(b) => a + b,
+        None => a,
+    }
 }

@@ -13,7 +13,7 @@ use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use mwt_core::ModelConfig;
 
 use super::{BatchReader, HostPixels, Saved, Shared};
-use crate::model::inner::{Fitted, Pixels, Siren};
+use crate::model::inner::{Fitted, Pixels};
 use crate::model::operation::{self, InnerLoop, InputGrads, Inputs, primitive};
 use crate::model::params::host;
 use crate::model::pointwise::Pointwise;
@@ -57,13 +57,8 @@ impl InnerLoop<Flex> for NativeLoop {
 impl Pointwise for Flex {}
 
 impl MwtBackend for Flex {
-    fn fit(
-        config: &ModelConfig,
-        siren: &Siren<Self>,
-        alpha: &Tensor<Self, 2>,
-        pixels: &Pixels<Self>,
-    ) -> Fitted<Self> {
-        operation::fit::<NativeLoop, _>(&Inputs::new(config, siren, alpha, pixels))
+    fn fit(inputs: Inputs<Self>) -> Fitted<Self> {
+        operation::fit::<NativeLoop, _>(&inputs)
     }
 
     fn read(
@@ -81,13 +76,8 @@ impl MwtBackend for Flex {
 }
 
 impl<C: CheckpointStrategy> MwtBackend for Autodiff<Flex, C> {
-    fn fit(
-        config: &ModelConfig,
-        siren: &Siren<Self>,
-        alpha: &Tensor<Self, 2>,
-        pixels: &Pixels<Self>,
-    ) -> Fitted<Self> {
-        operation::fit_tracked::<NativeLoop, _, _>(Inputs::new(config, siren, alpha, pixels))
+    fn fit(inputs: Inputs<Self>) -> Fitted<Self> {
+        operation::fit_tracked::<NativeLoop, _, _>(inputs)
     }
 
     fn read(
