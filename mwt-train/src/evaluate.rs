@@ -113,7 +113,7 @@ pub fn on_backend<B: MwtBackend>(
         let output = model.forward(&pixels, 1.0);
         evaluation.logits.extend(host(output.logits));
         let all = sampler.all_coordinates::<B>(images.len(), device);
-        let predicted = host(model.siren.predict(&config, &output.fitted.offsets, all));
+        let predicted = host(model.siren().predict(&config, &output.fitted.offsets, all));
         let targets = host(batch::values::<B>(&images, device));
         let len = config.image.pixels() * config.channels;
         for (predicted, target) in predicted.chunks_exact(len).zip(targets.chunks_exact(len)) {

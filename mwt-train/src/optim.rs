@@ -4,7 +4,6 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use crate::model::Params;
-use crate::weights::{Group, Spec};
 
 /// Rate and beta1 of one outer step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,70 +65,58 @@ impl Default for AdamWConfig {
     }
 }
 
-/// AdamW's state: both moments of each group. A group is one flat tensor while it is updated: on a GPU a launch costs as
-/// much for the ten values of a bias as for all of the Transformer's.
+/// AdamW's state: both moments of each group.
 #[derive(Clone, Debug)]
 pub struct AdamW<B: Backend> {
     config: AdamWConfig,
-    specs: Vec<Spec>,
     /// Steps taken.
     step: u64,
-    moments: [(Tensor<B, 1>, Tensor<B, 1>); 3],
+    moments: Moments<B>,
 }
+
+/// First and second moment of each group, as flat as its values.
+pub type Moments<B> = [(Tensor<B, 1>, Tensor<B, 1>); 3];
 
 impl<B: Backend> AdamW<B> {
     /// No step taken yet.
     pub fn new(params: &Params<B>, config: AdamWConfig) -> Self {
-        let zeros = |t: &Tensor<B, 1>| (t.zeros_like(), t.zeros_like());
-        Self::resume(params, config, 0, params.tensors().iter().map(zeros).collect())
+        let zeros = |group: &Tensor<B, 1>| (group.zeros_like(), group.zeros_like());
+        Self::resume(config, 0, params.groups().each_ref().map(zeros))
     }
 
-    /// The state of a run that is taken up again: both moments of every parameter, in the order of the specs.
-    pub fn resume(
-        params: &Params<B>,
-        config: AdamWConfig,
-        step: u64,
-        moments: Vec<(Tensor<B, 1>, Tensor<B, 1>)>,
-    ) -> Self {
-        let (m, v): (Vec<_>, Vec<_>) = moments.into_iter().unzip();
-        let specs = params.specs().to_vec();
-        let moments = Group::ALL.map(|group| (flat(&specs, &m, group), flat(&specs, &v, group)));
-        Self { config, specs, step, moments }
+    /// The state of a run that is taken up again.
+    pub const fn resume(config: AdamWConfig, step: u64, moments: Moments<B>) -> Self {
+        Self { config, step, moments }
     }
 
-    /// Takes one step with the gradients of every parameter and the rates of each group; a group without
-    /// rates stays as it is. Gives the new parameters and each group's gradient norm before clipping, `[3]`.
+    /// Takes one step with the gradients and the rates of each group; a group without rates stays as it is. Gives the
+    /// new parameters and each group's gradient norm before clipping, `[3]`.
     pub fn step(
         &mut self,
         params: &Params<B>,
-        gradients: &[Tensor<B, 1>],
+        gradients: [Tensor<B, 1>; 3],
         rates: [Option<Rates>; 3],
     ) -> (Params<B>, Tensor<B, 1>) {
         self.step += 1;
-        let mut tensors = params.tensors().to_vec();
+        let AdamWConfig { weight_decay, beta2, epsilon, clip } = self.config;
+        let steps = i32::try_from(self.step).unwrap_or(i32::MAX);
+        let mut groups = params.groups().clone();
         let mut norms = Vec::new();
-        for ((group, moments), rates) in Group::ALL.into_iter().zip(&mut self.moments).zip(rates) {
-            let gradient = flat(&self.specs, gradients, group);
+        let each = groups.iter_mut().zip(gradients).zip(&mut self.moments).zip(rates);
+        for (((values, gradient), (m, v)), rates) in each {
             let norm = (gradient.clone() * gradient.clone()).sum().sqrt();
             norms.push(norm.clone());
             let Some(Rates { rate, beta1 }) = rates else { continue };
-            let AdamWConfig { weight_decay, beta2, epsilon, clip } = self.config;
             // Not from the host: the norm stays on the device.
             let scale = (norm + 1e-6).recip().mul_scalar(clip).clamp_max(1.0);
             let gradient = gradient * scale;
-            let (m, v) = moments;
             *m = m.clone() * beta1 + gradient.clone() * (1.0 - beta1);
             *v = v.clone() * beta2 + gradient.clone() * gradient * (1.0 - beta2);
-            let steps = i32::try_from(self.step).unwrap_or(i32::MAX);
             let (c1, c2) = (1.0 - beta1.powi(steps), 1.0 - beta2.powi(steps));
             let update = m.clone() / ((v.clone() / c2).sqrt() + epsilon) * (rate / c1);
-            let old = flat(&self.specs, params.tensors(), group);
-            let new = old * (1.0 - rate * weight_decay) - update;
-            for (n, part) in parts(&self.specs, &new, group) {
-                tensors[n] = part;
-            }
+            *values = values.clone() * (1.0 - rate * weight_decay) - update;
         }
-        (params.with_tensors(tensors), Tensor::cat(norms, 0))
+        (params.with_groups(groups), Tensor::cat(norms, 0))
     }
 
     /// Steps taken.
@@ -137,49 +124,22 @@ impl<B: Backend> AdamW<B> {
         self.step
     }
 
-    /// Both moments of every parameter, in the order of the specs.
-    pub fn moments(&self) -> Vec<(Tensor<B, 1>, Tensor<B, 1>)> {
-        let groups = Group::ALL.into_iter().zip(&self.moments);
-        let mut all: Vec<_> = groups
-            .flat_map(|(group, (m, v))| {
-                parts(&self.specs, m, group).zip(parts(&self.specs, v, group))
-            })
-            .map(|((n, m), (_, v))| (n, (m, v)))
-            .collect();
-        all.sort_by_key(|(n, _)| *n);
-        all.into_iter().map(|(_, moments)| moments).collect()
+    /// Both moments of each group.
+    pub const fn moments(&self) -> &Moments<B> {
+        &self.moments
     }
 }
 
-/// What belongs to a group, one after the other.
-fn flat<B: Backend>(specs: &[Spec], tensors: &[Tensor<B, 1>], group: Group) -> Tensor<B, 1> {
-    let members = specs.iter().zip(tensors).filter(|(spec, _)| spec.group == group);
-    Tensor::cat(members.map(|(_, tensor)| tensor.clone()).collect(), 0)
-}
-
-/// The parameters that a flat group consists of, by their place in the specs.
-fn parts<B: Backend>(
-    specs: &[Spec],
-    flat: &Tensor<B, 1>,
-    group: Group,
-) -> impl Iterator<Item = (usize, Tensor<B, 1>)> {
-    let mut start = 0;
-    specs.iter().enumerate().filter(move |(_, spec)| spec.group == group).map(move |(n, spec)| {
-        let part = flat.clone().slice(start..start + spec.len());
-        start += spec.len();
-        (n, part)
-    })
-}
-
-/// The gradients of a loss with respect to every parameter, zeros where it does not depend on one.
+/// The gradients of a loss with respect to each group, zeros where it does not depend on one.
 pub fn gradients<B: AutodiffBackend>(
     params: &Params<B>,
     loss: Tensor<B, 1>,
-) -> Vec<Tensor<B::InnerBackend, 1>> {
+) -> [Tensor<B::InnerBackend, 1>; 3] {
     let grads = loss.backward();
-    let gradient =
-        |t: &Tensor<B, 1>| t.grad(&grads).unwrap_or_else(|| t.clone().inner().zeros_like());
-    params.tensors().iter().map(gradient).collect()
+    params
+        .groups()
+        .each_ref()
+        .map(|values| values.grad(&grads).unwrap_or_else(|| values.clone().inner().zeros_like()))
 }
 
 #[cfg(test)]

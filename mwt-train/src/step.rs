@@ -105,9 +105,8 @@ pub fn outer_step<B: TrainBackend>(
     objective: Objective,
     rates: [Rates; 3],
 ) -> Taken<B::InnerBackend> {
-    let leaves = params.with_tensors(
-        params.tensors().iter().map(|t| Tensor::from_inner(t.clone()).require_grad()).collect(),
-    );
+    let leaves = params.groups().clone();
+    let leaves = params.with_groups(leaves.map(|t| Tensor::from_inner(t).require_grad()));
     let model = Model::new(&leaves);
     let (_, losses) = self::losses(&model, pixels, labels, objective);
     let (reconstruction, classification) =
@@ -121,7 +120,7 @@ pub fn outer_step<B: TrainBackend>(
     let [siren, alpha, classifier] = rates;
     let groups = [(siren, trained[0]), (alpha, trained[1]), (classifier, trained[2])];
     let groups = groups.map(|(rates, trained)| trained.then_some(rates));
-    let (next, norms) = optimizer.step(params, &gradients, groups);
+    let (next, norms) = optimizer.step(params, gradients, groups);
     *params = next;
     let losses = Losses {
         reconstruction: losses.reconstruction.inner(),

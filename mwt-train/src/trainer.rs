@@ -14,7 +14,7 @@ use crate::model::params::{Params, host, initial};
 use crate::optim::{AdamW, AdamWConfig, OneCycle};
 use crate::settings::{Mode, OnDivergence, Settings};
 use crate::step::{Objective, Phase, Taken, outer_step};
-use crate::weights::Weights;
+use crate::weights::{Weights, join, specs, split};
 
 /// Steps between two looks at the losses: each look waits for the device. As many skipped in a row stop a run.
 const READ_EVERY: usize = 10;
@@ -143,14 +143,19 @@ impl<B: TrainBackend> Trainer<B> {
 
     /// A run that goes on where another stopped: on the CPU with the same numbers, bit for bit, as if it never had.
     pub fn resume(settings: &Settings, state: &State, device: &B::Device) -> Self {
-        let tensor = |values: &Vec<f32>| {
-            Tensor::from_data(TensorData::new(values.clone(), [values.len()]), device)
+        let specs = specs(&settings.model);
+        let tensor = |values: Vec<f32>| {
+            let len = values.len();
+            Tensor::from_data(TensorData::new(values, [len]), device)
         };
-        let moments = state.moments.iter().map(|(m, v)| (tensor(m), tensor(v))).collect();
+        let (m, v): (Vec<_>, Vec<_>) =
+            state.moments.iter().map(|(m, v)| (m.as_slice(), v.as_slice())).unzip();
+        let [m, v] = [m, v].map(|moments| join(&specs, moments).map(tensor));
+        let moments = std::array::from_fn(|group| (m[group].clone(), v[group].clone()));
         let params = Params::from_weights(&state.weights, device);
         Self {
             settings: settings.clone(),
-            optimizer: AdamW::resume(&params, adamw(settings), state.adamw_steps, moments),
+            optimizer: AdamW::resume(adamw(settings), state.adamw_steps, moments),
             params,
             sampler: Sampler::new(&settings.model),
             device: device.clone(),
@@ -162,10 +167,13 @@ impl<B: TrainBackend> Trainer<B> {
 
     /// All that it takes to go on from here.
     pub fn state(&self) -> State {
-        let moments = self.optimizer.moments().into_iter();
+        let specs = specs(&self.settings.model);
+        let moments = self.optimizer.moments();
+        let m = split(&specs, &moments.each_ref().map(|(m, _)| host(m.clone())));
+        let v = split(&specs, &moments.each_ref().map(|(_, v)| host(v.clone())));
         State {
             weights: self.weights(),
-            moments: moments.map(|(m, v)| (host(m), host(v))).collect(),
+            moments: m.into_iter().zip(v).collect(),
             adamw_steps: self.optimizer.steps(),
             position: self.position,
             untold: self.untold(),

@@ -3,11 +3,11 @@
 
 use burn::backend::Flex;
 use mwt_tests::train::{
-    F32, W_CLS, Way, assert_forward, assert_gradients, assert_outer_steps, leaves, pass,
+    F32, W_CLS, Way, assert_forward, assert_gradients, assert_outer_steps, by_parameter, leaves,
+    pass,
 };
 use mwt_tests::{Golden, assert_close, full_golden, golden, skipped};
 use mwt_train::model::Model;
-use mwt_train::model::params::host;
 use mwt_train::optim::gradients;
 use mwt_train::weights::Group;
 
@@ -68,11 +68,10 @@ fn one_pass_equals_two() {
         let params = leaves::<Flex>(&golden);
         let (_, losses) = pass(&golden, &Model::new(&params), Way::Own, w_cls);
         let loss = if classification { losses.classification } else { losses.reconstruction };
-        gradients(&params, loss).into_iter().map(host).collect::<Vec<_>>()
+        by_parameter(&golden, &gradients(&params, loss))
     };
     let (scaled, full) = (run(W_CLS, true), run(1.0, true));
-    let specs = leaves::<Flex>(&golden).specs().to_vec();
-    for ((spec, scaled), full) in specs.iter().zip(&scaled).zip(&full) {
+    for ((spec, scaled), (_, full)) in scaled.iter().zip(&full) {
         let factor = if spec.group == Group::Classifier { 1.0 } else { W_CLS as f32 };
         let want: Vec<f32> = full.iter().map(|g| factor * g).collect();
         let largest = want.iter().fold(0.0f32, |m, g| m.max(g.abs()));
@@ -80,7 +79,7 @@ fn one_pass_equals_two() {
         assert_close(&spec.name, scaled, &want, 1e-5 * largest);
     }
     // w_cls = 0 (the paper's WT) cuts the classifier off from the SIREN.
-    for (spec, gradient) in specs.iter().zip(run(0.0, true)) {
+    for (spec, gradient) in run(0.0, true) {
         let zero = gradient.iter().all(|g| *g == 0.0);
         assert_eq!(zero, spec.group != Group::Classifier, "{}", spec.name);
     }

@@ -1,26 +1,26 @@
-//! The inner loop on GPUs: [`AdjointLoop`] with the back end's matrix products, and between them one kernel where
-//! tensor operations would take three to five passes over the activations.
+//! The model on GPUs: [`AdjointLoop`] and [`AdjointReader`] with the back end's matrix products, and between them one
+//! kernel where tensor operations would take three to five passes over the activations.
 
 #[cfg(feature = "fusion")]
 mod fused;
 mod kernels;
 #[cfg(all(test, feature = "cuda"))]
 mod nvrtc;
+mod pointwise;
+mod rowwise;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
+use burn::tensor::{Shape, Tensor, TensorMetadata, TensorPrimitive};
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
-use cubecl::prelude::{CubeCount, CubeDim};
+use cubecl::prelude::CubeDim;
 
 use crate::model::MwtBackend;
-use crate::model::adjoint::AdjointLoop;
+use crate::model::adjoint::{AdjointLoop, AdjointReader};
 use crate::model::inner::Fitted;
-use crate::model::operation::{self, Inputs, primitive};
-use crate::model::pointwise::Pointwise;
-use kernels::{COLUMNS, LANES};
+use crate::model::operation::{self, FitInputs, ReadInputs};
 
 impl<R, F, I, T> MwtBackend for CubeBackend<R, F, I, T>
 where
@@ -29,8 +29,12 @@ where
     I: IntElement,
     T: BoolElement,
 {
-    fn fit(inputs: Inputs<Self>) -> Fitted<Self> {
+    fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
         operation::fit::<AdjointLoop, _>(&inputs)
+    }
+
+    fn read(inputs: ReadInputs<Self>, _w_cls: f64) -> Tensor<Self, 2> {
+        operation::read::<AdjointReader, _>(&inputs)
     }
 }
 
@@ -42,119 +46,29 @@ where
     T: BoolElement,
     C: CheckpointStrategy,
 {
-    fn fit(inputs: Inputs<Self>) -> Fitted<Self> {
+    fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
         operation::fit_tracked::<AdjointLoop, _, _>(inputs)
     }
-}
 
-impl<R, F, I, T> Pointwise for CubeBackend<R, F, I, T>
-where
-    R: CubeRuntime,
-    F: FloatElement,
-    I: IntElement,
-    T: BoolElement,
-{
-    fn sine(z: Tensor<Self, 3>, bias: Tensor<Self, 3>, omega: f64) -> [Tensor<Self, 3>; 2] {
-        let (z, bias) = (primitive(z), primitive(bias));
-        let [sine, cosine] = [like(&z), like(&z)];
-        kernels::sine::launch::<R>(
-            &z.client.clone(),
-            cubes(&z, true),
-            DIM,
-            z.into_tensor_arg(),
-            bias.into_tensor_arg(),
-            sine.clone().into_tensor_arg(),
-            cosine.clone().into_tensor_arg(),
-            omega as f32,
-        );
-        [tensor(sine), tensor(cosine)]
-    }
-
-    fn sine_backward(
-        a_bar: Option<Tensor<Self, 3>>,
-        h_bar: Tensor<Self, 3>,
-        more: Option<Tensor<Self, 3>>,
-        cosine: Tensor<Self, 3>,
-        omega: f64,
-    ) -> [Tensor<Self, 3>; 2] {
-        let (a_given, more_given) = (a_bar.is_some(), more.is_some());
-        let (h_bar, cosine) = (primitive(h_bar), primitive(cosine));
-        // What is not given is not read.
-        let a_bar = a_bar.map_or_else(|| h_bar.clone(), primitive);
-        let more = more.map_or_else(|| h_bar.clone(), primitive);
-        let [n, _, d] = cosine.shape().dims();
-        let (z_bar, sum) = (like(&cosine), empty(&cosine, [n, 1, d]));
-        kernels::sine_backward::launch::<R>(
-            &cosine.client.clone(),
-            cubes(&cosine, false),
-            DIM,
-            a_bar.into_tensor_arg(),
-            h_bar.into_tensor_arg(),
-            more.into_tensor_arg(),
-            cosine.into_tensor_arg(),
-            z_bar.clone().into_tensor_arg(),
-            sum.clone().into_tensor_arg(),
-            omega as f32,
-            a_given,
-            more_given,
-        );
-        [tensor(z_bar), tensor(sum)]
-    }
-
-    fn gate_backward(
-        direct: Tensor<Self, 3>,
-        below: Option<Tensor<Self, 3>>,
-        bias_bar: Tensor<Self, 3>,
-        delta: Tensor<Self, 3>,
-        [sine, cosine]: [Tensor<Self, 3>; 2],
-        omega: f64,
-    ) -> [Tensor<Self, 3>; 2] {
-        let (direct, cosine) = (primitive(direct), primitive(cosine));
-        let given = below.is_some();
-        let below = below.map_or_else(|| direct.clone(), primitive);
-        let [delta_bar, a_bar] = [like(&cosine), like(&cosine)];
-        kernels::gate_backward::launch::<R>(
-            &cosine.client.clone(),
-            cubes(&cosine, true),
-            DIM,
-            direct.into_tensor_arg(),
-            below.into_tensor_arg(),
-            primitive(bias_bar).into_tensor_arg(),
-            primitive(delta).into_tensor_arg(),
-            primitive(sine).into_tensor_arg(),
-            cosine.into_tensor_arg(),
-            delta_bar.clone().into_tensor_arg(),
-            a_bar.clone().into_tensor_arg(),
-            omega as f32,
-            given,
-        );
-        [tensor(delta_bar), tensor(a_bar)]
+    fn read(inputs: ReadInputs<Self>, w_cls: f64) -> Tensor<Self, 2> {
+        operation::read_tracked::<AdjointReader, _, _>(inputs, w_cls)
     }
 }
 
 /// Threads of a cube.
-const DIM: CubeDim = CubeDim { x: COLUMNS, y: LANES, z: 1 };
-
-/// Cubes for `[N, P, D]`: all neurons and images, and the pixels of an image `split` over several or not.
-fn cubes<R: CubeRuntime>(activations: &CubeTensor<R>, split: bool) -> CubeCount {
-    /// Pixels of a lane, so that what a thread reads once is used more than once.
-    const PIXELS: u32 = 4;
-    let [n, p, d] = activations.shape().dims();
-    let pixels = if split { (p as u32).div_ceil(LANES * PIXELS) } else { 1 };
-    CubeCount::Static((d as u32).div_ceil(COLUMNS), n as u32, pixels)
-}
+const DIM: CubeDim = CubeDim { x: kernels::COLUMNS, y: kernels::LANES, z: 1 };
 
 /// Memory for a result of the same shape.
 fn like<R: CubeRuntime>(tensor: &CubeTensor<R>) -> CubeTensor<R> {
-    empty(tensor, tensor.shape().dims())
+    empty(tensor, tensor.shape())
 }
 
-fn empty<R: CubeRuntime>(beside: &CubeTensor<R>, shape: [usize; 3]) -> CubeTensor<R> {
+fn empty<R: CubeRuntime>(beside: &CubeTensor<R>, shape: Shape) -> CubeTensor<R> {
     let (client, device) = (beside.client.clone(), beside.device.clone());
-    empty_device_contiguous_dtype(client, device, shape.into(), beside.dtype)
+    empty_device_contiguous_dtype(client, device, shape, beside.dtype)
 }
 
-fn tensor<R, F, I, T>(tensor: CubeTensor<R>) -> Tensor<CubeBackend<R, F, I, T>, 3>
+fn tensor<R, F, I, T, const D: usize>(tensor: CubeTensor<R>) -> Tensor<CubeBackend<R, F, I, T>, D>
 where
     R: CubeRuntime,
     F: FloatElement,

@@ -6,7 +6,8 @@ use cubecl::cuda::{CudaCompiler, CudaRuntime};
 use cubecl::prelude::*;
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
-use super::{DIM, kernels};
+use super::DIM;
+use super::kernels::{pointwise, rowwise};
 use crate::backend::cuda_compiler;
 
 /// A tensor that is no other's memory.
@@ -53,25 +54,52 @@ fn sources() -> Vec<String> {
     let mut p = Parameters::new();
     let (inputs, outputs) = ([p.input(), p.input()], [p.output(), p.output()]);
     let ([z, bias], [sine, cosine], omega) = (inputs, outputs, p.scalar());
-    kernels::sine::expand(&mut p.0.scope, z, bias, sine, cosine, omega);
+    pointwise::sine::expand(&mut p.0.scope, z, bias, sine, cosine, omega);
     sources.push(p.source("sine"));
     for given in [false, true] {
         let mut p = Parameters::new();
         let [a, h, more, cosine] = std::array::from_fn(|_| p.input());
         let ([z, sum], omega) = ([p.output(), p.output()], p.scalar());
         let scope = &mut p.0.scope;
-        kernels::sine_backward::expand(scope, a, h, more, cosine, z, sum, omega, given, given);
+        pointwise::sine_backward::expand(scope, a, h, more, cosine, z, sum, omega, given, given);
         sources.push(p.source("sine_backward"));
 
         let mut p = Parameters::new();
         let [direct, below, bias, delta, sine, cosine] = std::array::from_fn(|_| p.input());
         let ([d, a], omega) = ([p.output(), p.output()], p.scalar());
         let scope = &mut p.0.scope;
-        kernels::gate_backward::expand(
+        pointwise::gate_backward::expand(
             scope, direct, below, bias, delta, sine, cosine, d, a, omega, given,
         );
         sources.push(p.source("gate_backward"));
     }
+    let mut p = Parameters::new();
+    let ([x, weight, bias], y) = (std::array::from_fn(|_| p.input()), p.output());
+    let epsilon = p.scalar();
+    rowwise::layer_norm::expand(&mut p.0.scope, x, weight, bias, y, epsilon);
+    sources.push(p.source("layer_norm"));
+
+    let mut p = Parameters::new();
+    let [x, weight, y_bar] = std::array::from_fn(|_| p.input());
+    let ([x_bar, weight_bar], epsilon) = ([p.output(), p.output()], p.scalar());
+    let scope = &mut p.0.scope;
+    rowwise::layer_norm_backward::expand(scope, x, weight, y_bar, x_bar, weight_bar, epsilon);
+    sources.push(p.source("layer_norm_backward"));
+
+    let mut p = Parameters::new();
+    let (z, [gelu, slope]) = (p.input(), [p.output(), p.output()]);
+    rowwise::gelu_slope::expand(&mut p.0.scope, z, gelu, slope);
+    sources.push(p.source("gelu_slope"));
+
+    let mut p = Parameters::new();
+    let (scores, shares, scale) = (p.input(), p.output(), p.scalar());
+    rowwise::shares::expand(&mut p.0.scope, scores, shares, scale);
+    sources.push(p.source("shares"));
+
+    let mut p = Parameters::new();
+    let ([shares, bar], out, scale) = ([p.input(), p.input()], p.output(), p.scalar());
+    rowwise::shares_backward::expand(&mut p.0.scope, shares, bar, out, scale);
+    sources.push(p.source("shares_backward"));
     sources
 }
 

@@ -24,13 +24,20 @@ pub struct Siren<B: Backend> {
 }
 
 impl<B: Backend> Siren<B> {
-    pub(super) fn take(config: &ModelConfig, next: &mut Cursor<'_, B>) -> Self {
+    /// From θ and the head (Wo, bo, out_scale), flat.
+    pub fn new(config: &ModelConfig, theta: &Tensor<B, 1>, head: &Tensor<B, 1>) -> Self {
         let (d, c) = (config.width, config.channels);
-        let out_scale = next.take([c]);
+        let mut next = Cursor::new(theta);
         let layers = (0..=config.hidden_layers)
             .map(|l| (next.take([config.layer_inputs(l), d]), next.take([d])))
             .collect();
-        Self { layers, head_weight: next.take([c, d]), head_bias: next.take([c]), out_scale }
+        let mut next = Cursor::new(head);
+        Self {
+            layers,
+            head_weight: next.take([c, d]),
+            head_bias: next.take([c]),
+            out_scale: next.take([c]),
+        }
     }
 }
 
@@ -81,18 +88,6 @@ fn activations<B: Backend>(
 }
 
 impl<B: Backend> Siren<B> {
-    /// θ in its flat order, `[|θ|]`.
-    pub fn theta(&self) -> Tensor<B, 1> {
-        let flat = |(w, b): &(Tensor<B, 2>, Tensor<B, 1>)| [w.clone().flatten(0, 1), b.clone()];
-        Tensor::cat(self.layers.iter().flat_map(flat).collect(), 0)
-    }
-
-    /// Wo, bo and out_scale, flat.
-    pub fn head_values(&self) -> Tensor<B, 1> {
-        let weight = self.head_weight.clone().flatten(0, 1);
-        Tensor::cat(vec![weight, self.head_bias.clone(), self.out_scale.clone()], 0)
-    }
-
     /// out = (h_L·Woᵀ + bo) ⊙ out_scale, `[N, P, C]`.
     fn head(&self, h: Tensor<B, 3>) -> Tensor<B, 3> {
         let out = h.matmul(self.head_weight.clone().transpose().unsqueeze());

@@ -6,14 +6,17 @@ pub mod inner;
 pub mod operation;
 pub mod params;
 pub mod pointwise;
+pub mod rowwise;
 pub mod tokens;
 pub mod transformer;
 
 pub use backend::{MwtBackend, TrainBackend};
 pub use inner::{Fitted, Pixels, Siren};
-pub use operation::Inputs;
+pub use operation::{FitInputs, ReadInputs};
 pub use params::Params;
 pub use transformer::Transformer;
+
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -23,14 +26,16 @@ use mwt_core::ModelConfig;
 #[derive(Clone, Debug)]
 pub struct Model<B: Backend> {
     config: ModelConfig,
-    /// θ and the head.
-    pub siren: Siren<B>,
+    /// θ, `[|θ|]`.
+    theta: Tensor<B, 1>,
+    /// Wo `[C, D]`, bo `[C]` and out_scale `[C]`, flat.
+    head: Tensor<B, 1>,
     /// α, `[k, |θ|]` (one row when shared).
     pub alpha: Tensor<B, 2>,
     /// β, `[T, D+1]`.
-    pub beta: Tensor<B, 2>,
-    /// The reader of the tokens.
-    pub transformer: Transformer<B>,
+    beta: Tensor<B, 2>,
+    /// The Transformer's parameters, flat.
+    transformer: Tensor<B, 1>,
 }
 
 /// What one pass over a batch gives.
@@ -46,18 +51,49 @@ impl<B: Backend> Model<B> {
     /// The model with these parameters.
     pub fn new(params: &Params<B>) -> Self {
         let config = *params.config();
-        let mut next = params.cursor();
-        let siren = Siren::take(&config, &mut next);
-        let rows = (0..config.alpha_rows()).map(|_| next.take([1, config.theta_len()])).collect();
-        let alpha = Tensor::cat(rows, 0);
-        let beta = next.take([config.tokens(), config.token_len()]);
-        let transformer = Transformer::take(&config, &mut next);
-        Self { config, siren, alpha, beta, transformer }
+        let [siren, alpha, classifier] = params.groups();
+        let (c, m) = (config.channels, config.theta_len());
+        let part = |values: &Tensor<B, 1>, range: Range<usize>| values.clone().slice(range);
+        // out_scale lies before θ, Wo and bo behind it.
+        let theta = part(siren, c..c + m);
+        let head = vec![part(siren, c + m..siren.dims()[0]), part(siren, 0..c)];
+        let (tokens, len) = (config.tokens(), config.token_len());
+        let beta = part(classifier, 0..tokens * len);
+        Self {
+            config,
+            theta,
+            head: Tensor::cat(head, 0),
+            alpha: alpha.clone().reshape([config.alpha_rows(), m]),
+            beta: beta.reshape([tokens, len]),
+            transformer: part(classifier, tokens * len..classifier.dims()[0]),
+        }
     }
 
     /// The configuration.
     pub const fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// θ and the head, layer by layer.
+    pub fn siren(&self) -> Siren<B> {
+        Siren::new(&self.config, &self.theta, &self.head)
+    }
+
+    /// The reader of the tokens, layer by layer.
+    pub fn transformer(&self) -> Transformer<B> {
+        Transformer::new(&self.config, &self.transformer)
+    }
+
+    /// What fitting these pixels computes from.
+    pub fn fit_inputs(&self, pixels: &Pixels<B>) -> FitInputs<B> {
+        let Self { config, theta, head, alpha, .. } = self.clone();
+        FitInputs { config, theta, alpha, head, pixels: pixels.clone() }
+    }
+
+    /// What reading these φ - θ `[N, |θ|]` computes from.
+    pub fn read_inputs(&self, offsets: Tensor<B, 2>) -> ReadInputs<B> {
+        let Self { config, beta, transformer, .. } = self.clone();
+        ReadInputs { config, offsets, beta, values: transformer }
     }
 
     /// Fits every image of a batch and classifies it. The gradient of whatever is made of the logits reaches
@@ -67,20 +103,11 @@ impl<B: Backend> Model<B> {
     where
         B: MwtBackend,
     {
-        let inputs = Inputs::new(&self.config, &self.siren, &self.alpha, pixels);
-        self.read(B::fit(inputs), w_cls)
-    }
-
-    /// The second half of [`forward`](Self::forward): classifies what was fitted.
-    pub fn read(&self, fitted: Fitted<B>, w_cls: f64) -> Output<B>
-    where
-        B: MwtBackend,
-    {
+        let fitted = B::fit(self.fit_inputs(pixels));
         // Cut off for good where nothing is to come back: the fit then has no backward pass.
         let offsets = fitted.offsets.clone();
         let offsets = if w_cls == 0.0 { offsets.detach() } else { offsets };
-        let logits = B::read(&self.config, &self.transformer, &self.beta, offsets, w_cls);
-        Output { fitted, logits }
+        Output { logits: B::read(self.read_inputs(offsets), w_cls), fitted }
     }
 
     /// λ(φ - θ + β), `[N, T, D+1]`, from φ - θ, `[N, |θ|]`.

@@ -1,18 +1,20 @@
-//! The learned values as tensors, one by one, in the order of [`specs`].
+//! The learned values as tensors: one flat tensor for each of the optimiser's groups, in the order of [`specs`].
+//!
+//! On a GPU a launch costs as much for the ten values of a bias as for all of the Transformer's, so what updates the
+//! parameters sees three tensors, and what uses them takes views.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use mwt_core::ModelConfig;
 
 use crate::random::Rng;
-use crate::weights::{Array, Group, Spec, Weights, specs};
+use crate::weights::{Array, Group, Weights, join, specs, split};
 
-/// The learned values of a model, each flat.
+/// The learned values of a model.
 #[derive(Clone, Debug)]
 pub struct Params<B: Backend> {
     config: ModelConfig,
-    specs: Vec<Spec>,
-    tensors: Vec<Tensor<B, 1>>,
+    groups: [Tensor<B, 1>; 3],
 }
 
 impl<B: Backend> Params<B> {
@@ -20,22 +22,20 @@ impl<B: Backend> Params<B> {
     pub fn from_weights(weights: &Weights, device: &B::Device) -> Self {
         let config = *weights.config();
         let specs = specs(&config);
-        let tensors = specs
-            .iter()
-            .map(|s| {
-                let values = weights.values(&s.name).to_vec();
-                Tensor::from_data(TensorData::new(values, [s.len()]), device)
-            })
-            .collect();
-        Self { config, specs, tensors }
+        let groups = join(&specs, specs.iter().map(|spec| weights.values(&spec.name)));
+        let groups = groups.map(|values| {
+            let len = values.len();
+            Tensor::from_data(TensorData::new(values, [len]), device)
+        });
+        Self { config, groups }
     }
 
     /// The values, back on the host.
     pub fn to_weights(&self) -> Weights {
-        let arrays = self.specs.iter().zip(&self.tensors).map(|(spec, tensor)| {
-            let values = host(tensor.clone());
-            (spec.name.clone(), Array { shape: spec.shape.clone(), values })
-        });
+        let specs = specs(&self.config);
+        let values = split(&specs, &self.groups.clone().map(host));
+        let arrays = specs.into_iter().zip(values);
+        let arrays = arrays.map(|(spec, values)| (spec.name, Array { shape: spec.shape, values }));
         // The shapes are those of `specs`, so this holds.
         Weights::new(self.config, arrays.collect()).expect("own specs")
     }
@@ -45,28 +45,14 @@ impl<B: Backend> Params<B> {
         &self.config
     }
 
-    /// Name, shape and group of each tensor.
-    pub fn specs(&self) -> &[Spec] {
-        &self.specs
+    /// Each group's values, in the order of [`Group::ALL`].
+    pub const fn groups(&self) -> &[Tensor<B, 1>; 3] {
+        &self.groups
     }
 
-    /// The tensors in order.
-    pub fn tensors(&self) -> &[Tensor<B, 1>] {
-        &self.tensors
-    }
-
-    /// The same parameters with other tensors.
-    ///
-    /// # Panics
-    /// When there is not one tensor for each spec.
-    pub fn with_tensors<C: Backend>(&self, tensors: Vec<Tensor<C, 1>>) -> Params<C> {
-        assert_eq!(tensors.len(), self.specs.len(), "one tensor a spec");
-        Params { config: self.config, specs: self.specs.clone(), tensors }
-    }
-
-    /// Takes the tensors one after the other in their shapes.
-    pub(crate) fn cursor(&self) -> Cursor<'_, B> {
-        Cursor { tensors: self.tensors.iter() }
+    /// The same parameters with other values.
+    pub const fn with_groups<C: Backend>(&self, groups: [Tensor<C, 1>; 3]) -> Params<C> {
+        Params { config: self.config, groups }
     }
 }
 
@@ -75,15 +61,22 @@ pub fn host<B: Backend, const R: usize>(tensor: Tensor<B, R>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().into_vec().expect("just converted")
 }
 
-/// Takes tensors in the order of the specs.
-pub(crate) struct Cursor<'p, B: Backend> {
-    tensors: std::slice::Iter<'p, Tensor<B, 1>>,
+/// Takes one tensor after the other out of a flat one.
+pub(crate) struct Cursor<'v, B: Backend> {
+    values: &'v Tensor<B, 1>,
+    start: usize,
 }
 
-impl<B: Backend> Cursor<'_, B> {
+impl<'v, B: Backend> Cursor<'v, B> {
+    pub(crate) const fn new(values: &'v Tensor<B, 1>) -> Self {
+        Self { values, start: 0 }
+    }
+
     /// The next tensor in this shape.
     pub(crate) fn take<const R: usize>(&mut self, shape: [usize; R]) -> Tensor<B, R> {
-        self.tensors.next().expect("as many tensors as specs").clone().reshape(shape)
+        let start = self.start;
+        self.start += shape.iter().product::<usize>();
+        self.values.clone().slice(start..self.start).reshape(shape)
     }
 }
 

@@ -32,3 +32,19 @@ pub fn tokens<B: Backend>(
         .collect();
     (Tensor::cat(layers, 1) + beta.unsqueeze()) * config.lambda
 }
+
+/// The adjoint of [`tokens`]: the gradients of φ - θ `[N, |θ|]`, whose first layer no token shows, and of β `[T, D+1]`.
+pub fn tokens_backward<B: Backend>(
+    config: &ModelConfig,
+    tokens_bar: Tensor<B, 3>,
+) -> (Tensor<B, 2>, Tensor<B, 2>) {
+    let (d, [n, t, len]) = (config.width, tokens_bar.dims());
+    let bar = tokens_bar * config.lambda;
+    let first = Tensor::zeros([n, config.layer_ranges(0).1.end], &bar.device());
+    let layers = (0..config.hidden_layers).map(|l| {
+        let layer = bar.clone().slice([0..n, l * d..(l + 1) * d]);
+        layer.swap_dims(1, 2).flatten(1, 2)
+    });
+    let offsets_bar = Tensor::cat(std::iter::once(first).chain(layers).collect(), 1);
+    (offsets_bar, bar.sum_dim(0).reshape([t, len]))
+}

@@ -7,23 +7,17 @@ use mwt_core::ModelConfig;
 use super::params::Cursor;
 
 /// eps of the layer norms.
-const NORM_EPS: f64 = 1e-5;
+pub(crate) const NORM_EPS: f64 = 1e-5;
 
 /// A linear layer y = x·Wᵀ + b, W `[outputs, inputs]` as the reference has it.
 #[derive(Clone, Debug)]
-struct Linear<B: Backend> {
-    weight: Tensor<B, 2>,
-    bias: Option<Tensor<B, 1>>,
+pub(super) struct Linear<B: Backend> {
+    pub(super) weight: Tensor<B, 2>,
+    pub(super) bias: Option<Tensor<B, 1>>,
 }
 
 impl<B: Backend> Linear<B> {
-    /// Appends the values, flat.
-    fn push(&self, values: &mut Vec<Tensor<B, 1>>) {
-        values.push(self.weight.clone().flatten(0, 1));
-        values.extend(self.bias.clone());
-    }
-
-    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+    pub(super) fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let [n, t, d] = x.dims();
         let [out, _] = self.weight.dims();
         // One product over all rows of the batch instead of one an image.
@@ -38,9 +32,9 @@ impl<B: Backend> Linear<B> {
 
 /// A layer norm's affine part, `[D]` each.
 #[derive(Clone, Debug)]
-struct Norm<B: Backend> {
-    weight: Tensor<B, 1>,
-    bias: Tensor<B, 1>,
+pub(super) struct Norm<B: Backend> {
+    pub(super) weight: Tensor<B, 1>,
+    pub(super) bias: Tensor<B, 1>,
 }
 
 impl<B: Backend> Norm<B> {
@@ -52,30 +46,33 @@ impl<B: Backend> Norm<B> {
     }
 }
 
+/// x + s₁ ⊙ attention(norm₁ x), and to that s₂ ⊙ mlp(norm₂ ·).
 #[derive(Clone, Debug)]
-struct Block<B: Backend> {
-    layer_scale1: Tensor<B, 1>,
-    norm1: Norm<B>,
-    qkv: Linear<B>,
-    attn_out: Linear<B>,
-    layer_scale2: Tensor<B, 1>,
-    norm2: Norm<B>,
-    mlp1: Linear<B>,
-    mlp2: Linear<B>,
+pub(super) struct Block<B: Backend> {
+    pub(super) layer_scale1: Tensor<B, 1>,
+    pub(super) norm1: Norm<B>,
+    pub(super) qkv: Linear<B>,
+    pub(super) attn_out: Linear<B>,
+    pub(super) layer_scale2: Tensor<B, 1>,
+    pub(super) norm2: Norm<B>,
+    pub(super) mlp1: Linear<B>,
+    pub(super) mlp2: Linear<B>,
 }
 
 /// project_in, the blocks, the mean over tokens, to_logits.
 #[derive(Clone, Debug)]
 pub struct Transformer<B: Backend> {
     heads: usize,
-    project_in: Linear<B>,
-    blocks: Vec<Block<B>>,
-    to_logits: Linear<B>,
+    pub(super) project_in: Linear<B>,
+    pub(super) blocks: Vec<Block<B>>,
+    pub(super) to_logits: Linear<B>,
 }
 
 impl<B: Backend> Transformer<B> {
-    pub(super) fn take(config: &ModelConfig, next: &mut Cursor<'_, B>) -> Self {
+    /// From its parameters, flat, in the order of [`specs`](crate::weights::specs).
+    pub fn new(config: &ModelConfig, values: &Tensor<B, 1>) -> Self {
         let (d, hidden) = (config.width, config.mlp_width());
+        let mut next = Cursor::new(values);
         let project_in = Linear { weight: next.take([d, d + 1]), bias: Some(next.take([d])) };
         let blocks = (0..config.blocks)
             .map(|_| Block {
@@ -94,24 +91,6 @@ impl<B: Backend> Transformer<B> {
             bias: Some(next.take([config.classes])),
         };
         Self { heads: config.heads(), project_in, blocks, to_logits }
-    }
-
-    /// Every parameter, flat, in the order of [`specs`](crate::weights::specs).
-    pub fn values(&self) -> Tensor<B, 1> {
-        let mut values = Vec::new();
-        self.project_in.push(&mut values);
-        for block in &self.blocks {
-            values.push(block.layer_scale1.clone());
-            values.extend([block.norm1.weight.clone(), block.norm1.bias.clone()]);
-            block.qkv.push(&mut values);
-            block.attn_out.push(&mut values);
-            values.push(block.layer_scale2.clone());
-            values.extend([block.norm2.weight.clone(), block.norm2.bias.clone()]);
-            block.mlp1.push(&mut values);
-            block.mlp2.push(&mut values);
-        }
-        self.to_logits.push(&mut values);
-        Tensor::cat(values, 0)
     }
 
     /// Logits `[N, K]` from tokens `[N, T, D+1]`.

@@ -162,7 +162,7 @@ pub(crate) struct BatchReader {
 /// The gradients of the Transformer's inputs.
 #[derive(Clone, Debug)]
 pub(crate) struct ReaderGrads {
-    /// Of φ - θ, `[N, |θ|]`, scaled by w_cls.
+    /// Of φ - θ, `[N, |θ|]`.
     pub(crate) offsets: Vec<f32>,
     /// `[T, D+1]`.
     pub(crate) beta: Vec<f32>,
@@ -207,8 +207,8 @@ impl BatchReader {
     }
 
     /// The gradients of φ - θ, β and the parameters from that of the logits.
-    pub(crate) fn backward(&self, kept: &[f32], logits_bar: &[f32], w_cls: f32) -> ReaderGrads {
-        with_kernel!(Isa::detect(), kernel => self.backward_with(kernel, kept, logits_bar, w_cls))
+    pub(crate) fn backward(&self, kept: &[f32], logits_bar: &[f32]) -> ReaderGrads {
+        with_kernel!(Isa::detect(), kernel => self.backward_with(kernel, kept, logits_bar))
     }
 
     fn backward_with<K: Kernel + Send + Sync>(
@@ -216,7 +216,6 @@ impl BatchReader {
         kernel: K,
         kept: &[f32],
         logits_bar: &[f32],
-        w_cls: f32,
     ) -> ReaderGrads {
         let (m, kept_len) = (self.config.theta_len(), kept_len(&self.config));
         let group = group_len(self.offsets.len() / m);
@@ -237,7 +236,7 @@ impl BatchReader {
                     for (((offsets_bar, offsets), kept), logits_bar) in images.zip(logits) {
                         reader.set_tokens(offsets, &self.beta);
                         reader.backward(&self.weights, kept, logits_bar, &mut values);
-                        reader.token_grads(w_cls, offsets_bar, &mut beta);
+                        reader.token_grads(offsets_bar, &mut beta);
                     }
                     [beta, values]
                 },

@@ -1,36 +1,59 @@
-//! The operations in burn's autodiff graph: the inner loop, and the Transformer with its backward.
+//! The operations on the CPU, in burn's flex tensors.
 
 use std::sync::Arc;
 
 use burn::backend::Autodiff;
 use burn::backend::Flex;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData, TensorPrimitive};
-use mwt_core::ModelConfig;
+use burn::tensor::{Tensor, TensorData};
 
 use super::{BatchReader, HostPixels, Saved, Shared};
+use crate::model::MwtBackend;
 use crate::model::inner::{Fitted, Pixels};
-use crate::model::operation::{self, InnerLoop, InputGrads, Inputs, primitive};
+use crate::model::operation::{
+    self, FitGrads, FitInputs, InnerLoop, ReadGrads, ReadInputs, Reader,
+};
 use crate::model::params::host;
 use crate::model::pointwise::Pointwise;
-use crate::model::{MwtBackend, Transformer};
+use crate::model::rowwise::Rowwise;
+
+impl Pointwise for Flex {}
+
+impl Rowwise for Flex {}
+
+impl MwtBackend for Flex {
+    fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
+        operation::fit::<NativeLoop, _>(&inputs)
+    }
+
+    fn read(inputs: ReadInputs<Self>, _w_cls: f64) -> Tensor<Self, 2> {
+        operation::read::<NativeReader, _>(&inputs)
+    }
+}
+
+impl<C: CheckpointStrategy> MwtBackend for Autodiff<Flex, C> {
+    fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
+        operation::fit_tracked::<NativeLoop, _, _>(inputs)
+    }
+
+    fn read(inputs: ReadInputs<Self>, w_cls: f64) -> Tensor<Self, 2> {
+        operation::read_tracked::<NativeReader, _, _>(inputs, w_cls)
+    }
+}
 
 /// What the backward of the inner loop needs, on the host.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept(Arc<(Shared, HostPixels, Saved)>);
+pub(crate) struct Fit(Arc<(Shared, HostPixels, Saved)>);
 
 /// The inner loop on the CPU.
 #[derive(Debug)]
 pub(crate) struct NativeLoop;
 
 impl InnerLoop<Flex> for NativeLoop {
-    type Kept = Kept;
+    type Kept = Fit;
 
-    fn forward(inputs: &Inputs<Flex>) -> (Tensor<Flex, 2>, Kept) {
+    fn forward(inputs: &FitInputs<Flex>) -> (Tensor<Flex, 2>, Fit) {
         let shared = Shared {
             config: inputs.config,
             theta: host(inputs.theta.clone()),
@@ -40,13 +63,13 @@ impl InnerLoop<Flex> for NativeLoop {
         let pixels = HostPixels::new(&inputs.pixels);
         let (out, saved) = shared.forward(&pixels);
         let out = tensor(out, [pixels.count, inputs.config.theta_len() + 1]);
-        (out, Kept(Arc::new((shared, pixels, saved))))
+        (out, Fit(Arc::new((shared, pixels, saved))))
     }
 
-    fn backward(inputs: &Inputs<Flex>, kept: &Kept, out_bar: Tensor<Flex, 2>) -> InputGrads<Flex> {
+    fn backward(inputs: &FitInputs<Flex>, kept: &Fit, out_bar: Tensor<Flex, 2>) -> FitGrads<Flex> {
         let (shared, pixels, saved) = &*kept.0;
         let bars = shared.backward(pixels, saved, &host(out_bar));
-        InputGrads {
+        FitGrads {
             theta: tensor(bars.theta, inputs.theta.dims()),
             alpha: tensor(bars.alpha, inputs.alpha.dims()),
             head: tensor(bars.head, inputs.head.dims()),
@@ -54,90 +77,37 @@ impl InnerLoop<Flex> for NativeLoop {
     }
 }
 
-impl Pointwise for Flex {}
+/// What the backward of the Transformer needs, on the host.
+#[derive(Clone, Debug)]
+pub(crate) struct Read(Arc<(BatchReader, Vec<f32>)>);
 
-impl MwtBackend for Flex {
-    fn fit(inputs: Inputs<Self>) -> Fitted<Self> {
-        operation::fit::<NativeLoop, _>(&inputs)
-    }
-
-    fn read(
-        config: &ModelConfig,
-        transformer: &Transformer<Self>,
-        beta: &Tensor<Self, 2>,
-        offsets: Tensor<Self, 2>,
-        _w_cls: f64,
-    ) -> Tensor<Self, 2> {
-        let [n, _] = offsets.dims();
-        let (values, beta) = (host(transformer.values()), host(beta.clone()));
-        let reader = BatchReader::new(*config, values, beta, host(offsets));
-        tensor(reader.forward().0, [n, config.classes])
-    }
-}
-
-impl<C: CheckpointStrategy> MwtBackend for Autodiff<Flex, C> {
-    fn fit(inputs: Inputs<Self>) -> Fitted<Self> {
-        operation::fit_tracked::<NativeLoop, _, _>(inputs)
-    }
-
-    fn read(
-        config: &ModelConfig,
-        transformer: &Transformer<Self>,
-        beta: &Tensor<Self, 2>,
-        offsets: Tensor<Self, 2>,
-        w_cls: f64,
-    ) -> Tensor<Self, 2> {
-        let ([n, _], values) = (offsets.dims(), transformer.values());
-        let host_values = host(values.clone().inner());
-        let host_beta = host(beta.clone().inner());
-        let host_offsets = host(offsets.clone().inner());
-        let reader = BatchReader::new(*config, host_values, host_beta, host_offsets);
-        let (logits, kept) = reader.forward();
-        let logits = primitive(tensor::<Flex, 2>(logits, [n, config.classes]));
-        let inputs = [
-            offsets.into_primitive().tensor(),
-            beta.clone().into_primitive().tensor(),
-            values.into_primitive().tensor(),
-        ];
-        let nodes = inputs.map(|input| input.node);
-        let logits = match ReadBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(op) => op.finish(Arc::new((reader, kept, w_cls)), logits),
-            OpsKind::UnTracked(op) => op.finish(logits),
-        };
-        Tensor::from_primitive(TensorPrimitive::Float(logits))
-    }
-}
-
-/// The backward of the Transformer; its parents are φ - θ `[N, |θ|]`, β `[T, D+1]` and the flat parameters.
+/// The Transformer on the CPU.
 #[derive(Debug)]
-struct ReadBackward;
+pub(crate) struct NativeReader;
 
-impl Backward<Flex, 3> for ReadBackward {
-    type State = Arc<(BatchReader, Vec<f32>, f64)>;
+impl Reader<Flex> for NativeReader {
+    type Kept = Read;
+
+    fn forward(inputs: &ReadInputs<Flex>) -> (Tensor<Flex, 2>, Read) {
+        let ReadInputs { config, offsets, beta, values } = inputs;
+        let [n, _] = offsets.dims();
+        let (values, beta) = (host(values.clone()), host(beta.clone()));
+        let reader = BatchReader::new(*config, values, beta, host(offsets.clone()));
+        let (logits, kept) = reader.forward();
+        (tensor(logits, [n, config.classes]), Read(Arc::new((reader, kept))))
+    }
 
     fn backward(
-        self,
-        ops: Ops<Self::State, 3>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let (reader, kept, w_cls) = &*ops.state;
-        let logits_bar = grads.consume::<Flex>(&ops.node);
-        let logits_bar = Tensor::<Flex, 2>::from_primitive(TensorPrimitive::Float(logits_bar));
-        let [n, _] = logits_bar.dims();
-        let bars = reader.backward(kept, &host(logits_bar), *w_cls as f32);
-        let [offsets, beta, values] = ops.parents;
-        if let Some(node) = offsets {
-            let shape = [n, reader.config.theta_len()];
-            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 2>(bars.offsets, shape)));
-        }
-        if let Some(node) = beta {
-            let shape = [reader.config.tokens(), reader.config.token_len()];
-            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 2>(bars.beta, shape)));
-        }
-        if let Some(node) = values {
-            let shape = [bars.values.len()];
-            grads.register::<Flex>(node.id, primitive(tensor::<Flex, 1>(bars.values, shape)));
+        inputs: &ReadInputs<Flex>,
+        kept: &Read,
+        logits_bar: Tensor<Flex, 2>,
+    ) -> ReadGrads<Flex> {
+        let (reader, kept) = &*kept.0;
+        let bars = reader.backward(kept, &host(logits_bar));
+        ReadGrads {
+            offsets: tensor(bars.offsets, inputs.offsets.dims()),
+            beta: tensor(bars.beta, inputs.beta.dims()),
+            values: tensor(bars.values, inputs.values.dims()),
         }
     }
 }

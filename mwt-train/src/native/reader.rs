@@ -244,21 +244,16 @@ impl<K: Kernel> Reader<K> {
         );
     }
 
-    /// From the gradient of the tokens to that of φ - θ, scaled by w_cls; adds to that of β.
-    pub(super) fn token_grads(
-        &mut self,
-        w_cls: f32,
-        offsets_bar: &mut [f32],
-        beta_bar: &mut [f32],
-    ) {
+    /// From the gradient of the tokens to that of φ - θ; adds to that of β.
+    pub(super) fn token_grads(&mut self, offsets_bar: &mut [f32], beta_bar: &mut [f32]) {
         let (d, lambda) = (self.config.width, self.config.lambda);
         let bars = &mut self.tokens_bar;
         self.kernel.compiled(
             #[inline(always)]
             || {
                 for (bar, beta_bar) in bars.iter_mut().zip(beta_bar) {
-                    *beta_bar += lambda * *bar;
-                    *bar *= lambda * w_cls;
+                    *bar *= lambda;
+                    *beta_bar += *bar;
                 }
             },
         );

@@ -1,7 +1,7 @@
 //! The inner loop with its adjoint in closed form, in tensor operations on any back end (METHOD, "The inner step's
 //! adjoint").
 //!
-//! Unlike autodiff through [`inner::fit`](super::inner::fit), only φ_j - θ of each step is kept: the rest is computed
+//! Unlike autodiff through [`inner::fit`](crate::model::inner::fit), only φ_j - θ of each step is kept: the rest is computed
 //! again, one step at a time, so memory does not grow with k times the activations. The matrix products are the
 //! back end's, on tensor cores where it has them; what lies between them is [`Pointwise`].
 
@@ -9,8 +9,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use mwt_core::ModelConfig;
 
-use super::operation::{InnerLoop, InputGrads, Inputs};
-use super::pointwise::Pointwise;
+use crate::model::operation::{FitGrads, FitInputs, InnerLoop};
+use crate::model::pointwise::Pointwise;
 
 /// The inner loop that computes again what its backward needs.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl<B: Pointwise> InnerLoop<B> for AdjointLoop {
     /// φ_0 - θ, …, φ_k - θ, each `[N, |θ|]`.
     type Kept = Vec<Tensor<B, 2>>;
 
-    fn forward(inputs: &Inputs<B>) -> (Tensor<B, 2>, Self::Kept) {
+    fn forward(inputs: &FitInputs<B>) -> (Tensor<B, 2>, Self::Kept) {
         let fit = Fit::new(inputs);
         let mut kept = vec![Tensor::zeros([fit.n, fit.config.theta_len()], &inputs.theta.device())];
         for step in 0..fit.config.steps {
@@ -34,7 +34,7 @@ impl<B: Pointwise> InnerLoop<B> for AdjointLoop {
         (Tensor::cat(vec![offsets, loss], 1), kept)
     }
 
-    fn backward(inputs: &Inputs<B>, kept: &Self::Kept, out_bar: Tensor<B, 2>) -> InputGrads<B> {
+    fn backward(inputs: &FitInputs<B>, kept: &Self::Kept, out_bar: Tensor<B, 2>) -> FitGrads<B> {
         let fit = Fit::new(inputs);
         let (n, m, k) = (fit.n, fit.config.theta_len(), fit.config.steps);
         let phi_bar = out_bar.clone().slice([0..n, 0..m]);
@@ -63,7 +63,7 @@ impl<B: Pointwise> InnerLoop<B> for AdjointLoop {
         }
         alpha.reverse();
         let alpha = Tensor::cat(alpha, 0);
-        InputGrads {
+        FitGrads {
             theta: theta_bar.sum_dim(0).reshape([m]),
             alpha: if fit.config.shared_alpha { alpha.sum_dim(0) } else { alpha },
             head: head.flat(),
@@ -73,7 +73,7 @@ impl<B: Pointwise> InnerLoop<B> for AdjointLoop {
 
 /// What all steps share.
 struct Fit<'i, B: Backend> {
-    inputs: &'i Inputs<B>,
+    inputs: &'i FitInputs<B>,
     config: ModelConfig,
     n: usize,
     p: usize,
@@ -138,7 +138,7 @@ struct HeadGrads<B: Backend> {
 }
 
 impl<'i, B: Pointwise> Fit<'i, B> {
-    fn new(inputs: &'i Inputs<B>) -> Self {
+    fn new(inputs: &'i FitInputs<B>) -> Self {
         let config = inputs.config;
         let [n, p, c] = inputs.pixels.targets[0].dims();
         let d = config.width;

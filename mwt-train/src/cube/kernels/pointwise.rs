@@ -1,25 +1,13 @@
-//! The elementwise kernels in CubeCL: one source for CUDA, Vulkan, Metal and DirectX.
-//!
-//! A cube has [`COLUMNS`] × [`LANES`] threads and works on as many neurons of one image: neighbouring threads on
-//! neighbouring neurons, so that a row of them is one transaction of memory, and each lane on every
-//! `LANES`-th pixel. Tensors come with their strides: none is copied to be made contiguous.
+//! Between the inner loop's products: a cube works on [`COLUMNS`] neurons of one image, each lane on every
+//! [`LANES`]-th pixel.
 
 use cubecl::prelude::*;
 
-/// Neurons of a cube.
-pub(super) const COLUMNS: u32 = 32;
-/// Pixels that a cube works on at once.
-pub(super) const LANES: u32 = 8;
-
-/// Where `[n, p, d]` of a tensor `[N, P, D]` lies.
-#[cube]
-fn at(tensor: &Tensor<f32>, n: usize, p: usize, d: usize) -> usize {
-    n * tensor.stride(0) + p * tensor.stride(1) + d * tensor.stride(2)
-}
+use super::{COLUMNS, LANES, at};
 
 /// sin and cos of ω·(z + b).
 #[cube(launch)]
-pub(super) fn sine(
+pub(in crate::cube) fn sine(
     z: &Tensor<f32>,
     bias: &Tensor<f32>,
     sine: &mut Tensor<f32>,
@@ -44,7 +32,7 @@ pub(super) fn sine(
 /// z̄ = ω·(ā + (h̄ + h̄')·c) and its sum over an image's pixels; ā and h̄' only if they are given. One cube goes
 /// through all pixels of its neurons, so that the sum needs no atomics and is the same each time.
 #[cube(launch)]
-pub(super) fn sine_backward(
+pub(in crate::cube) fn sine_backward(
     a_bar: &Tensor<f32>,
     h_bar: &Tensor<f32>,
     more_h_bar: &Tensor<f32>,
@@ -92,7 +80,7 @@ pub(super) fn sine_backward(
 /// The adjoint of u = ω·δ·c: δ̄ = ω·ū·c and ā = -ω·ū·δ·h, where ū = `direct` + `below` + ḡb; `below` only if it is
 /// given.
 #[cube(launch)]
-pub(super) fn gate_backward(
+pub(in crate::cube) fn gate_backward(
     direct: &Tensor<f32>,
     below: &Tensor<f32>,
     bias_bar: &Tensor<f32>,

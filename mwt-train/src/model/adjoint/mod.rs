@@ -1,0 +1,8 @@
+//! Both halves of the model with their adjoints in closed form, in tensor operations on any back end: what training on
+//! GPUs uses. The matrix products are the back end's, on tensor cores where it has them.
+
+mod fit;
+mod read;
+
+pub use fit::AdjointLoop;
+pub use read::AdjointReader;

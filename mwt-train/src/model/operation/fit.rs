@@ -1,0 +1,98 @@
+//! The inner loop as an operation.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
+use mwt_core::ModelConfig;
+
+use super::{Back, primitive, tracked};
+use crate::model::inner::{Fitted, Pixels};
+
+/// What the inner loop computes from.
+#[derive(Clone, Debug)]
+pub struct FitInputs<B: Backend> {
+    /// The model.
+    pub config: ModelConfig,
+    /// θ, `[|θ|]`.
+    pub theta: Tensor<B, 1>,
+    /// α, `[k, |θ|]` (one row when shared).
+    pub alpha: Tensor<B, 2>,
+    /// Wo `[C, D]`, bo `[C]` and out_scale `[C]`, flat.
+    pub head: Tensor<B, 1>,
+    /// k+1 draws.
+    pub pixels: Pixels<B>,
+}
+
+/// The gradients of the inputs, in the inputs' shapes.
+#[derive(Clone, Debug)]
+pub struct FitGrads<B: Backend> {
+    /// `[|θ|]`.
+    pub theta: Tensor<B, 1>,
+    /// `[k, |θ|]`, or one row when shared.
+    pub alpha: Tensor<B, 2>,
+    /// Flat, as the head.
+    pub head: Tensor<B, 1>,
+}
+
+/// A way to fit a batch and to go back through it.
+pub trait InnerLoop<B: Backend>: Debug + Send + 'static {
+    /// What the backward needs of the forward.
+    type Kept: Clone + Debug + Send + 'static;
+
+    /// Fits each image: `[N, |θ| + 1]`, φ_k - θ and then the reconstruction loss on the last draw.
+    fn forward(inputs: &FitInputs<B>) -> (Tensor<B, 2>, Self::Kept);
+
+    /// The gradients of the inputs from that of [`forward`](Self::forward)'s output.
+    fn backward(inputs: &FitInputs<B>, kept: &Self::Kept, out_bar: Tensor<B, 2>) -> FitGrads<B>;
+}
+
+/// Fits a batch, as [`inner::fit`](crate::model::inner::fit) does.
+pub fn fit<L: InnerLoop<B>, B: Backend>(inputs: &FitInputs<B>) -> Fitted<B> {
+    apart(L::forward(inputs).0)
+}
+
+/// Fits a batch, differentiably.
+pub fn fit_tracked<L: InnerLoop<B>, B: Backend, C: CheckpointStrategy>(
+    inputs: FitInputs<Autodiff<B, C>>,
+) -> Fitted<Autodiff<B, C>> {
+    let plain = FitInputs {
+        config: inputs.config,
+        theta: inputs.theta.clone().inner(),
+        alpha: inputs.alpha.clone().inner(),
+        head: inputs.head.clone().inner(),
+        pixels: Pixels {
+            coordinates: inputs.pixels.coordinates.into_iter().map(Tensor::inner).collect(),
+            targets: inputs.pixels.targets.into_iter().map(Tensor::inner).collect(),
+        },
+    };
+    let (out, kept) = L::forward(&plain);
+    let parents = [primitive(inputs.theta), primitive(inputs.alpha), primitive(inputs.head)];
+    apart(tracked::<FitBack<L>, B, C>(parents, (plain, kept), out))
+}
+
+/// Takes `[N, |θ| + 1]` apart.
+fn apart<B: Backend>(out: Tensor<B, 2>) -> Fitted<B> {
+    let [n, columns] = out.dims();
+    Fitted {
+        offsets: out.clone().slice([0..n, 0..columns - 1]),
+        reconstruction: out.slice([0..n, columns - 1..columns]).reshape([n]),
+    }
+}
+
+/// Back through an inner loop to θ, α and the head.
+#[derive(Debug)]
+struct FitBack<L>(PhantomData<L>);
+
+impl<L: InnerLoop<B>, B: Backend> Back<B> for FitBack<L> {
+    type State = (FitInputs<B>, L::Kept);
+
+    fn back((inputs, kept): &Self::State, out_bar: Tensor<B, 2>) -> [FloatTensor<B>; 3] {
+        let bars = L::backward(inputs, kept, out_bar);
+        [primitive(bars.theta), primitive(bars.alpha), primitive(bars.head)]
+    }
+}
