@@ -26,7 +26,7 @@ pub trait Tested: Pointwise + Rowwise + MwtBackend {}
 impl<B: Pointwise + Rowwise + MwtBackend> Tested for B {}
 
 /// An implementation of the model.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// What training on the back end uses.
     Own,
