@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use mwt_core::Bundle;
+use mwt_core::quant::Schemes;
+use mwt_core::{Bundle, ModelConfig};
 use mwt_infer::workspace_len;
 
 use crate::evaluate::Evaluation;
@@ -73,17 +74,7 @@ pub fn card(
         let percent = 100.0 * accuracy;
         row("before quantization", format!("{percent:.2} %, PSNR {psnr:.2} dB on held-out images"));
     }
-    let s = header.schemes;
-    row(
-        "storage",
-        format!(
-            "θ {}, α {}, β {}, Transformer {}",
-            s.theta.name(),
-            s.alpha.name(),
-            s.beta.name(),
-            s.transformer.name()
-        ),
-    );
+    row("storage", storage(&header.schemes));
     row(
         "as stored here",
         match evaluation {
@@ -98,14 +89,7 @@ pub fn card(
     );
     row("bundle", format!("{bytes} bytes"));
     row("workspace", format!("{} bytes of RAM", 4 * workspace_len(config)));
-    row(
-        "arithmetic an image",
-        format!(
-            "{:.2} M multiply-adds to fit, {:.2} M to classify",
-            config.fit_macs() as f64 / 1e6,
-            config.transformer_macs() as f64 / 1e6
-        ),
-    );
+    row("arithmetic an image", arithmetic(config));
     row("classes", labels.join(", "));
     row(
         "limits",
@@ -119,4 +103,17 @@ pub fn card(
          `Classifier::self_test`, whose golden samples the trainer answered.\n",
     );
     card
+}
+
+/// How each part of a bundle is stored.
+pub(crate) fn storage(schemes: &Schemes) -> String {
+    let Schemes { theta, alpha, beta, transformer } = schemes;
+    let [theta, alpha, beta, transformer] = [theta, alpha, beta, transformer].map(|s| s.name());
+    format!("θ {theta}, α {alpha}, β {beta}, Transformer {transformer}")
+}
+
+/// What an image takes.
+pub(crate) fn arithmetic(config: &ModelConfig) -> String {
+    let [fit, classify] = [config.fit_macs(), config.transformer_macs()].map(|n| n as f64 / 1e6);
+    format!("{fit:.2} M multiply-adds to fit, {classify:.2} M to classify")
 }

@@ -7,6 +7,8 @@ use mwt_core::ModelConfig;
 use mwt_core::draw::DrawKind;
 use mwt_infer::{Classifier, workspace_len};
 
+use crate::card;
+
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
     /// An .mwt bundle
@@ -60,7 +62,6 @@ impl Inspect {
             println!("{report}");
             return Ok(());
         }
-        let s = header.schemes;
         let draw = match config.draw.kind {
             DrawKind::Random => "random",
             DrawKind::Partition => "partition",
@@ -76,24 +77,14 @@ impl Inspect {
             config.head_dim(),
             if config.shared_alpha { ", one α for all steps" } else { "" }
         );
-        println!(
-            "storage     θ {}, α {}, β {}, Transformer {}",
-            s.theta.name(),
-            s.alpha.name(),
-            s.beta.name(),
-            s.transformer.name()
-        );
+        println!("storage     {}", card::storage(&header.schemes));
         println!("workspace   {workspace} bytes of RAM");
         println!(
             "stack       about {} KiB on a microcontroller, {} KiB with a host's wide registers",
             mwt_infer::STACK_PORTABLE / 1024,
             mwt_infer::STACK_HOST / 1024
         );
-        println!(
-            "arithmetic  {:.2} M multiply-adds to fit, {:.2} M to classify",
-            config.fit_macs() as f64 / 1e6,
-            config.transformer_macs() as f64 / 1e6
-        );
+        println!("arithmetic  {}", card::arithmetic(config));
         println!("labels      {}", labels.join(", "));
         println!(
             "self-test   passed: logits of {} golden samples within {} of the trainer's",

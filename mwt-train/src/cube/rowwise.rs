@@ -8,8 +8,7 @@ use cubecl::prelude::CubeCount;
 use super::kernels::{LANES, rowwise as kernels};
 use super::{DIM, like, tensor};
 use crate::model::operation::primitive;
-use crate::model::rowwise::Rowwise;
-use crate::model::transformer::NORM_EPS;
+use crate::model::rowwise::{NORM_EPS, Rowwise};
 
 impl<R, F, I, T> Rowwise for CubeBackend<R, F, I, T>
 where

@@ -8,7 +8,8 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, activation};
 
-use super::transformer::NORM_EPS;
+/// ε of the layer norms.
+pub(crate) const NORM_EPS: f64 = 1e-5;
 
 /// A back end's own form of these functions, where it has a better one.
 pub trait Rowwise: Backend {

@@ -5,9 +5,7 @@ use burn::tensor::{Tensor, activation};
 use mwt_core::ModelConfig;
 
 use super::params::Cursor;
-
-/// eps of the layer norms.
-pub(crate) const NORM_EPS: f64 = 1e-5;
+use super::rowwise;
 
 /// A linear layer y = x·Wᵀ + b, W `[outputs, inputs]` as the reference has it.
 #[derive(Clone, Debug)]
@@ -39,10 +37,7 @@ pub(super) struct Norm<B: Backend> {
 
 impl<B: Backend> Norm<B> {
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let centred = x.clone() - x.mean_dim(2);
-        let variance = (centred.clone() * centred.clone()).mean_dim(2);
-        let normed = centred / (variance + NORM_EPS).sqrt();
-        normed * self.weight.clone().unsqueeze() + self.bias.clone().unsqueeze()
+        rowwise::norm(x, self.weight.clone(), self.bias.clone())
     }
 }
 
@@ -114,16 +109,27 @@ impl<B: Backend> Block<B> {
     }
 
     fn attend(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3> {
-        let [n, t, d] = x.dims();
-        let dim = d / heads;
-        // (q|k|v, head, dim) → three of [N, heads, T, dim].
-        let qkv = self.qkv.forward(x).reshape([n, t, 3, heads, dim]);
-        let part = |i: usize| {
-            let part = qkv.clone().slice([0..n, 0..t, i..i + 1, 0..heads, 0..dim]);
-            part.reshape([n, t, heads, dim]).swap_dims(1, 2)
-        };
-        let scores = part(0).matmul(part(1).transpose()) * (dim as f64).powf(-0.5);
-        let gathered = activation::softmax(scores, 3).matmul(part(2));
-        self.attn_out.forward(gathered.swap_dims(1, 2).reshape([n, t, d]))
+        let [query, key, value] = split_heads(self.qkv.forward(x), heads);
+        let scale = score_scale(&query);
+        let shares = rowwise::shares(query.matmul(key.transpose()), scale);
+        self.attn_out.forward(join_heads(shares.matmul(value)))
     }
+}
+
+/// Queries, keys and values, `[N, heads, T, dim]` each, from `[N, T, 3·D]`: (q|k|v, head, dim).
+pub(super) fn split_heads<B: Backend>(qkv: Tensor<B, 3>, heads: usize) -> [Tensor<B, 4>; 3] {
+    let [n, t, columns] = qkv.dims();
+    let qkv = qkv.reshape([n, t, 3 * heads, columns / (3 * heads)]).swap_dims(1, 2);
+    [0, 1, 2].map(|part| qkv.clone().narrow(1, part * heads, heads))
+}
+
+/// `[N, heads, T, dim]` as `[N, T, heads·dim]`.
+pub(super) fn join_heads<B: Backend>(heads: Tensor<B, 4>) -> Tensor<B, 3> {
+    heads.swap_dims(1, 2).flatten(2, 3)
+}
+
+/// 1/√dim, by which scores are scaled.
+pub(super) fn score_scale<B: Backend>(query: &Tensor<B, 4>) -> f64 {
+    let [.., dim] = query.dims();
+    (dim as f64).powf(-0.5)
 }

@@ -30,11 +30,10 @@ fn inside(rows: usize) -> bool {
     ((CUBE_POS_X * CUBE_DIM_Y + UNIT_POS_Y) as usize) < rows
 }
 
-/// The sum of the lane's values, in the same order each time.
+/// The sum of the lane's values, in the same order each time, or the largest of them.
 #[cube]
-fn sum(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
+fn reduce(shared: &mut SharedMemory<f32>, value: f32, #[comptime] largest: bool) -> f32 {
     let place = UNIT_POS as usize;
-    let first = (UNIT_POS_Y * COLUMNS) as usize;
     shared[place] = value;
     sync_cube();
     #[unroll]
@@ -42,34 +41,17 @@ fn sum(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
         let half = comptime!(COLUMNS >> halving);
         if UNIT_POS_X < half {
             let other = shared[place + half as usize];
-            shared[place] += other;
+            if largest {
+                shared[place] = max(shared[place], other);
+            } else {
+                shared[place] += other;
+            }
         }
         sync_cube();
     }
-    let total = shared[first];
+    let all = shared[(UNIT_POS_Y * COLUMNS) as usize];
     sync_cube();
-    total
-}
-
-/// The largest of the lane's values.
-#[cube]
-fn largest(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
-    let place = UNIT_POS as usize;
-    let first = (UNIT_POS_Y * COLUMNS) as usize;
-    shared[place] = value;
-    sync_cube();
-    #[unroll]
-    for halving in 1..=COLUMNS.ilog2() {
-        let half = comptime!(COLUMNS >> halving);
-        if UNIT_POS_X < half {
-            let other = shared[place + half as usize];
-            shared[place] = max(shared[place], other);
-        }
-        sync_cube();
-    }
-    let total = shared[first];
-    sync_cube();
-    total
+    all
 }
 
 /// Mean and 1/√(variance + ε) of the lane's row, from where it starts.
@@ -87,7 +69,7 @@ fn moments(
         total += x[start + d * stride];
         d += COLUMNS as usize;
     }
-    let mean = sum(shared, total) / width as f32;
+    let mean = reduce(shared, total, false) / width as f32;
     let mut total = f32::new(0.0);
     let mut d = UNIT_POS_X as usize;
     while d < width {
@@ -95,7 +77,7 @@ fn moments(
         total += apart * apart;
         d += COLUMNS as usize;
     }
-    let variance = sum(shared, total) / width as f32;
+    let variance = reduce(shared, total, false) / width as f32;
     (mean, f32::new(1.0) / (variance + epsilon).sqrt())
 }
 
@@ -145,8 +127,8 @@ pub(in crate::cube) fn layer_norm_backward(
         along += bar * (x[start + d * x.stride(2)] - mean) * scale;
         d += COLUMNS as usize;
     }
-    let total = sum(&mut shared, total) / width as f32;
-    let along = sum(&mut shared, along) / width as f32;
+    let total = reduce(&mut shared, total, false) / width as f32;
+    let along = reduce(&mut shared, along, false) / width as f32;
     if inside(x.shape(1)) {
         let mut d = UNIT_POS_X as usize;
         while d < width {
@@ -198,14 +180,14 @@ pub(in crate::cube) fn shares(scores: &Tensor<f32>, shares: &mut Tensor<f32>, sc
         most = max(most, scores[start + t * scores.stride(3)]);
         t += COLUMNS as usize;
     }
-    let most = largest(&mut shared, most);
+    let most = reduce(&mut shared, most, true);
     let mut total = f32::new(0.0);
     let mut t = UNIT_POS_X as usize;
     while t < width {
         total += ((scores[start + t * scores.stride(3)] - most) * scale).exp();
         t += COLUMNS as usize;
     }
-    let factor = f32::new(1.0) / sum(&mut shared, total);
+    let factor = f32::new(1.0) / reduce(&mut shared, total, false);
     if inside(scores.shape(2)) {
         let mut t = UNIT_POS_X as usize;
         while t < width {
@@ -233,7 +215,7 @@ pub(in crate::cube) fn shares_backward(
         along += shares[p + t * shares.stride(3)] * shares_bar[bar + t * shares_bar.stride(3)];
         t += COLUMNS as usize;
     }
-    let along = sum(&mut shared, along);
+    let along = reduce(&mut shared, along, false);
     if inside(shares.shape(2)) {
         let mut t = UNIT_POS_X as usize;
         while t < width {

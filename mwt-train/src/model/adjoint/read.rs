@@ -10,7 +10,9 @@ use mwt_core::ModelConfig;
 use crate::model::operation::{ReadGrads, ReadInputs, Reader};
 use crate::model::rowwise::Rowwise;
 use crate::model::tokens::{tokens, tokens_backward};
-use crate::model::transformer::{Block, Linear, Norm, Transformer};
+use crate::model::transformer::{
+    Block, Linear, Norm, Transformer, join_heads, score_scale, split_heads,
+};
 
 /// Shares of an attention that are held at once, in values: it goes over the images in groups as large as this allows.
 const SHARES: usize = 1 << 26;
@@ -42,7 +44,7 @@ impl<B: Rowwise> Reader<B> for AdjointReader {
         let mut blocks = Vec::new();
         for block in &transformer.blocks {
             let normed = norm(&block.norm1, &x);
-            let gathered = attend(&heads(config, block.qkv.forward(normed)), SHARES);
+            let gathered = attend(&split_heads(block.qkv.forward(normed), config.heads()), SHARES);
             blocks.push([x.clone(), gathered.clone()]);
             let middle = x + block.attn_out.forward(gathered) * row(&block.layer_scale1);
             let [hidden, _] = B::gelu_slope(block.mlp1.forward(norm(&block.norm2, &middle)));
@@ -102,7 +104,7 @@ fn block_backward<B: Rowwise>(
     let scale1_bar = sum(branch * middle_bar.clone());
     let gathered_bar = linear_backward(&block.attn_out, gathered.clone(), branch_bar, bars);
     let normed = norm(&block.norm1, x);
-    let qkv = heads(config, block.qkv.forward(normed.clone()));
+    let qkv = split_heads(block.qkv.forward(normed.clone()), config.heads());
     let qkv_bar = attend_backward(&qkv, gathered_bar, SHARES);
     let normed_bar = linear_backward(&block.qkv, normed, qkv_bar, bars);
     let x_bar = middle_bar + norm_backward(&block.norm1, x.clone(), normed_bar, bars);
@@ -110,19 +112,11 @@ fn block_backward<B: Rowwise>(
     x_bar
 }
 
-/// Queries, keys and values, `[N, heads, T, dim]` each, from `[N, T, 3·D]`.
-fn heads<B: Backend>(config: &ModelConfig, qkv: Tensor<B, 3>) -> [Tensor<B, 4>; 3] {
-    let [n, t, _] = qkv.dims();
-    let (heads, dim) = (config.heads(), config.head_dim());
-    let qkv = qkv.reshape([n, t, 3 * heads, dim]).swap_dims(1, 2);
-    [0, 1, 2].map(|part| qkv.clone().slice([0..n, part * heads..(part + 1) * heads]))
-}
-
 /// What the heads gather, side by side: `[N, T, D]`.
 fn attend<B: Rowwise>(qkv: &[Tensor<B, 4>; 3], at_once: usize) -> Tensor<B, 3> {
     let groups = groups(qkv, at_once).map(|[query, key, value]| {
-        let scale = scale(&query);
-        beside(B::shares(query.matmul(key.transpose()), scale).matmul(value))
+        let scale = score_scale(&query);
+        join_heads(B::shares(query.matmul(key.transpose()), scale).matmul(value))
     });
     Tensor::cat(groups.collect(), 0)
 }
@@ -136,7 +130,7 @@ fn attend_backward<B: Rowwise>(
     let [_, heads, t, dim] = qkv[0].dims();
     let mut start = 0;
     let groups = groups(qkv, at_once).map(|[query, key, value]| {
-        let (scale, [n, ..]) = (scale(&query), query.dims());
+        let (scale, [n, ..]) = (score_scale(&query), query.dims());
         let bar = gathered_bar.clone().narrow(0, start, n);
         start += n;
         let bar = bar.reshape([n, t, heads, dim]).swap_dims(1, 2);
@@ -146,7 +140,7 @@ fn attend_backward<B: Rowwise>(
         let scores_bar = B::shares_backward(shares, shares_bar, scale);
         let query_bar = scores_bar.clone().matmul(key);
         let key_bar = scores_bar.transpose().matmul(query);
-        Tensor::cat([query_bar, key_bar, value_bar].map(beside).to_vec(), 2)
+        Tensor::cat([query_bar, key_bar, value_bar].map(join_heads).to_vec(), 2)
     });
     Tensor::cat(groups.collect(), 0)
 }
@@ -161,17 +155,6 @@ fn groups<B: Backend>(
     (0..n).step_by(group).map(move |start| {
         qkv.each_ref().map(|part| part.clone().narrow(0, start, group.min(n - start)))
     })
-}
-
-/// 1/√dim, by which scores are scaled.
-fn scale<B: Backend>(query: &Tensor<B, 4>) -> f64 {
-    let [.., dim] = query.dims();
-    (dim as f64).powf(-0.5)
-}
-
-/// `[N, heads, T, dim]` as `[N, T, heads·dim]`.
-fn beside<B: Backend>(parts: Tensor<B, 4>) -> Tensor<B, 3> {
-    parts.swap_dims(1, 2).flatten(2, 3)
 }
 
 fn norm<B: Rowwise>(norm: &Norm<B>, x: &Tensor<B, 3>) -> Tensor<B, 3> {
@@ -228,7 +211,7 @@ mod tests {
     fn attention_in_groups_is_attention() {
         let device = Default::default();
         let random = || Tensor::<Flex, 4>::random([5, 2, 3, 4], Distribution::Default, &device);
-        let (qkv, bar) = ([random(), random(), random()], beside(random()));
+        let (qkv, bar) = ([random(), random(), random()], join_heads(random()));
         let run = |at_once: usize| {
             let bars = attend_backward(&qkv, bar.clone(), at_once);
             [host(attend(&qkv, at_once)), host(bars)]
