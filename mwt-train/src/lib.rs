@@ -6,8 +6,8 @@
 //! |---|---|
 //! | [`data`] | data sets: idx, CIFAR-10 binary, image folders, and the built-in digits |
 //! | [`weights`], [`exchange`] | learned values on the host under the reference's names; safetensors and `.pt` |
-//! | [`model`] | the model as tensors of any burn back end |
-//! | `native` | the inner loop as one differentiable operation on the CPU |
+//! | [`model`] | the model as tensors of any burn back end: the readable reference, and its two halves as operations |
+//! | `native`, `cube` | those operations on the CPU; kernels for those on GPUs |
 //! | [`augment`] | training images varied |
 //! | [`batch`] | from byte images to the pixels of a batch; `loader` makes them ahead of their use |
 //! | [`optim`], [`step`], [`trainer`] | AdamW and its schedule, one outer step, the outer loop |

@@ -1,8 +1,7 @@
 //! The inner loop: fitting a batch in k gradient steps.
 //!
 //! [`fit`] is the readable reference, in ordinary tensor operations on any back end: the gradient is in closed
-//! form and of first order, so first-order autodiff through the k steps gives the exact meta-gradient. The CPU has
-//! one operation with its own backward instead.
+//! form and of first order, so first-order autodiff through the k steps gives the exact meta-gradient.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;

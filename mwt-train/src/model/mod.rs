@@ -1,4 +1,9 @@
 //! The model as tensors of any burn back end.
+//!
+//! - The readable reference, in ordinary tensor operations: [`inner`] fits, [`tokens`](mod@tokens) and [`transformer`] read.
+//! - What trains: both halves as operations with a backward of their own ([`operation`]), which a back end implements
+//!   ([`MwtBackend`]): natively on the CPU, in closed form ([`adjoint`]) on GPUs, with what lies between the matrix
+//!   products as kernels ([`pointwise`], [`rowwise`]).
 
 pub mod adjoint;
 pub mod backend;
