@@ -2,15 +2,15 @@
 
 use std::slice;
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{self, Sampler};
 use crate::data::Split;
 use crate::loader::{self, Batch};
 use crate::model::TrainBackend;
-use crate::model::params::{Params, host, initial};
+use crate::model::params::{Params, flat, host, initial};
 use crate::optim::{AdamW, AdamWConfig, OneCycle};
 use crate::settings::{Mode, OnDivergence, Settings};
 use crate::step::{Objective, Phase, Taken, outer_step};
@@ -144,13 +144,9 @@ impl<B: TrainBackend> Trainer<B> {
     /// A run that goes on where another stopped: on the CPU with the same numbers, bit for bit, as if it never had.
     pub fn resume(settings: &Settings, state: &State, device: &B::Device) -> Self {
         let specs = specs(&settings.model);
-        let tensor = |values: Vec<f32>| {
-            let len = values.len();
-            Tensor::from_data(TensorData::new(values, [len]), device)
-        };
         let (m, v): (Vec<_>, Vec<_>) =
             state.moments.iter().map(|(m, v)| (m.as_slice(), v.as_slice())).unzip();
-        let [m, v] = [m, v].map(|moments| join(&specs, moments).map(tensor));
+        let [m, v] = [m, v].map(|moments| join(&specs, moments).map(|values| flat(values, device)));
         let moments = std::array::from_fn(|group| (m[group].clone(), v[group].clone()));
         let params = Params::from_weights(&state.weights, device);
         Self {

@@ -23,10 +23,7 @@ impl<B: Backend> Params<B> {
         let config = *weights.config();
         let specs = specs(&config);
         let groups = join(&specs, specs.iter().map(|spec| weights.values(&spec.name)));
-        let groups = groups.map(|values| {
-            let len = values.len();
-            Tensor::from_data(TensorData::new(values, [len]), device)
-        });
+        let groups = groups.map(|values| flat(values, device));
         Self { config, groups }
     }
 
@@ -54,6 +51,12 @@ impl<B: Backend> Params<B> {
     pub const fn with_groups<C: Backend>(&self, groups: [Tensor<C, 1>; 3]) -> Params<C> {
         Params { config: self.config, groups }
     }
+}
+
+/// Values of the host as a flat tensor.
+pub(crate) fn flat<B: Backend>(values: Vec<f32>, device: &B::Device) -> Tensor<B, 1> {
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len]), device)
 }
 
 /// The values of a tensor on the host.
