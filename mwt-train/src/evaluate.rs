@@ -8,9 +8,20 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::batch::{self, DrawSeed, Sampler};
-use crate::data::Split;
+use crate::data::{DataError, Split};
 use crate::model::params::host;
 use crate::model::{Model, MwtBackend, Params};
+
+/// Why a bundle could not be evaluated.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// An image could not be read any more.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// mwt-infer refuses an image or cannot fit it.
+    #[error(transparent)]
+    Infer(#[from] mwt_infer::Error),
+}
 
 /// What a model answered to each image of a split.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,12 +103,15 @@ impl Spread {
 }
 
 /// Evaluates parameters on a back end, `batch` images at a time, with the pixels that a device would draw.
+///
+/// # Errors
+/// An image that cannot be read any more.
 pub fn on_backend<B: MwtBackend>(
     params: &Params<B>,
     split: &Split,
     batch: usize,
     device: &B::Device,
-) -> Evaluation {
+) -> Result<Evaluation, DataError> {
     let config = *params.config();
     let (model, sampler) = (Model::new(params), Sampler::new(&config));
     let mut evaluation = Evaluation {
@@ -108,7 +122,8 @@ pub fn on_backend<B: MwtBackend>(
     };
     let indices: Vec<usize> = (0..split.len()).collect();
     for indices in indices.chunks(batch.max(1)) {
-        let images: Vec<_> = indices.iter().map(|n| split.image(*n)).collect();
+        let images = split.images(indices)?;
+        let images: Vec<_> = images.iter().map(|image| image.view()).collect();
         let pixels = sampler.pixels::<B>(&images, DrawSeed::Inference, device);
         let output = model.forward(&pixels, 1.0);
         evaluation.logits.extend(host(output.logits));
@@ -122,14 +137,14 @@ pub fn on_backend<B: MwtBackend>(
             evaluation.psnr.push(psnr((sum / len as f64) as f32));
         }
     }
-    evaluation
+    Ok(evaluation)
 }
 
 /// Evaluates a bundle through mwt-infer, an image a thread at a time.
 ///
 /// # Errors
-/// The first image that mwt-infer refuses or cannot fit.
-pub fn on_bundle(bundle: &Bundle<'_>, split: &Split) -> Result<Evaluation, mwt_infer::Error> {
+/// The first image that cannot be read any more, or that mwt-infer refuses or cannot fit.
+pub fn on_bundle(bundle: &Bundle<'_>, split: &Split) -> Result<Evaluation, EvaluateError> {
     on_bundle_with(bundle, split, Arithmetic::F32, bundle.config().draw)
 }
 
@@ -142,7 +157,7 @@ pub fn on_bundle_with(
     split: &Split,
     arithmetic: Arithmetic,
     draw: Draw,
-) -> Result<Evaluation, mwt_infer::Error> {
+) -> Result<Evaluation, EvaluateError> {
     let config = *bundle.config();
     let ModelConfig { image, channels, classes, steps, pixels_per_step, .. } = config;
     let indices: Vec<u32> = (0..steps)
@@ -152,7 +167,7 @@ pub fn on_bundle_with(
     let answers = (0..split.len()).into_par_iter().map_init(
         || vec![0.0; workspace_len(&config)],
         |workspace, n| {
-            let pixels = split.image(n);
+            let pixels = split.image(n)?;
             let bytes = pixels.as_slice().unwrap_or_default();
             let source = Image::new(bytes, image.height, image.width, channels)?;
             let mut classifier = Classifier::new(bundle, workspace)?;
@@ -162,7 +177,7 @@ pub fn on_bundle_with(
             Ok((classifier.logits()?.to_vec(), psnr))
         },
     );
-    let answers = answers.collect::<Result<Vec<_>, mwt_infer::Error>>()?;
+    let answers = answers.collect::<Result<Vec<_>, EvaluateError>>()?;
     let (logits, psnr): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
     Ok(Evaluation { classes, logits: logits.concat(), psnr, labels: split.labels.clone() })
 }

@@ -61,13 +61,15 @@ pub fn with_golden<B: MwtBackend>(
     let Model { weights, summary, examples } = model;
     let export = Export { schemes, labels: &summary.labels, golden: &[], facts: summary.facts() };
     let bytes = export.bundle(weights).map_err(|e| e.to_string())?;
-    let Some(images) = examples.clone().filter(|e| !e.is_empty()) else { return Ok(bytes) };
+    let Some(images) = examples.as_ref().filter(|e| !e.is_empty()) else { return Ok(bytes) };
     let stored = from_bundle(&Bundle::parse(&bytes).map_err(|e| e.to_string())?);
-    let split = Split { labels: vec![0; images.dim().0], images };
+    let (n, height, width, channels) = images.dim();
+    let pixels = images.iter().copied().collect();
+    let split = Split::from_bytes(pixels, (height, width, channels), vec![0; n]);
+    let split = split.map_err(|e| e.to_string())?;
     let params = Params::<B>::from_weights(&stored, device);
-    let answers = evaluate::on_backend(&params, &split, split.len(), device);
-    let golden: Vec<Golden> = split
-        .images
+    let answers = evaluate::on_backend(&params, &split, n, device).map_err(|e| e.to_string())?;
+    let golden: Vec<Golden> = images
         .outer_iter()
         .zip(answers.logits.chunks_exact(answers.classes))
         .map(|(image, logits)| Golden {

@@ -101,6 +101,7 @@ pub const KEYS: &[Key] = &[
     key("data.held_out", Integer(Within(0.0, 1e9)), "training images held out to choose by; a fifth of all at most"),
     key("data.limit", COUNT, "the most images of each split; all when absent"),
     key("data.image_size", Size, "height and width to which the images of a folder are brought; their own when absent"),
+    key("data.memory_gib", Number(Within(0.0, 1e6)), "GiB that the decoded images of a folder may take in memory; when they would take more, each is decoded as it is used"),
     key("data.digits", COUNT, "training images of the built-in digits"),
     key("train.seed", SEED, "seed of everything random"),
     key("train.epochs", COUNT, "passes over the training images"),

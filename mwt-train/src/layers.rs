@@ -157,6 +157,7 @@ fn defaults(model: ModelConfig) -> Settings {
             held_out: 5000,
             limit: None,
             image_size: None,
+            memory_gib: DataSettings::MEMORY_GIB,
             digits: LoadOptions::default().digits_train,
         },
         train: TrainSettings::default(),

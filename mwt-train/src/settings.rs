@@ -36,11 +36,17 @@ pub struct DataSettings {
     /// Height and width to which the images of a folder are brought; their own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_size: Option<(usize, usize)>,
+    /// GiB that the decoded images of a folder may take in memory; when they would take more, each is decoded as it is used.
+    #[serde(default = "memory_gib")]
+    pub memory_gib: f64,
     /// Training images of the built-in digits.
     pub digits: usize,
 }
 
 impl DataSettings {
+    /// GiB that decoded images may take when nothing is said.
+    pub const MEMORY_GIB: f64 = 8.0;
+
     /// Loads the data set.
     ///
     /// # Errors
@@ -49,11 +55,17 @@ impl DataSettings {
         let options = LoadOptions {
             image_size: self.image_size,
             limit: self.limit,
+            memory: (self.memory_gib * f64::from(1 << 30)) as u64,
             digits_train: self.digits,
             ..LoadOptions::default()
         };
         load(&self.source, &options)
     }
+}
+
+/// Settings of earlier versions do not say.
+const fn memory_gib() -> f64 {
+    DataSettings::MEMORY_GIB
 }
 
 /// How the classifier and the SIREN are trained together.

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{self, Sampler};
-use crate::data::Split;
+use crate::data::{DataError, Split};
 use crate::loader::{self, Batch};
 use crate::model::TrainBackend;
 use crate::model::params::{Params, flat, host, initial};
@@ -63,6 +63,9 @@ pub enum TrainError {
     /// The training split is empty.
     #[error("there is no image to train on")]
     NoImages,
+    /// A training image could not be read any more.
+    #[error(transparent)]
+    Data(#[from] DataError),
 }
 
 /// Where a run stands: everything random follows from the seed and this.
@@ -199,7 +202,7 @@ impl<B: TrainBackend> Trainer<B> {
     /// the run there; `stop` is asked after every step. Gives whether the run came to its end.
     ///
     /// # Errors
-    /// A run that diverges, or an empty split.
+    /// A run that diverges, an empty split, or an image that cannot be read any more.
     pub fn run(
         &mut self,
         split: &Split,
@@ -250,7 +253,7 @@ impl<B: TrainBackend> Trainer<B> {
     /// The outer steps of a phase, a batch each.
     fn steps(
         &mut self,
-        batches: &mut dyn Iterator<Item = Batch>,
+        batches: &mut dyn Iterator<Item = Result<Batch, DataError>>,
         objective: Objective,
         schedule: OneCycle,
         steps: u64,
@@ -260,7 +263,8 @@ impl<B: TrainBackend> Trainer<B> {
         let train = self.settings.train.clone();
         let peaks = [train.rate_siren, train.rate_alpha, train.rate_classifier];
         let mut skipped_in_a_row = 0;
-        for Batch { epoch, done, last, pixels, labels } in batches {
+        for batch in batches {
+            let Batch { epoch, done, last, pixels, labels } = batch?;
             let (step, images) = (self.position.step, labels.len());
             let pixels = pixels.to_device::<B>(&self.device);
             let labels = batch::labels::<B>(&labels, &self.device);
@@ -401,6 +405,7 @@ mod tests {
             held_out: 0,
             limit: None,
             image_size: None,
+            memory_gib: DataSettings::MEMORY_GIB,
             digits: 0,
         };
         let run = |on_divergence| {

@@ -407,6 +407,37 @@ fn a_data_set_is_checked() {
     assert!(refused(dir, &["data", "check", "nowhere"]).contains("nowhere"));
 }
 
+/// A folder too large for the memory it may take says so, and trains the same model, bit for bit.
+#[test]
+fn a_folder_trains_the_same_in_memory_and_decoded_as_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (class, images) in [("train/cat", 20), ("train/dog", 20), ("test/cat", 1)] {
+        std::fs::create_dir_all(dir.join("pets").join(class)).unwrap();
+        for n in 0..images {
+            let file = dir.join("pets").join(class).join(format!("{n}.jpg"));
+            let seed = n + class.len() as u32;
+            let image =
+                image::GrayImage::from_fn(20 + n, 17, |x, y| image::Luma([(x * y * seed) as u8]));
+            image.save(file).unwrap();
+        }
+    }
+    let train = |more: &[&str]| {
+        let arguments = ["train", "--data", "pets", "--preset", "nano", "--image-size", "12x10"];
+        let recipe = ["--epochs", "2", "--batch", "8", "--pad", "1", "--flip", "--no-report"];
+        ok(dir, &[&arguments[..], &recipe, more].concat())
+    };
+    train(&["--name", "kept"]);
+    train(&["--name", "used", "--memory", "0"]);
+    let read =
+        |run: &str, file: &str| std::fs::read(dir.join("runs").join(run).join(file)).unwrap();
+    assert!(read("kept", "model.safetensors") == read("used", "model.safetensors"));
+    let log = |run| String::from_utf8(read(run, "log.txt")).unwrap();
+    assert!(
+        log("used").contains("each is decoded as it is used") && !log("kept").contains("decoded")
+    );
+}
+
 /// A reader that has enough, as `head` does, ends the program without a word.
 #[cfg(unix)]
 #[test]

@@ -27,7 +27,7 @@ fn trainer_and_inference_agree_on_a_trained_model() {
     let (model, split) = (load_model(&fixture("digits.safetensors")).unwrap(), held_out(2000));
     let device = Default::default();
     let params = Params::<Flex>::from_weights(&model.weights, &device);
-    let trainer = on_backend(&params, &split, 50, &device);
+    let trainer = on_backend(&params, &split, 50, &device).unwrap();
     assert!(trainer.accuracy() > 0.9, "the fixture is a trained model: {}", trainer.accuracy());
 
     let evaluate = |scheme| {

@@ -6,12 +6,12 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use mwt_core::ModelConfig;
 use mwt_infer::{Arithmetic, Classifier, Image, Isa, workspace_len};
+use ndarray::Array4;
 
 use super::growth;
 use super::recipe::PresetName;
 use crate::backend::BackendName;
 use crate::batch::{self, DrawSeed, Sampler};
-use crate::data::Split;
 use crate::metrics;
 use crate::model::TrainBackend;
 use crate::model::params::{Params, host, initial};
@@ -129,8 +129,8 @@ impl Bench {
         let bytes = super::read(path)?;
         let bundle = super::parse(path, &bytes)?;
         let config = *bundle.config();
-        let (split, _) = noise(&config, 1);
-        let pixels = split.images.as_slice().unwrap_or_default();
+        let (images, _) = noise(&config, 1);
+        let pixels = images.as_slice().unwrap_or_default();
         let size = config.image;
         let image = Image::new(pixels, size.height, size.width, config.channels);
         let image = image.map_err(|e| e.to_string())?;
@@ -174,8 +174,8 @@ impl Bench {
         let mut params = Params::<B::InnerBackend>::from_weights(&initial(&config, 0), device);
         let mut optimizer = AdamW::new(&params, AdamWConfig::default());
         let sampler = Sampler::new(&config);
-        let (split, labels) = noise(&config, self.batch);
-        let images: Vec<_> = (0..self.batch).map(|n| split.image(n)).collect();
+        let (images, labels) = noise(&config, self.batch);
+        let images: Vec<_> = images.outer_iter().collect();
         let schedule = OneCycle { steps: 100_000, rise: 0.05 };
         (0..self.steps + 3)
             .map(|step| {
@@ -213,10 +213,9 @@ fn median(mut times: Vec<f64>) -> f64 {
 }
 
 /// Images of noise: what a step costs does not depend on what it sees.
-fn noise(config: &ModelConfig, batch: usize) -> (Split, Vec<u16>) {
+fn noise(config: &ModelConfig, batch: usize) -> (Array4<u8>, Vec<u16>) {
     let mut random = Rng::new(0, 0);
     let shape = (batch, config.image.height, config.image.width, config.channels);
-    let images = ndarray::Array4::from_shape_simple_fn(shape, || random.next_u64() as u8);
-    let labels: Vec<u16> = (0..batch).map(|n| (n % config.classes) as u16).collect();
-    (Split { images, labels: labels.clone() }, labels)
+    let images = Array4::from_shape_simple_fn(shape, || random.next_u64() as u8);
+    (images, (0..batch).map(|n| (n % config.classes) as u16).collect())
 }

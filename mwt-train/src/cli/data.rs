@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use mwt_core::ImageSize;
 
 use super::recipe::Recipe;
-use crate::data::{self, Dataset, Kind, Split};
+use crate::data::{self, DataError, Dataset, Kind, Split};
 use crate::picture;
 
 /// Images that are too few of a class to learn it.
@@ -75,6 +75,9 @@ fn check(kind: Kind, set: &Dataset) {
         set.test.len(),
         set.classes.len()
     );
+    if let Some(note) = super::memory_note(set) {
+        println!("{note}");
+    }
     let counts = |split: &Split| {
         let mut counts = vec![0usize; set.classes.len()];
         split.labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
@@ -128,12 +131,14 @@ fn preview(output: &Path, recipe: &Recipe) -> Result<(), String> {
     let rows: Vec<_> = (0..set.train.len().min(ROWS))
         .map(|n| {
             // Spread over the set: image folders lie sorted by class.
-            let image = set.train.image(n * set.train.len() / ROWS.min(set.train.len()));
+            let image = set.train.image(n * set.train.len() / ROWS.min(set.train.len()))?;
             let varied = (0..VARIATIONS as u64)
-                .map(|step| settings.augment.vary(image, settings.train.seed, step, n));
-            std::iter::once(rgb(&image)).chain(varied.map(|image| rgb(&image.view()))).collect()
+                .map(|step| settings.augment.vary(image.view(), settings.train.seed, step, n));
+            let varied = varied.map(|image| rgb(&image.view()));
+            Ok(std::iter::once(rgb(&image.view())).chain(varied).collect())
         })
-        .collect();
+        .collect::<Result<_, DataError>>()
+        .map_err(|e| e.to_string())?;
     let scale = (84 / size.height.max(size.width) as u32).max(1);
     picture::save(&picture::grid(&rows, scale), output)?;
     println!("{}: originals on the left, {VARIATIONS} variations of each", output.display());

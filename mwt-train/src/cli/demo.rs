@@ -50,6 +50,7 @@ impl Demo {
             held_out: 0,
             limit: None,
             image_size: None,
+            memory_gib: DataSettings::MEMORY_GIB,
             digits: self.images,
         };
         let set = data.load().map_err(|e| e.to_string())?;
@@ -94,7 +95,7 @@ impl Demo {
         let evaluation = {
             let params =
                 crate::model::Params::<B::InnerBackend>::from_weights(&model.weights, device);
-            evaluate::on_backend(&params, test, 50, device)
+            evaluate::on_backend(&params, test, 50, device).map_err(|e| e.to_string())?
         };
         model.summary.accuracy = Some(evaluation.accuracy());
         model.summary.psnr = Some(evaluation.mean_psnr());
@@ -121,7 +122,8 @@ impl Demo {
                 path.display()
             );
             if scheme == Scheme::Int8 {
-                let images: Vec<_> = (0..test.len().min(8)).map(|n| test.image(n)).collect();
+                let images = test.clone().take(8).to_array().map_err(|e| e.to_string())?;
+                let images: Vec<_> = images.outer_iter().collect();
                 let picture = picture::steps(&bundle, &images, 3).map_err(|e| e.to_string())?;
                 let path = self.output.join("steps.png");
                 picture::save(&picture, &path)?;

@@ -112,7 +112,7 @@ impl Eval {
             let evaluate = |draw| {
                 let weights = model.weights.clone().with_config(ModelConfig { draw, ..config });
                 let params = Params::<Inner>::from_weights(&weights.map_err(|e| e.to_string())?, &device);
-                Ok(evaluate::on_backend(&params, &set.test, 50, &device))
+                evaluate::on_backend(&params, &set.test, 50, &device).map_err(|e| e.to_string())
             };
             self.draws(&config).map(evaluate).collect::<Result<_, String>>()?
         });

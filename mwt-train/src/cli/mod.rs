@@ -208,6 +208,16 @@ fn warn_of_left_out(set: &Dataset) {
     }
 }
 
+/// Why images are not in memory, where they are not.
+fn memory_note(set: &Dataset) -> Option<String> {
+    (!set.train.in_memory()).then(|| {
+        format!(
+            "decoded, the images would take {:.1} GiB, more than --memory allows: each is decoded as it is used",
+            set.bytes() as f64 / f64::from(1 << 30)
+        )
+    })
+}
+
 /// `28x28` as (height, width).
 fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once('x').and_then(|(h, w)| Some((h.parse().ok()?, w.parse().ok()?)));

@@ -65,7 +65,7 @@ impl Reporter {
     }
 
     /// A line for the log and for people.
-    fn say(&mut self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         // A log that cannot be written, for want of room, does not end a run.
         let _ = writeln!(self.log, "{text}");
         if let Some(bar) = &self.bar {

@@ -66,6 +66,10 @@ pub(super) struct Recipe {
     /// Bring the images of a folder to this size [default: their own]
     #[arg(long, value_name = "HxW", value_parser = super::parse_size)]
     image_size: Option<(usize, usize)>,
+    /// GiB that the decoded images of a folder may take in memory; when they would take more, each is decoded as it
+    /// is used [default: 8]
+    #[arg(long, value_name = "GIB")]
+    memory: Option<f64>,
     /// Seed of everything random [default: 0]
     #[arg(long)]
     seed: Option<u64>,
@@ -145,6 +149,7 @@ impl Recipe {
         let flags = [
             ("data.source", self.data.clone().map(Value::String)),
             ("data.image_size", size),
+            ("data.memory_gib", number(self.memory)),
             ("data.held_out", integer(self.held_out)),
             ("data.limit", integer(self.limit)),
             ("train.seed", integer(self.seed)),

@@ -110,7 +110,13 @@ fn finish<B: TrainBackend>(
 ) -> Result<(), String> {
     let path = run.path();
     let page = match (&summary, with_report) {
-        (Some(_), true) => Some(report::write_for::<B::InnerBackend>(path, device)?),
+        (Some(_), true) => {
+            if !tell.quiet && !tell.json {
+                // Minutes where images are large.
+                eprintln!("writing the report, for which the exported bundles are evaluated");
+            }
+            Some(report::write_for::<B::InnerBackend>(path, device)?)
+        }
         _ => None,
     };
     if tell.json {
@@ -152,11 +158,12 @@ pub(super) fn train<B: TrainBackend>(
     device: &B::Device,
     tell: Tell,
 ) -> Result<Option<Summary>, String> {
+    let note = super::memory_note(&set);
     let checkpoint_every = Duration::from_secs_f64(settings.train.checkpoint_seconds);
     let (split, held_out) = settings.hold_out(set.train);
     let judged: Vec<usize> = (0..held_out.len().min(settings.train.epoch_images)).collect();
     let judged = held_out.select(&judged);
-    let examples = golden_examples(&held_out, &split).images;
+    let examples = golden_examples(&held_out, &split).to_array().map_err(|e| e.to_string())?;
     let facts = Summary {
         model: settings.model,
         labels: set.classes,
@@ -180,6 +187,9 @@ pub(super) fn train<B: TrainBackend>(
     let rows = RunDir::metrics(run.path())?;
     let mut best = rows.iter().filter_map(|row| row.held_out_accuracy).reduce(f32::max);
     let mut reporter = Reporter::new(settings.train.batch, tell, run.path())?;
+    if let Some(note) = note {
+        reporter.say(&note);
+    }
     let interrupted = interrupted();
     let mut saved = Instant::now();
     let mut tell = |trainer: &Trainer<B>, progress: &Progress| -> Result<(), String> {
@@ -187,7 +197,8 @@ pub(super) fn train<B: TrainBackend>(
         let mut row = Row { images_per_second, ..Row::new(progress) };
         if progress.end_of_epoch && !judged.is_empty() {
             let batch = settings.train.batch;
-            let evaluation = evaluate::on_backend(trainer.params(), &judged, batch, device);
+            let evaluation = evaluate::on_backend(trainer.params(), &judged, batch, device)
+                .map_err(|e| e.to_string())?;
             let accuracy = evaluation.accuracy();
             row.held_out_accuracy = Some(accuracy);
             row.held_out_psnr = Some(evaluation.mean_psnr());
@@ -216,6 +227,12 @@ pub(super) fn train<B: TrainBackend>(
     let finished = finished.map_err(|e| match e {
         TrainError::Diverged { .. } => format!("{e}; {}", way_out(run.path())),
         TrainError::NoImages => e.to_string(),
+        TrainError::Data(e) => {
+            format!(
+                "{e}; it was readable when the run began: when it is again, go on with mwt-train resume {}",
+                run.path().display()
+            )
+        }
     })?;
     written?;
     let skipped = trainer.position().skipped;
@@ -227,7 +244,9 @@ pub(super) fn train<B: TrainBackend>(
         return Ok(None);
     }
     let evaluation = (!held_out.is_empty())
-        .then(|| evaluate::on_backend(trainer.params(), &held_out, settings.train.batch, device));
+        .then(|| evaluate::on_backend(trainer.params(), &held_out, settings.train.batch, device))
+        .transpose()
+        .map_err(|e| e.to_string())?;
     let model = model(&trainer, evaluation.as_ref());
     run.save(&model)?;
     Ok(Some(model.summary))

@@ -154,7 +154,7 @@ mod tests {
             assert_eq!(classes[9], "truck");
             assert_eq!(train.labels, [0, 1, 2, 3, 4]);
             assert_eq!(test.labels, [9]);
-            for ((n, y, x, c), &byte) in train.images.indexed_iter() {
+            for ((n, y, x, c), &byte) in train.to_array().unwrap().indexed_iter() {
                 assert_eq!(byte, colour(n as u8, y, x, c));
             }
         }

@@ -1,10 +1,12 @@
 //! Image folders: `train/<class>/*.{png,jpg,jpeg}` beside `test/` or `val/`.
 //!
 //! The files are gone through twice. The first pass reads only their headers
-//! and settles size and colour for all; the second decodes each image straight
-//! to its place. Both run in parallel and keep the order of the names, so the
-//! result is the same everywhere. A file that either cannot read is left out and
-//! told of, unless there are too many.
+//! and settles size and colour for all; the second decodes each image: straight
+//! to its place in memory or, where all together are too large for it, only to
+//! learn that it can be, for each is decoded again when it is used. Both passes
+//! run in parallel and keep the order of the names, so the result is the same
+//! everywhere. A file that either cannot read is left out and told of, unless
+//! there are too many.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,8 +78,18 @@ pub(super) fn load(
     };
     let all_grey = headers.iter().all(|header| header.grey);
     let grey = options.grey.unwrap_or(all_grey);
-    let train = decode(&train, size, grey, &mut train_faults)?;
-    let test = decode(&test, size, grey, &mut test_faults)?;
+    if size.0 == 0 || size.1 == 0 {
+        return Err(bad_size(size));
+    }
+    let pixels = (size.0 as u64).saturating_mul(size.1 as u64);
+    let image_bytes = pixels.saturating_mul(channels(grey) as u64);
+    let images = (train.len() + test.len()) as u64;
+    let split = match image_bytes.saturating_mul(images) <= options.memory {
+        true => decode,
+        false => verify,
+    };
+    let train = split(train, size, grey, &mut train_faults)?;
+    let test = split(test, size, grey, &mut test_faults)?;
     for fault in train_faults.found.iter().chain(&test_faults.found) {
         left_out.push(fault.to_string());
     }
@@ -246,23 +258,20 @@ fn require_size<'a>(
     }
 }
 
-/// Second pass: decodes all entries to one shape.
+/// Second pass of images that stay in memory: decodes all entries to one shape.
 fn decode(
-    entries: &[Entry],
+    entries: Vec<Entry>,
     size: Size,
     grey: bool,
     faults: &mut Faults,
 ) -> Result<Split, DataError> {
     let shape = (size.0, size.1, channels(grey));
     let mut bytes = zeroed(entries.len(), shape)?;
-    if bytes.is_empty() && !entries.is_empty() {
-        return Err(bad_size(size));
-    }
     // There may be no entries, but rayon refuses chunks of no bytes.
     let image_bytes = bytes.len().checked_div(entries.len()).unwrap_or(1);
     let results: Vec<_> = bytes
         .par_chunks_exact_mut(image_bytes)
-        .zip(entries)
+        .zip(&entries)
         .map(|(out, (path, _))| read_into(path, size, grey, out))
         .collect();
     let results = faults.sift(results)?;
@@ -278,14 +287,33 @@ fn decode(
     Split::from_bytes(bytes, shape, labels)
 }
 
+/// Second pass of images that are decoded as they are used: decodes each once,
+/// so that one that cannot be is found now rather than in the middle of a run.
+fn verify(
+    entries: Vec<Entry>,
+    size: Size,
+    grey: bool,
+    faults: &mut Faults,
+) -> Result<Split, DataError> {
+    let results: Vec<_> = entries.par_iter().map(|(path, _)| decode_file(path).map(drop)).collect();
+    let results = faults.sift(results)?;
+    let good =
+        entries.into_iter().zip(results).filter_map(|(entry, result)| result.map(|()| entry));
+    Ok(Split::from_files(good.collect(), size, grey))
+}
+
 /// Decodes one image into `out`, which has room for the shape asked for.
 fn read_into(path: &Path, size: Size, grey: bool, out: &mut [u8]) -> Result<(), DataError> {
-    let image = open(path)?.decode().map_err(|reason| decode_error(path, reason))?;
-    let image = fit(recolour(image, grey), size)?;
+    let image = fit(recolour(decode_file(path)?, grey), size)?;
     for (to, from) in out.iter_mut().zip(image.as_bytes()) {
         *to = *from;
     }
     Ok(())
+}
+
+/// Decodes an image as its file has it.
+fn decode_file(path: &Path) -> Result<DynamicImage, DataError> {
+    open(path)?.decode().map_err(|reason| decode_error(path, reason))
 }
 
 /// Opens an image; what it is, its content tells better than its name.
@@ -328,7 +356,7 @@ fn fit(image: DynamicImage, size: Size) -> Result<DynamicImage, DataError> {
 }
 
 /// Bytes per pixel.
-fn channels(grey: bool) -> usize {
+pub(super) fn channels(grey: bool) -> usize {
     if grey { 1 } else { 3 }
 }
 

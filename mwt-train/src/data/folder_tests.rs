@@ -52,11 +52,11 @@ fn reads_grey_images_in_the_order_of_their_names() {
     assert_eq!(data::detect(dir.path()).unwrap(), data::Kind::ImageFolder);
     let (classes, train, test) = load_all(&dir).unwrap();
     assert_eq!(classes, ["cat", "dog"]);
-    assert_eq!(train.images.shape(), [3, 3, 4, 1]);
+    assert_eq!((train.len(), train.shape()), (3, (3, 4, 1)));
     assert_eq!(train.labels, [0, 1, 1]);
-    let first: Vec<u8> = (0..3).map(|n| train.image(n)[[0, 0, 0]]).collect();
+    let first: Vec<u8> = (0..3).map(|n| train.image(n).unwrap()[[0, 0, 0]]).collect();
     assert_eq!(first, [128, 1, 2]);
-    assert_eq!((test.labels[0], test.image(0)[[2, 3, 0]]), (1, 3));
+    assert_eq!((test.labels[0], test.image(0).unwrap()[[2, 3, 0]]), (1, 3));
 }
 
 #[test]
@@ -64,10 +64,10 @@ fn one_coloured_image_makes_all_rgb() {
     let dir = fixture("val");
     rgb(&dir, "val/cat/d.png", (3, 4), [10, 20, 30]);
     let (_, train, test) = load_all(&dir).unwrap();
-    assert_eq!(train.images.shape(), [3, 3, 4, 3]);
-    assert_eq!(train.image(1)[[0, 0, 2]], 1);
+    assert_eq!((train.len(), train.shape()), (3, (3, 4, 3)));
+    assert_eq!(train.image(1).unwrap()[[0, 0, 2]], 1);
     assert_eq!(test.labels, [0, 1]);
-    assert_eq!(test.image(0).as_slice().unwrap()[..3], [10, 20, 30]);
+    assert_eq!(test.image(0).unwrap().as_slice().unwrap()[..3], [10, 20, 30]);
 
     let options = LoadOptions { grey: Some(true), ..LoadOptions::default() };
     let (_, train, _) = load(dir.path(), &options, &mut Vec::new()).unwrap();
@@ -79,7 +79,7 @@ fn test_goes_before_val_and_one_is_needed() {
     let dir = fixture("test");
     grey(&dir, "val/dog/c.png", 99);
     let (_, _, test) = load_all(&dir).unwrap();
-    assert_eq!(test.image(0)[[0, 0, 0]], 3);
+    assert_eq!(test.image(0).unwrap()[[0, 0, 0]], 3);
 
     let dir = fixture("elsewhere");
     assert!(message(&dir).contains("test/ or val/"));
@@ -94,8 +94,8 @@ fn an_odd_size_is_refused_by_name_or_resized() {
 
     let options = LoadOptions { image_size: Some((6, 5)), ..LoadOptions::default() };
     let (_, train, test) = load(dir.path(), &options, &mut Vec::new()).unwrap();
-    assert_eq!(train.images.shape(), [3, 6, 5, 3]);
-    for (byte, want) in test.image(1).iter().zip([200, 100, 50].repeat(30)) {
+    assert_eq!((train.len(), train.shape()), (3, (6, 5, 3)));
+    for (byte, want) in test.image(1).unwrap().iter().zip([200, 100, 50].repeat(30)) {
         assert!(byte.abs_diff(want) < 4, "{byte} is not {want}");
     }
 }
@@ -167,7 +167,7 @@ fn a_few_corrupt_images_are_left_out() {
     let (_, train, test) = load(dir.path(), &LoadOptions::default(), &mut left_out).unwrap();
     assert_eq!((train.len(), test.len()), (200, 1));
     // Cats but for the two, then z.jpeg, and the two dogs.
-    let levels: Vec<u8> = (0..200).map(|n| train.image(n)[[0, 0, 0]]).collect();
+    let levels: Vec<u8> = (0..200).map(|n| train.image(n).unwrap()[[0, 0, 0]]).collect();
     let cats = (0..199).filter(|n| ![7, 100].contains(n));
     assert_eq!(levels, cats.chain([128, 1, 2]).collect::<Vec<u8>>());
     assert_eq!(train.labels[197..], [0, 1, 1]);
@@ -177,6 +177,43 @@ fn a_few_corrupt_images_are_left_out() {
     half("train/cat/101.png");
     let text = message(&dir);
     assert!(text.contains("3 of 202 images") && text.contains("007.png"), "{text}");
+}
+
+/// Images of several sizes and formats, and two that either pass cannot read: the same split both ways.
+#[test]
+fn images_too_large_for_memory_are_the_same_decoded_as_they_are_used() {
+    let dir = fixture("test");
+    for n in 0..200u8 {
+        let (height, width) = (9 + u32::from(n) % 7, 20 - u32::from(n) % 5);
+        let image = RgbImage::from_fn(width, height, |x, y| Rgb([n, 9 * x as u8, 11 * y as u8]));
+        let ending = if n % 2 == 0 { "png" } else { "jpg" };
+        image.save(place(&dir, &format!("train/cat/{n:03}.{ending}"))).unwrap();
+    }
+    fs::write(dir.path().join("train/cat/006.png"), "not a png").unwrap();
+    let half = dir.path().join("train/cat/100.png");
+    let bytes = fs::read(&half).unwrap();
+    fs::write(half, &bytes[..bytes.len() - 16]).unwrap();
+
+    // 202 good headers for training, one for testing.
+    let bytes = 203 * 6 * 5 * 3;
+    let load = |memory| {
+        let options = LoadOptions { image_size: Some((6, 5)), memory, ..LoadOptions::default() };
+        let mut left_out = Vec::new();
+        let (_, train, test) = load(dir.path(), &options, &mut left_out).unwrap();
+        (train, test, left_out)
+    };
+    let (kept, kept_test, kept_out) = load(bytes);
+    assert_eq!((kept.len(), kept_test.len(), kept_out.len()), (201, 1, 2));
+    // One byte too few for all that the headers promise.
+    let (used, used_test, used_out) = load(bytes - 1);
+    assert!(kept.in_memory() && !used.in_memory());
+    assert_eq!((used.shape(), &used.labels), (kept.shape(), &kept.labels));
+    assert_eq!(used_out, kept_out);
+    assert_eq!(used.to_array().unwrap(), kept.to_array().unwrap());
+    assert_eq!(used_test.to_array().unwrap(), kept_test.to_array().unwrap());
+    let ((rest, chosen), (kept_rest, kept_chosen)) = (used.hold_out(50, 1), kept.hold_out(50, 1));
+    assert_eq!(rest.labels, kept_rest.labels);
+    assert_eq!(chosen.to_array().unwrap(), kept_chosen.to_array().unwrap());
 }
 
 #[test]

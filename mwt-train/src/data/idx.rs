@@ -210,10 +210,10 @@ mod tests {
         assert_eq!(data::detect(dir.path()).unwrap(), data::Kind::Idx);
         let (classes, train, test) = load(dir.path(), &LoadOptions::default()).unwrap();
         assert_eq!(classes[9], "9");
-        assert_eq!(train.images.shape(), [3, 2, 3, 1]);
+        assert_eq!((train.len(), train.shape()), (3, (2, 3, 1)));
         assert_eq!(train.labels, [7, 0, 9]);
-        assert_eq!(train.images[[1, 1, 2, 0]], 11);
-        assert_eq!((test.images[[0, 0, 0, 0]], test.labels[0]), (5, 4));
+        assert_eq!(train.image(1).unwrap()[[1, 2, 0]], 11);
+        assert_eq!((test.image(0).unwrap()[[0, 0, 0]], test.labels[0]), (5, 4));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Image data sets, read into memory as bytes.
+//! Image data sets as bytes: read into memory, or those of large image folders
+//! decoded as they are used.
 //!
 //! [`load`] is the way in. It takes the word `digits` for the built-in set,
 //! which needs no download, or a directory in one of the layouts that
@@ -53,6 +54,12 @@ impl Dataset {
         self.train.shape().1
     }
 
+    /// Bytes of all images, training and test, decoded.
+    pub fn bytes(&self) -> u64 {
+        let images = (self.train.len() + self.test.len()) as u64;
+        images * (self.height() * self.width() * self.channels()) as u64
+    }
+
     /// Bytes per pixel: 1 for grey, 3 for RGB.
     pub fn channels(&self) -> usize {
         self.train.shape().2
@@ -93,6 +100,13 @@ pub struct LoadOptions {
     /// They are the first ones, except in an image folder: its files lie sorted
     /// by class, so there the choice is spread evenly over all of them.
     pub limit: Option<usize>,
+    /// Bytes that the decoded images of a folder, training and test together,
+    /// may take in memory.
+    ///
+    /// When they would take more, each is decoded as it is used: the same bytes,
+    /// for the price of decoding an image again in each epoch. The other layouts
+    /// always lie in memory.
+    pub memory: u64,
     /// Seed of the built-in digits.
     pub seed: u64,
     /// Number of built-in digits to train on.
@@ -107,6 +121,7 @@ impl Default for LoadOptions {
             image_size: None,
             grey: None,
             limit: None,
+            memory: 8 << 30,
             seed: 0,
             digits_train: 12_000,
             digits_test: 2_000,

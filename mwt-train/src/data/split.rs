@@ -1,20 +1,37 @@
 //! Images with their labels.
 
-use ndarray::{Array4, ArrayView3, Axis};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::DataError;
+use ndarray::{Array4, Axis, CowArray, Ix3};
+use rayon::prelude::*;
+
+use super::{DataError, folder};
 use crate::random::Rng;
 
 /// The random stream of [`Split::hold_out`], apart from those of the digits.
 const HOLD_OUT_STREAM: u64 = 0x686f_6c64;
 
 /// Images of one shape and a label for each.
+///
+/// Splits made of others share their pixels, so that holding images out or
+/// choosing among them copies none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
-    /// Pixels, `[N, H, W, C]`, row-major, 0 to 255.
-    pub images: Array4<u8>,
+    source: Arc<Source>,
+    /// Which image of the source each image is, `[N]`.
+    places: Vec<usize>,
     /// One class index for each image, `[N]`.
     pub labels: Vec<u16>,
+}
+
+/// Where pixels come from.
+#[derive(Debug, PartialEq)]
+enum Source {
+    /// All in memory, `[N, H, W, C]`, row-major, 0 to 255.
+    Memory(Array4<u8>),
+    /// In files that are decoded each time they are asked for.
+    Files { paths: Vec<PathBuf>, size: (usize, usize), grey: bool },
 }
 
 impl Split {
@@ -36,9 +53,20 @@ impl Split {
             shape: [height, width, channels],
         };
         match Array4::from_shape_vec((labels.len(), height, width, channels), bytes) {
-            Ok(images) => Ok(Split { images, labels }),
+            Ok(images) => Ok(Self::of(Source::Memory(images), labels)),
             Err(_) => Err(mismatch),
         }
+    }
+
+    /// A split of image files, each with its label, that [`folder::read_image`]
+    /// reads with `size` (height, width) and `grey` when it is asked for.
+    pub(super) fn from_files(files: Vec<(PathBuf, u16)>, size: (usize, usize), grey: bool) -> Self {
+        let (paths, labels) = files.into_iter().unzip();
+        Self::of(Source::Files { paths, size, grey }, labels)
+    }
+
+    fn of(source: Source, labels: Vec<u16>) -> Self {
+        Self { source: Arc::new(source), places: (0..labels.len()).collect(), labels }
     }
 
     /// Number of images.
@@ -53,36 +81,89 @@ impl Split {
 
     /// Height, width and channels of every image.
     pub fn shape(&self) -> (usize, usize, usize) {
-        let (_, height, width, channels) = self.images.dim();
-        (height, width, channels)
+        match &*self.source {
+            Source::Memory(images) => {
+                let (_, height, width, channels) = images.dim();
+                (height, width, channels)
+            }
+            Source::Files { size, grey, .. } => (size.0, size.1, folder::channels(*grey)),
+        }
     }
 
-    /// Image number `n`, `[H, W, C]`.
+    /// Whether the images lie decoded in memory.
+    pub fn in_memory(&self) -> bool {
+        matches!(*self.source, Source::Memory(_))
+    }
+
+    /// Image number `n`, `[H, W, C]`, row-major.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Io`] or [`DataError::Decode`] when the image is decoded as
+    /// it is used, and its file is no longer what it was.
     ///
     /// # Panics
     ///
     /// Like a slice, when `n` is not below [`len`](Self::len).
-    pub fn image(&self, n: usize) -> ArrayView3<'_, u8> {
-        self.images.index_axis(Axis(0), n)
+    pub fn image(&self, n: usize) -> Result<CowArray<'_, u8, Ix3>, DataError> {
+        let place = self.places[n];
+        match &*self.source {
+            Source::Memory(images) => Ok(images.index_axis(Axis(0), place).into()),
+            Source::Files { paths, size, grey } => {
+                folder::read_image(&paths[place], *size, *grey).map(CowArray::from)
+            }
+        }
+    }
+
+    /// The images at `indices`, read in parallel, each as [`image`](Self::image) gives it.
+    ///
+    /// # Errors
+    ///
+    /// That of the first image that cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// Like a slice, when an index is not below [`len`](Self::len).
+    pub fn images(&self, indices: &[usize]) -> Result<Vec<CowArray<'_, u8, Ix3>>, DataError> {
+        let images: Vec<_> = indices.par_iter().map(|n| self.image(*n)).collect();
+        images.into_iter().collect()
+    }
+
+    /// All images in one array, `[N, H, W, C]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`images`](Self::images), or [`DataError::TooLarge`].
+    pub fn to_array(&self) -> Result<Array4<u8>, DataError> {
+        let (height, width, channels) = self.shape();
+        let bytes = zeroed(self.len(), self.shape())?;
+        let shape = (self.len(), height, width, channels);
+        let mut all = Array4::from_shape_vec(shape, bytes).map_err(|_| DataError::TooLarge {
+            images: self.len(),
+            shape: [height, width, channels],
+        })?;
+        for (n, mut out) in all.outer_iter_mut().enumerate() {
+            out.assign(&self.image(n)?);
+        }
+        Ok(all)
     }
 
     /// The first `n` images, or all when there are fewer.
-    pub fn take(self, n: usize) -> Self {
-        if n >= self.len() {
-            return self;
-        }
-        let first: Vec<usize> = (0..n).collect();
-        self.select(&first)
+    pub fn take(mut self, n: usize) -> Self {
+        self.places.truncate(n);
+        self.labels.truncate(n);
+        self
     }
 
-    /// A copy of the images at `indices`, in that order; repeats are allowed.
+    /// The images at `indices`, in that order; repeats are allowed.
     ///
     /// # Panics
     ///
     /// Like a slice, when an index is not below [`len`](Self::len).
     pub fn select(&self, indices: &[usize]) -> Self {
         Split {
-            images: self.images.select(Axis(0), indices),
+            source: Arc::clone(&self.source),
+            places: indices.iter().map(|&i| self.places[i]).collect(),
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
         }
     }
@@ -142,7 +223,9 @@ mod tests {
 
         let some = numbered(5).select(&[4, 1]);
         assert_eq!(some.labels, [4, 1]);
-        assert_eq!(some.image(0).as_slice().unwrap(), [4, 104]);
+        assert_eq!(some.image(0).unwrap().as_slice().unwrap(), [4, 104]);
+        assert_eq!(some.to_array().unwrap().as_slice().unwrap(), [4, 104, 1, 101]);
+        assert_eq!(some.select(&[1]).take(3).to_array().unwrap().as_slice().unwrap(), [1, 101]);
     }
 
     #[test]
@@ -156,7 +239,7 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, numbered(50).labels);
         for (n, &label) in held_out.labels.iter().enumerate() {
-            assert_eq!(u16::from(held_out.image(n)[[0, 0, 0]]), label);
+            assert_eq!(u16::from(held_out.image(n).unwrap()[[0, 0, 0]]), label);
         }
 
         let (rest, held_out) = numbered(3).hold_out(9, 0);

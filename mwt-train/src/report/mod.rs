@@ -188,7 +188,8 @@ fn of_model(
     images: &crate::data::Split,
     evaluation: &Evaluation,
 ) -> Result<Vec<(&'static str, String, RgbImage)>, String> {
-    let drawn: Vec<_> = (0..images.len().min(DRAWN)).map(|n| images.image(n)).collect();
+    let drawn = images.clone().take(DRAWN).to_array().map_err(|e| e.to_string())?;
+    let drawn: Vec<_> = drawn.outer_iter().collect();
     let side = bundle.config().image.height.max(bundle.config().image.width) as u32;
     let steps = picture::steps(bundle, &drawn, (84 / side).max(1)).map_err(|e| e.to_string())?;
     let k = bundle.config().steps;
