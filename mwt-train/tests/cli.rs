@@ -5,7 +5,7 @@ mod program;
 
 use std::path::Path;
 
-use program::{metrics, ok, refused, run};
+use program::{metrics, ok, refused, run, write_images};
 
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect("JSON")
@@ -390,11 +390,8 @@ fn a_data_set_is_checked() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     for (class, images) in [("train/cat", 60), ("train/dog", 60), ("test/cat", 1)] {
-        std::fs::create_dir_all(dir.join("pets").join(class)).unwrap();
-        for n in 0..images {
-            let file = dir.join("pets").join(class).join(format!("{n}.png"));
-            image::GrayImage::new(8, 8).save(file).unwrap();
-        }
+        let folder = dir.join("pets").join(class);
+        write_images(&folder, "png", images, |_| image::GrayImage::new(8, 8));
     }
     std::fs::write(dir.join("pets/train/dog/0.png"), b"no picture").unwrap();
     let report = ok(dir, &["data", "check", "pets"]);
@@ -413,14 +410,9 @@ fn a_folder_trains_the_same_in_memory_and_decoded_as_used() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     for (class, images) in [("train/cat", 20), ("train/dog", 20), ("test/cat", 1)] {
-        std::fs::create_dir_all(dir.join("pets").join(class)).unwrap();
-        for n in 0..images {
-            let file = dir.join("pets").join(class).join(format!("{n}.jpg"));
-            let seed = n + class.len() as u32;
-            let image =
-                image::GrayImage::from_fn(20 + n, 17, |x, y| image::Luma([(x * y * seed) as u8]));
-            image.save(file).unwrap();
-        }
+        write_images(&dir.join("pets").join(class), "jpg", images, |n| {
+            image::GrayImage::from_fn(20 + n, 17, |x, y| image::Luma([(x * y * (n + 9)) as u8]))
+        });
     }
     let train = |more: &[&str]| {
         let arguments = ["train", "--data", "pets", "--preset", "nano", "--image-size", "12x10"];
@@ -428,7 +420,7 @@ fn a_folder_trains_the_same_in_memory_and_decoded_as_used() {
         ok(dir, &[&arguments[..], &recipe, more].concat())
     };
     train(&["--name", "kept"]);
-    train(&["--name", "used", "--memory", "0"]);
+    train(&["--name", "used", "--memory-gib", "0"]);
     let read =
         |run: &str, file: &str| std::fs::read(dir.join("runs").join(run).join(file)).unwrap();
     assert!(read("kept", "model.safetensors") == read("used", "model.safetensors"));

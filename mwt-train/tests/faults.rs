@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use mwt_core::{Bundle, ModelConfig};
 use mwt_train::checkpoint;
-use program::{command, complaint, ok, refused};
+use program::{command, complaint, ok, refused, write_images};
 
 const TRAIN: [&str; 10] = [
     "train",
@@ -103,12 +103,9 @@ fn a_data_set_that_vanished_is_told_of() {
     for (class, level) in [("black", 0), ("white", 255)] {
         for (split, images) in [("train", 12), ("test", 2)] {
             let folder = dir.join("data").join(split).join(class);
-            fs::create_dir_all(&folder).unwrap();
-            for n in 0..images {
-                let image =
-                    image::GrayImage::from_pixel(8, 8, image::Luma([u8::abs_diff(level, n % 2)]));
-                image.save(folder.join(format!("{n}.png"))).unwrap();
-            }
+            write_images(&folder, "png", images, |n| {
+                image::GrayImage::from_pixel(8, 8, image::Luma([u8::abs_diff(level, n as u8 % 2)]))
+            });
         }
     }
     let arguments = ["train", "--data", "data", "--preset", "nano", "--quiet", "--epochs", "1"];

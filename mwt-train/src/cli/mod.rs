@@ -212,7 +212,7 @@ fn warn_of_left_out(set: &Dataset) {
 fn memory_note(set: &Dataset) -> Option<String> {
     (!set.train.in_memory()).then(|| {
         format!(
-            "decoded, the images would take {:.1} GiB, more than --memory allows: each is decoded as it is used",
+            "decoded, the images would take {:.1} GiB, more than --memory-gib allows: each is decoded as it is used",
             set.bytes() as f64 / f64::from(1 << 30)
         )
     })

@@ -68,8 +68,8 @@ pub(super) struct Recipe {
     image_size: Option<(usize, usize)>,
     /// GiB that the decoded images of a folder may take in memory; when they would take more, each is decoded as it
     /// is used [default: 8]
-    #[arg(long, value_name = "GIB")]
-    memory: Option<f64>,
+    #[arg(long)]
+    memory_gib: Option<f64>,
     /// Seed of everything random [default: 0]
     #[arg(long)]
     seed: Option<u64>,
@@ -149,7 +149,7 @@ impl Recipe {
         let flags = [
             ("data.source", self.data.clone().map(Value::String)),
             ("data.image_size", size),
-            ("data.memory_gib", number(self.memory)),
+            ("data.memory_gib", number(self.memory_gib)),
             ("data.held_out", integer(self.held_out)),
             ("data.limit", integer(self.limit)),
             ("train.seed", integer(self.seed)),

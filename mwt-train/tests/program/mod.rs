@@ -42,6 +42,19 @@ pub(crate) fn complaint(output: &Output) -> String {
     line.to_owned()
 }
 
+/// Writes grey images `0.ENDING`, `1.ENDING`, … into a folder, each as `draw` makes it.
+pub(crate) fn write_images(
+    folder: &Path,
+    ending: &str,
+    images: u32,
+    draw: impl Fn(u32) -> image::GrayImage,
+) {
+    std::fs::create_dir_all(folder).expect("a new folder");
+    for n in 0..images {
+        draw(n).save(folder.join(format!("{n}.{ending}"))).expect("an image file");
+    }
+}
+
 /// A run's metrics without what the clock and the system say, the last two columns.
 pub(crate) fn metrics(run: &Path) -> String {
     let text = std::fs::read_to_string(run.join("metrics.csv")).expect("metrics.csv");
