@@ -45,7 +45,7 @@ pub struct DataSettings {
 
 impl DataSettings {
     /// GiB that decoded images may take when nothing is said.
-    pub const MEMORY_GIB: f64 = 8.0;
+    pub const MEMORY_GIB: f64 = (LoadOptions::MEMORY >> 30) as f64;
 
     /// Loads the data set.
     ///

@@ -115,13 +115,18 @@ pub struct LoadOptions {
     pub digits_test: usize,
 }
 
+impl LoadOptions {
+    /// Bytes that decoded images may take when nothing is said: 8 GiB.
+    pub const MEMORY: u64 = 8 << 30;
+}
+
 impl Default for LoadOptions {
     fn default() -> Self {
         LoadOptions {
             image_size: None,
             grey: None,
             limit: None,
-            memory: 8 << 30,
+            memory: Self::MEMORY,
             seed: 0,
             digits_train: 12_000,
             digits_test: 2_000,
