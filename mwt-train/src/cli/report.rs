@@ -21,7 +21,7 @@ impl Report {
         self.backend.check()?;
         let file = with_backend!(self.backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
-            report::write_for::<Inner>(&self.run, &device)?
+            report::write_for::<Inner>(&self.run, None, &device)?
         });
         println!("{}", file.display());
         Ok(())

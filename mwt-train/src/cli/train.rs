@@ -51,8 +51,7 @@ impl Train {
         let run = RunDir::create(&path, &settings)?;
         with_backend!(self.backend, B, device => {
             let trainer = Trainer::<B>::new(&settings, &device);
-            let summary = train(trainer, &settings, set, &run, &device, self.tell)?;
-            finish::<B>(summary, &run, &device, !self.no_report, self.tell)?;
+            train_and_tell(trainer, &settings, set, &run, &device, !self.no_report, self.tell)?;
         });
         Ok(())
     }
@@ -93,29 +92,44 @@ impl Resume {
                 // Killed before its first checkpoint: everything follows from the seed.
                 None => Trainer::<B>::new(&settings, &device),
             };
-            let summary = train(trainer, &settings, set, &run, &device, self.tell)?;
-            finish::<B>(summary, &run, &device, !self.no_report, self.tell)?;
+            train_and_tell(trainer, &settings, set, &run, &device, !self.no_report, self.tell)?;
         });
         Ok(())
     }
 }
 
-/// Writes the report of a run that came to its end, and says what came of it.
-fn finish<B: TrainBackend>(
-    summary: Option<Summary>,
+/// Trains to the end, or until Ctrl-C, and says what came of it.
+fn train_and_tell<B: TrainBackend>(
+    trainer: Trainer<B>,
+    settings: &Settings,
+    set: Dataset,
     run: &RunDir,
     device: &B::Device,
     with_report: bool,
     tell: Tell,
 ) -> Result<(), String> {
+    // Chosen here, so that the report need not read the data set again.
+    let shown = with_report.then(|| report::images(settings, set.train.clone()));
+    let summary = train(trainer, settings, set, run, device, tell)?;
+    finish::<B>(summary, run, device, shown, tell)
+}
+
+/// Writes the report of a run that came to its end, where it has images to show, and says what came of it.
+fn finish<B: TrainBackend>(
+    summary: Option<Summary>,
+    run: &RunDir,
+    device: &B::Device,
+    shown: Option<Split>,
+    tell: Tell,
+) -> Result<(), String> {
     let path = run.path();
-    let page = match (&summary, with_report) {
-        (Some(_), true) => {
+    let page = match (&summary, shown) {
+        (Some(_), Some(images)) => {
             if !tell.quiet && !tell.json {
                 // Minutes where images are large.
                 eprintln!("writing the report, for which the exported bundles are evaluated");
             }
-            Some(report::write_for::<B::InnerBackend>(path, device)?)
+            Some(report::write_for::<B::InnerBackend>(path, Some(images), device)?)
         }
         _ => None,
     };

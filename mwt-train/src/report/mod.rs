@@ -13,6 +13,7 @@ use burn::tensor::backend::BackendTypes;
 use image::{ImageFormat, RgbImage};
 use mwt_core::{Bundle, Scheme, Schemes};
 
+use crate::data::Split;
 use crate::evaluate::{self, Evaluation};
 use crate::metrics::Row;
 use crate::model::MwtBackend;
@@ -53,22 +54,31 @@ pub(crate) struct Report<'a> {
     judged: usize,
 }
 
-/// Writes the report of a run that came to its end, and gives its path.
+/// The images that a run's report is about, chosen from all its training images.
+pub fn images(settings: &Settings, train: Split) -> Split {
+    let (train, held_out) = settings.hold_out(train);
+    // A run that held nothing out shows its training images.
+    let images = if held_out.is_empty() { train } else { held_out };
+    images.take(JUDGED)
+}
+
+/// Writes the report of a run that came to its end, and gives its path. Its [`images`] are read from its data set where
+/// the caller does not have them.
 ///
 /// # Errors
 /// One line: a file of the run or its data set that cannot be read, or an image that cannot be fitted.
 pub fn write_for<B: MwtBackend>(
     path: &Path,
+    judged: Option<Split>,
     device: &<B as BackendTypes>::Device,
 ) -> Result<PathBuf, String> {
     let settings = RunDir::settings(path)?;
     let model = run_dir::load_model(path)?;
     let rows = RunDir::metrics(path)?;
-    let set = settings.data.load().map_err(|e| e.to_string())?;
-    let (train, held_out) = settings.hold_out(set.train);
-    // A run that held nothing out shows its training images.
-    let images = if held_out.is_empty() { train } else { held_out };
-    let judged = images.take(JUDGED);
+    let judged = match judged {
+        Some(judged) => judged,
+        None => images(&settings, settings.data.load().map_err(|e| e.to_string())?.train),
+    };
 
     let mut bundles = Vec::new();
     let mut pictures: Vec<(&'static str, String, RgbImage)> = curves(&rows);
@@ -185,7 +195,7 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
 fn of_model(
     bundle: &Bundle<'_>,
     model: &Model,
-    images: &crate::data::Split,
+    images: &Split,
     evaluation: &Evaluation,
 ) -> Result<Vec<(&'static str, String, RgbImage)>, String> {
     let drawn = images.clone().take(DRAWN).to_array().map_err(|e| e.to_string())?;
