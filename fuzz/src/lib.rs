@@ -53,16 +53,16 @@ pub fn seal(input: &[u8]) -> Option<Vec<u8>> {
 fn read_all(bundle: &Bundle<'_>) {
     let config = bundle.config();
     for layer in 0..=config.hidden_layers {
-        let steps = (0..config.steps).map(|step| bundle.alpha(step, layer));
+        let steps = (0..config.inner_steps).map(|step| bundle.alpha(step, layer));
         for layer in steps.chain([bundle.theta(layer)]) {
             matrix(&layer.weight);
-            vector(&layer.bias, config.width);
+            vector(&layer.bias, config.dim);
         }
         if layer > 0 {
             matrix(&bundle.beta(layer));
         }
     }
-    let head = bundle.head();
+    let head = bundle.siren_head();
     matrix(&head.weight);
     vector(&head.bias, config.channels);
     vector(&head.scale, config.channels);
@@ -77,7 +77,7 @@ fn read_all(bundle: &Bundle<'_>) {
         let norms =
             [block.norm1, block.norm2].into_iter().flat_map(|norm| [norm.weight, norm.bias]);
         for v in norms.chain([block.layer_scale1, block.layer_scale2]) {
-            vector(&v, config.width);
+            vector(&v, config.dim);
         }
     }
     for linear in [bundle.project_in(), bundle.to_logits()] {

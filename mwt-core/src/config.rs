@@ -31,12 +31,14 @@ impl ImageSize {
 /// counts bytes in 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
-    /// D: width of the SIREN and of the Transformer. A multiple of 8; above 64 a multiple of 64.
-    pub width: usize,
+    /// D: neurons of a sine layer, and width of the Transformer. A multiple of 8; above 64 a multiple of 64.
+    #[serde(alias = "width")]
+    pub dim: usize,
     /// L: hidden D→D sine layers behind the first one.
     pub hidden_layers: usize,
     /// k: inner gradient steps.
-    pub steps: usize,
+    #[serde(alias = "steps")]
+    pub inner_steps: usize,
     /// B: Transformer blocks.
     pub blocks: usize,
     /// Width of a block's MLP in units of D.
@@ -65,9 +67,9 @@ const CIFAR: ImageSize = ImageSize { height: 32, width: 32 };
 impl ModelConfig {
     /// For tests: D 16, L 2, k 3, B 2, all pixels of 8×8 grey images.
     pub const NANO: Self = Self {
-        width: 16,
+        dim: 16,
         hidden_layers: 2,
-        steps: 3,
+        inner_steps: 3,
         blocks: 2,
         mlp_mult: 1,
         channels: 1,
@@ -81,17 +83,23 @@ impl ModelConfig {
     };
 
     /// For microcontrollers: D 32, L 2, k 4, B 4; each pixel of 28×28 grey images seen once.
-    pub const MICRO: Self =
-        Self { width: 32, steps: 4, blocks: 4, image: MNIST, pixels_per_step: 196, ..Self::NANO };
+    pub const MICRO: Self = Self {
+        dim: 32,
+        inner_steps: 4,
+        blocks: 4,
+        image: MNIST,
+        pixels_per_step: 196,
+        ..Self::NANO
+    };
 
     /// For large microcontrollers: D 64, L 2, k 4, B 6 on 28×28 grey images.
-    pub const SMALL: Self = Self { width: 64, blocks: 6, ..Self::MICRO };
+    pub const SMALL: Self = Self { dim: 64, blocks: 6, ..Self::MICRO };
 
     /// The paper's MWT on 32×32 colour images: D 128, L 4, k 6, B 10, s = 1/k.
     pub const BASE: Self = Self {
-        width: 128,
+        dim: 128,
         hidden_layers: 4,
-        steps: 6,
+        inner_steps: 6,
         blocks: 10,
         channels: 3,
         image: CIFAR,
@@ -103,7 +111,7 @@ impl ModelConfig {
     pub const WIDE: Self = Self { mlp_mult: 4, ..Self::BASE };
 
     /// The paper's MWT-L: [`BASE`](Self::BASE) with D 256.
-    pub const LARGE: Self = Self { width: 256, ..Self::BASE };
+    pub const LARGE: Self = Self { dim: 256, ..Self::BASE };
 
     /// Every preset with its name, smallest first.
     pub const PRESETS: [(&'static str, Self); 6] = [
@@ -139,17 +147,17 @@ impl ModelConfig {
         const fn within(value: usize, low: usize, high: usize) -> bool {
             low <= value && value <= high
         }
-        if !within(self.width, 8, 1024)
-            || !self.width.is_multiple_of(8)
-            || (self.width > 64 && !self.width.is_multiple_of(64))
+        if !within(self.dim, 8, 1024)
+            || !self.dim.is_multiple_of(8)
+            || (self.dim > 64 && !self.dim.is_multiple_of(64))
         {
-            return Err(ConfigError::Width);
+            return Err(ConfigError::Dim);
         }
         if !within(self.hidden_layers, 1, 16) {
             return Err(ConfigError::HiddenLayers);
         }
-        if !within(self.steps, 1, 64) {
-            return Err(ConfigError::Steps);
+        if !within(self.inner_steps, 1, 64) {
+            return Err(ConfigError::InnerSteps);
         }
         if !within(self.blocks, 1, 64) {
             return Err(ConfigError::Blocks);
@@ -184,18 +192,18 @@ impl ModelConfig {
 
     /// Inputs of sine layer `layer` (0 is the first): 2 coordinates, then D.
     pub const fn layer_inputs(&self, layer: usize) -> usize {
-        if layer == 0 { 2 } else { self.width }
+        if layer == 0 { 2 } else { self.dim }
     }
 
     /// |θ| = 3D + L(D² + D): adapted values.
     pub const fn theta_len(&self) -> usize {
-        3 * self.width + self.hidden_layers * (self.width * self.width + self.width)
+        3 * self.dim + self.hidden_layers * (self.dim * self.dim + self.dim)
     }
 
     /// Where W and b of sine layer `layer` lie in the flat order of θ, α and φ: W0, b0, …, W_L, b_L, each W
     /// `[inputs, D]` row by row.
     pub const fn layer_ranges(&self, layer: usize) -> (Range<usize>, Range<usize>) {
-        let d = self.width;
+        let d = self.dim;
         let start = match layer.checked_sub(1) {
             None => 0,
             Some(hidden) => 3 * d + hidden * (d * d + d),
@@ -206,7 +214,7 @@ impl ModelConfig {
 
     /// Rows of α: k, or 1 when all steps share one.
     pub const fn alpha_rows(&self) -> usize {
-        if self.shared_alpha { 1 } else { self.steps }
+        if self.shared_alpha { 1 } else { self.inner_steps }
     }
 
     /// Values of α.
@@ -216,40 +224,40 @@ impl ModelConfig {
 
     /// T = L·D: tokens, one for each neuron of the hidden layers.
     pub const fn tokens(&self) -> usize {
-        self.hidden_layers * self.width
+        self.hidden_layers * self.dim
     }
 
     /// D + 1: values of a token, a neuron's incoming offsets and its bias offset.
     pub const fn token_len(&self) -> usize {
-        self.width + 1
+        self.dim + 1
     }
 
     /// Values of one attention head: 64, or D below that.
     pub const fn head_dim(&self) -> usize {
-        if self.width < 64 { self.width } else { 64 }
+        if self.dim < 64 { self.dim } else { 64 }
     }
 
     /// Attention heads.
     pub const fn heads(&self) -> usize {
-        self.width / self.head_dim()
+        self.dim / self.head_dim()
     }
 
     /// Width of a block's MLP.
     pub const fn mlp_width(&self) -> usize {
-        self.mlp_mult * self.width
+        self.mlp_mult * self.dim
     }
 
     /// Multiply-adds to fit one image.
     pub const fn fit_macs(&self) -> u64 {
-        let (d, l, c) = (self.width as u64, self.hidden_layers as u64, self.channels as u64);
+        let (d, l, c) = (self.dim as u64, self.hidden_layers as u64, self.channels as u64);
         let forward = 2 * d + l * d * d + d * c;
         let gradient = 2 * d + 2 * l * d * d + d * c;
-        self.steps as u64 * self.pixels_per_step as u64 * (forward + gradient)
+        self.inner_steps as u64 * self.pixels_per_step as u64 * (forward + gradient)
     }
 
     /// Multiply-adds of the Transformer for one image.
     pub const fn transformer_macs(&self) -> u64 {
-        let (d, t) = (self.width as u64, self.tokens() as u64);
+        let (d, t) = (self.dim as u64, self.tokens() as u64);
         let block = 4 * t * d * d + 2 * t * t * d + 2 * t * d * self.mlp_width() as u64;
         t * (d + 1) * d + self.blocks as u64 * block + d * self.classes as u64
     }
@@ -276,7 +284,7 @@ mod tests {
         let end = (0..=base.hidden_layers).fold(0, |end, l| {
             let (weight, bias) = base.layer_ranges(l);
             assert_eq!((weight.start, weight.end), (end, bias.start));
-            assert_eq!(weight.len(), base.layer_inputs(l) * base.width);
+            assert_eq!(weight.len(), base.layer_inputs(l) * base.dim);
             bias.end
         });
         assert_eq!(end, base.theta_len());
@@ -286,11 +294,11 @@ mod tests {
     fn each_limit_has_its_own_error() {
         let ok = ModelConfig::MICRO;
         let cases = [
-            (ModelConfig { width: 12, ..ok }, ConfigError::Width),
-            (ModelConfig { width: 96, ..ok }, ConfigError::Width),
-            (ModelConfig { width: 2048, ..ok }, ConfigError::Width),
+            (ModelConfig { dim: 12, ..ok }, ConfigError::Dim),
+            (ModelConfig { dim: 96, ..ok }, ConfigError::Dim),
+            (ModelConfig { dim: 2048, ..ok }, ConfigError::Dim),
             (ModelConfig { hidden_layers: 0, ..ok }, ConfigError::HiddenLayers),
-            (ModelConfig { steps: 65, ..ok }, ConfigError::Steps),
+            (ModelConfig { inner_steps: 65, ..ok }, ConfigError::InnerSteps),
             (ModelConfig { blocks: 0, ..ok }, ConfigError::Blocks),
             (ModelConfig { mlp_mult: 9, ..ok }, ConfigError::MlpMult),
             (ModelConfig { channels: 5, ..ok }, ConfigError::Channels),

@@ -36,8 +36,8 @@ impl Draw {
         Self { kind: DrawKind::Partition, seed }
     }
 
-    /// The draw of inner step `step` when each step looks at `per_step` of `samples` pixels.
-    pub fn step(self, step: usize, per_step: usize, samples: usize) -> StepDraw {
+    /// The draw of inner step `step` when each step looks at `pixels_per_step` of `samples` pixels.
+    pub fn step(self, step: usize, pixels_per_step: usize, samples: usize) -> StepDraw {
         match self.kind {
             DrawKind::Random => StepDraw {
                 permutation: Permutation::new(samples, mix(self.seed ^ mix(step as u32 + 1))),
@@ -45,19 +45,19 @@ impl Draw {
             },
             DrawKind::Partition => StepDraw {
                 permutation: Permutation::new(samples, self.seed),
-                start: step.wrapping_mul(per_step).checked_rem(samples).unwrap_or(0),
+                start: step.wrapping_mul(pixels_per_step).checked_rem(samples).unwrap_or(0),
             },
         }
     }
 }
 
-/// How many of `samples` pixels a step draws when the model draws `per_step` of `pixels`: the same share,
+/// How many of `samples` pixels a step draws when the model draws `pixels_per_step` of `pixels`: the same share,
 /// at least one.
-pub fn share(per_step: usize, pixels: usize, samples: usize) -> usize {
+pub fn share(pixels_per_step: usize, pixels: usize, samples: usize) -> usize {
     if samples == pixels {
-        return per_step;
+        return pixels_per_step;
     }
-    let n = (per_step as u64 * samples as u64).checked_div(pixels as u64).unwrap_or(0);
+    let n = (pixels_per_step as u64 * samples as u64).checked_div(pixels as u64).unwrap_or(0);
     (n as usize).clamp(1, samples.max(1))
 }
 

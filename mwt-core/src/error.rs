@@ -97,12 +97,12 @@ impl From<ConfigError> for Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// `width` is not a multiple of 8 from 8 to 64, or of 64 up to 1024.
-    Width,
+    /// `dim` is not a multiple of 8 from 8 to 64, or of 64 up to 1024.
+    Dim,
     /// `hidden_layers` is not in 1..=16.
     HiddenLayers,
-    /// `steps` is not in 1..=64.
-    Steps,
+    /// `inner_steps` is not in 1..=64.
+    InnerSteps,
     /// `blocks` is not in 1..=64.
     Blocks,
     /// `mlp_mult` is not in 1..=8.
@@ -124,9 +124,9 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Width => "width (D) must be a multiple of 8 from 8 to 64, or of 64 up to 1024",
+            Self::Dim => "dim (D) must be a multiple of 8 from 8 to 64, or of 64 up to 1024",
             Self::HiddenLayers => "hidden_layers (L) must be in 1..=16",
-            Self::Steps => "steps (k) must be in 1..=64",
+            Self::InnerSteps => "inner_steps (k) must be in 1..=64",
             Self::Blocks => "blocks (B) must be in 1..=64",
             Self::MlpMult => "mlp_mult must be in 1..=8",
             Self::Channels => "channels (C) must be in 1..=4",

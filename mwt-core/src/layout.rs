@@ -27,9 +27,9 @@ pub enum Tensor {
     /// b of a sine layer, `[D]`.
     SirenBias(usize),
     /// Wo, [D, C]: the transpose of the reference's `[C, D]`.
-    HeadWeight,
+    SirenHeadWeight,
     /// bo, `[C]`.
-    HeadBias,
+    SirenHeadBias,
     /// out_scale, `[C]`.
     OutScale,
     /// α of W of a sine layer, `[inputs, D]`.
@@ -150,8 +150,8 @@ impl Tensor {
         match self {
             Self::SirenWeight(_)
             | Self::SirenBias(_)
-            | Self::HeadWeight
-            | Self::HeadBias
+            | Self::SirenHeadWeight
+            | Self::SirenHeadBias
             | Self::OutScale => Part::Theta,
             Self::AlphaWeight { .. } | Self::AlphaBias { .. } => Part::Alpha,
             Self::Beta(_) => Part::Beta,
@@ -165,12 +165,12 @@ impl Tensor {
 
     /// The tensor's shape in a model of this configuration.
     pub const fn shape(self, config: &ModelConfig) -> Shape {
-        let d = config.width;
+        let d = config.dim;
         match self {
             Self::SirenWeight(0) | Self::AlphaWeight { layer: 0, .. } => Shape::PlainMatrix(2, d),
             Self::SirenWeight(_) | Self::AlphaWeight { .. } => Shape::Matrix(d, d),
-            Self::HeadWeight => Shape::PlainMatrix(d, config.channels),
-            Self::HeadBias | Self::OutScale => Shape::Vector(config.channels),
+            Self::SirenHeadWeight => Shape::PlainMatrix(d, config.channels),
+            Self::SirenHeadBias | Self::OutScale => Shape::Vector(config.channels),
             Self::Beta(_) | Self::ProjectIn => Shape::Matrix(d + 1, d),
             Self::ToLogits => Shape::Matrix(d, config.classes),
             Self::ToLogitsBias => Shape::Vector(config.classes),
@@ -210,7 +210,7 @@ impl Tensor {
 pub fn tensors(config: &ModelConfig) -> impl Iterator<Item = Tensor> + use<> {
     let (layers, alphas, blocks) = (config.hidden_layers, config.alpha_rows(), config.blocks);
     let siren = (0..=layers).flat_map(|l| [Tensor::SirenWeight(l), Tensor::SirenBias(l)]);
-    let head = [Tensor::HeadWeight, Tensor::HeadBias, Tensor::OutScale];
+    let siren_head = [Tensor::SirenHeadWeight, Tensor::SirenHeadBias, Tensor::OutScale];
     let alpha = (0..alphas).flat_map(move |step| {
         (0..=layers).flat_map(move |layer| {
             [Tensor::AlphaWeight { step, layer }, Tensor::AlphaBias { step, layer }]
@@ -220,7 +220,7 @@ pub fn tensors(config: &ModelConfig) -> impl Iterator<Item = Tensor> + use<> {
     let project_in = [Tensor::ProjectIn, Tensor::ProjectInBias];
     let block = (0..blocks).flat_map(|b| BlockTensor::ALL.map(|t| Tensor::Block(b, t)));
     let to_logits = [Tensor::ToLogits, Tensor::ToLogitsBias];
-    siren.chain(head).chain(alpha).chain(beta).chain(project_in).chain(block).chain(to_logits)
+    siren.chain(siren_head).chain(alpha).chain(beta).chain(project_in).chain(block).chain(to_logits)
 }
 
 /// Where the tensors of a bundle lie, in closed form, so that reading one costs no walk over the others.
@@ -231,7 +231,7 @@ pub(crate) struct Places {
     pub(crate) theta_layer: usize,
     pub(crate) alpha_layer: usize,
     /// Offset of each part from the first tensor.
-    pub(crate) head: usize,
+    pub(crate) siren_head: usize,
     pub(crate) alpha: usize,
     pub(crate) beta: usize,
     pub(crate) project_in: usize,
@@ -256,9 +256,11 @@ impl Places {
         let theta_layer = bytes(Tensor::SirenWeight(1)) + bytes(Tensor::SirenBias(1));
         let alpha_layer = bytes(Tensor::AlphaWeight { step: 0, layer: 1 })
             + bytes(Tensor::AlphaBias { step: 0, layer: 1 });
-        let head = first_layer + layers * theta_layer;
-        let alpha =
-            head + bytes(Tensor::HeadWeight) + bytes(Tensor::HeadBias) + bytes(Tensor::OutScale);
+        let siren_head = first_layer + layers * theta_layer;
+        let alpha = siren_head
+            + bytes(Tensor::SirenHeadWeight)
+            + bytes(Tensor::SirenHeadBias)
+            + bytes(Tensor::OutScale);
         let beta_layer = bytes(Tensor::Beta(1));
         let beta = alpha + config.alpha_rows() * (first_layer + layers * alpha_layer);
         let project_in = beta + layers * beta_layer;
@@ -269,7 +271,7 @@ impl Places {
             first_layer,
             theta_layer,
             alpha_layer,
-            head,
+            siren_head,
             alpha,
             beta,
             project_in,
@@ -311,7 +313,7 @@ mod tests {
                 let mut at = 0;
                 for t in tensors(&config) {
                     let expected = match t {
-                        Tensor::HeadWeight => Some(places.head),
+                        Tensor::SirenHeadWeight => Some(places.siren_head),
                         Tensor::AlphaWeight { step: 0, layer: 0 } => Some(places.alpha),
                         Tensor::AlphaWeight { step: 1, layer: 2 } => Some(
                             places.alpha

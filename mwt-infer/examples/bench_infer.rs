@@ -132,5 +132,5 @@ fn indices(
     let all: Vec<u32> = data.iter().map(|b| u32::from_le_bytes(*b)).collect();
     let p = config.pixels_per_step;
     let draw = |step: usize, image: usize| all[(step * images + image) * p..][..p].iter().copied();
-    Ok((0..images).map(|n| (0..config.steps).flat_map(|j| draw(j, n)).collect()).collect())
+    Ok((0..images).map(|n| (0..config.inner_steps).flat_map(|j| draw(j, n)).collect()).collect())
 }

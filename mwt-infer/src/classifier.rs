@@ -161,7 +161,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         source: &S,
         indices: &[u32],
     ) -> Result<f32, Error> {
-        let steps = self.config().steps;
+        let steps = self.config().inner_steps;
         let count = indices.len() / steps;
         let inside = indices.iter().all(|i| (*i as usize) < source.len());
         if count == 0 || count * steps != indices.len() || !inside {
@@ -192,7 +192,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
             self.begin();
         }
         let (config, step) = (*self.config(), self.steps.unwrap_or(0));
-        if step >= config.steps {
+        if step >= config.inner_steps {
             return Ok(None);
         }
         let samples = source.len();
@@ -355,7 +355,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if out.len() != config.token_len() || token >= config.tokens() {
             return Err(Error::OutputLength);
         }
-        let (layer, neuron) = (token / config.width + 1, token % config.width);
+        let (layer, neuron) = (token / config.dim + 1, token % config.dim);
         transformer::tokens(&self.bundle, self.phi, layer, neuron, out);
         Ok(())
     }

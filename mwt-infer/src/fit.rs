@@ -50,7 +50,7 @@ pub(crate) fn start(bundle: &Bundle<'_>, phi: &mut [f32]) {
     for l in 0..=config.hidden_layers {
         let theta = bundle.theta(l);
         let (weight, bias) = layer_mut(config, phi, l);
-        for (i, row) in weight.chunks_exact_mut(config.width.max(1)).enumerate() {
+        for (i, row) in weight.chunks_exact_mut(config.dim.max(1)).enumerate() {
             theta.weight.read(i, 0, row);
         }
         bias.iter_mut().zip(theta.bias.iter()).for_each(|(b, v)| *b = v);
@@ -78,7 +78,7 @@ impl<'w> Fit<'w> {
     pub(crate) fn new(bundle: &Bundle<'_>, scratch: &'w mut [f32]) -> Result<Self, Error> {
         let config = bundle.config();
         let (plan, mut scratch) = (Plan::new(config), Carve(scratch));
-        let (tile, d) = (plan.pixels, config.width);
+        let (tile, d) = (plan.pixels, config.dim);
         let layers = config.hidden_layers + 1;
         let fit = Self {
             gradient: scratch.take(plan.gradient)?,
@@ -92,7 +92,7 @@ impl<'w> Fit<'w> {
             head: scratch.take(plan.head)?,
             tile,
         };
-        let stored = bundle.head();
+        let stored = bundle.siren_head();
         let (weights, biases) =
             fit.head.split_at_mut_checked(config.channels * d).unwrap_or_default();
         let scales = stored.scale.iter().zip(stored.bias.iter());
@@ -117,7 +117,7 @@ impl<'w> Fit<'w> {
         picked: &Picked<'_, S, impl Fn(usize) -> usize>,
     ) -> Result<f32, Error> {
         let (config, count) = (bundle.config(), picked.count);
-        let d = config.width;
+        let d = config.dim;
         for l in 1..=config.hidden_layers {
             let (weight, _) = layer(config, phi, l);
             let to = self.transposed.get_mut((l - 1) * d * d..l * d * d).unwrap_or_default();
@@ -214,7 +214,7 @@ impl<'w> Fit<'w> {
 
     /// h and cos of every layer, and the prediction into `errors`.
     fn forward<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, phi: &[f32], pixels: usize) {
-        let d = config.width;
+        let d = config.dim;
         // ω·(x·W + b) as x·ωW + ωb, which lie where δ will: fewer values to scale than z has.
         let first = config.layer_ranges(0).1.end;
         let scaled = self.delta.get_mut(..first).unwrap_or_default();
@@ -274,7 +274,7 @@ impl<'w> Fit<'w> {
 
     /// Adds the tile's part to the gradient.
     fn backward<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, pixels: usize) {
-        let d = config.width;
+        let d = config.dim;
         let size = self.tile * d;
         let used = pixels * d;
         let head = self.head.get(..config.channels * d).unwrap_or_default();
@@ -318,7 +318,7 @@ impl<'w> Fit<'w> {
         for l in 0..=config.hidden_layers {
             let alpha = bundle.alpha(step, l);
             let alpha_bias =
-                Matrix { rows: 1, columns: config.width, values: Values::F32(alpha.bias) };
+                Matrix { rows: 1, columns: config.dim, values: Values::F32(alpha.bias) };
             let (gradient, gradient_bias) = layer(config, self.gradient, l);
             let (weight, bias) = layer_mut(config, phi, l);
             finite &= kernel.descend(weight, &alpha.weight, gradient);

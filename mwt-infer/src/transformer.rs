@@ -63,7 +63,7 @@ impl<'w> Transformer<'w> {
         scratch: &'w mut [f32],
     ) -> Result<Self, Error> {
         let (plan, mut scratch) = (Plan::new(config), Carve(scratch));
-        let (rows, d) = (plan.rows, config.width);
+        let (rows, d) = (plan.rows, config.dim);
         Ok(Self {
             x: scratch.take(plan.stream)?,
             attention: Attention {
@@ -103,7 +103,7 @@ impl<'w> Transformer<'w> {
             profiler.end(Phase::Block(b));
         }
         profiler.begin(Phase::Head);
-        let d = config.width;
+        let d = config.dim;
         let mean = self.tile.gathered.get_mut(..d).unwrap_or_default();
         mean.fill(0.0);
         for row in self.x.chunks_exact(d.max(1)) {
@@ -126,7 +126,7 @@ impl<'w> Transformer<'w> {
     /// x = project_in(λ(φ - θ + β)).
     fn project_tokens<K: Kernel>(&mut self, kernel: K, bundle: &Bundle<'_>, phi: &[f32]) {
         let config = bundle.config();
-        let (d, project_in) = (config.width, bundle.project_in());
+        let (d, project_in) = (config.dim, bundle.project_in());
         let Tile { norm, panel, .. } = &mut self.tile;
         for (l, x) in self.x.chunks_exact_mut((d * d).max(1)).enumerate() {
             for (n, x) in x.chunks_mut((self.rows * d).max(1)).enumerate() {
@@ -146,7 +146,7 @@ impl<'w> Transformer<'w> {
     }
 
     fn block<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, block: &Block<'_>) {
-        let d = config.width;
+        let d = config.dim;
         let Tile { norm, query, gathered, panel } = &mut self.tile;
         for (n, x) in self.x.chunks((self.rows * d).max(1)).enumerate() {
             let Attention { keys, values, .. } = &mut self.attention;
@@ -208,7 +208,7 @@ impl Attention<'_> {
         /// Tokens from which on the products are long enough to pay for the rounding.
         const TOKENS: usize = 128;
         self.rounded = None;
-        let (d, t, dim) = (config.width, config.tokens(), config.head_dim());
+        let (d, t, dim) = (config.dim, config.tokens(), config.head_dim());
         let even = dim.is_multiple_of(2) && t.is_multiple_of(2) && self.chunk.is_multiple_of(2);
         if !K::FAST || arithmetic == Arithmetic::F32 || !even || t < TOKENS {
             return;
@@ -230,7 +230,7 @@ impl Attention<'_> {
         scores: &mut [f32],
         out: &mut [f32],
     ) {
-        let (d, t, dim) = (config.width, config.tokens(), config.head_dim());
+        let (d, t, dim) = (config.dim, config.tokens(), config.head_dim());
         let rows = queries.len() / d.max(1);
         let mut scale = 1.0 / libm::sqrtf(dim as f32);
         let weight_limit = words::limit(self.chunk);
@@ -298,7 +298,7 @@ pub(crate) fn tokens(bundle: &Bundle<'_>, phi: &[f32], l: usize, first: usize, o
     /// Neurons whose stored values are decoded in one go.
     const CHUNK: usize = 8;
     let config = bundle.config();
-    let (d, len) = (config.width, config.token_len());
+    let (d, len) = (config.dim, config.token_len());
     let (theta, beta) = (bundle.theta(l), bundle.beta(l));
     let (weight, bias) = layer(config, phi, l);
     for (n, out) in out.chunks_mut((CHUNK * len).max(1)).enumerate() {

@@ -91,7 +91,7 @@ const fn max(a: usize, b: usize) -> usize {
 
 impl Plan {
     pub(crate) const fn new(c: &ModelConfig) -> Self {
-        let (d, layers) = (c.width, c.hidden_layers);
+        let (d, layers) = (c.dim, c.hidden_layers);
         // Narrow models are for small memories; wide ones want enough rows to use what they load.
         let (pixels, rows) = match d {
             ..=32 => (16, 16),

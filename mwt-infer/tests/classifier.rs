@@ -31,10 +31,10 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 
 /// Models whose widths and token counts fill no register, one, and several.
 fn models() -> impl Iterator<Item = ModelConfig> {
-    let narrow = ModelConfig { width: 8, hidden_layers: 1, blocks: 1, ..ModelConfig::NANO };
-    let odd = ModelConfig { width: 40, hidden_layers: 3, classes: 17, ..ModelConfig::NANO };
+    let narrow = ModelConfig { dim: 8, hidden_layers: 1, blocks: 1, ..ModelConfig::NANO };
+    let odd = ModelConfig { dim: 40, hidden_layers: 3, classes: 17, ..ModelConfig::NANO };
     let colour = ModelConfig { channels: 3, mlp_mult: 3, pixels_per_step: 61, ..ModelConfig::NANO };
-    let wide = ModelConfig { blocks: 2, steps: 2, hidden_layers: 2, ..ModelConfig::BASE };
+    let wide = ModelConfig { blocks: 2, inner_steps: 2, hidden_layers: 2, ..ModelConfig::BASE };
     [narrow, odd, colour, wide, ModelConfig::NANO, ModelConfig::MICRO, ModelConfig::SMALL]
         .into_iter()
 }
@@ -75,7 +75,7 @@ fn int8_arithmetic_stays_close() {
 /// A thread whose stack is too small dies.
 #[test]
 fn a_host_needs_no_more_stack_than_promised() {
-    let config = ModelConfig { blocks: 2, steps: 1, ..ModelConfig::BASE };
+    let config = ModelConfig { blocks: 2, inner_steps: 1, ..ModelConfig::BASE };
     let bytes = random_model::bundle(config, Schemes::default());
     let image = random_model::image(&config, 3);
     let run = move || {

@@ -95,9 +95,9 @@ fn every_flip_and_truncation_of_a_seed_is_refused() {
 #[ignore = "writes the corpus"]
 fn write_seeds() {
     let tiny = ModelConfig {
-        width: 8,
+        dim: 8,
         hidden_layers: 1,
-        steps: 1,
+        inner_steps: 1,
         blocks: 1,
         classes: 2,
         image: ImageSize { height: 2, width: 3 },
@@ -109,8 +109,13 @@ fn write_seeds() {
         ("int8", tiny, Schemes::default(), 0),
         ("f16", tiny, Schemes::all(Scheme::F16), 1),
         ("f32", ModelConfig { draw: Draw::random(1), ..tiny }, Schemes::all(Scheme::F32), 0),
-        ("colour", ModelConfig { channels: 3, steps: 3, shared_alpha: true, ..tiny }, mixed, 2),
-        ("two", ModelConfig { hidden_layers: 2, steps: 2, blocks: 2, ..tiny }, mixed, 0),
+        (
+            "colour",
+            ModelConfig { channels: 3, inner_steps: 3, shared_alpha: true, ..tiny },
+            mixed,
+            2,
+        ),
+        ("two", ModelConfig { hidden_layers: 2, inner_steps: 2, blocks: 2, ..tiny }, mixed, 0),
     ];
     for (name, config, schemes, samples) in seeds {
         let labels = (0..config.classes).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");

@@ -83,7 +83,7 @@ impl Sampler {
 
     /// As [`pixels`](Self::pixels), on the host.
     pub fn gather(&self, images: &[ArrayView3<'_, u8>], seed: DrawSeed) -> Gathered {
-        let ModelConfig { channels: c, steps: k, pixels_per_step: p, .. } = self.config;
+        let ModelConfig { channels: c, inner_steps: k, pixels_per_step: p, .. } = self.config;
         let n = images.len();
         let draws: Vec<Vec<Draw>> = (0..n).map(|image| self.draws(image, seed)).collect();
         let mut draws_of_step = Vec::new();
@@ -110,7 +110,7 @@ impl Sampler {
 
     /// The draw of each inner step of one image, and of the outer loss.
     fn draws(&self, image: usize, seed: DrawSeed) -> Vec<Draw> {
-        let steps = self.config.steps;
+        let steps = self.config.inner_steps;
         let inner = self.config.draw;
         let fresh = match seed {
             DrawSeed::Inference => inner.seed,

@@ -33,10 +33,10 @@ pub fn card(
          fitted weights with a Transformer (Meta Weight Transformer, arXiv 2503.18123): D {}, L {}, k {}, B {}.\n\n\
          | | |\n|---|---|\n",
         labels.len(),
-        config.steps,
-        config.width,
+        config.inner_steps,
+        config.dim,
         config.hidden_layers,
-        config.steps,
+        config.inner_steps,
         config.blocks
     );
     let mut row = |what: &str, value: String| {

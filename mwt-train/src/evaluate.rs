@@ -159,7 +159,7 @@ pub fn on_bundle_with(
     draw: Draw,
 ) -> Result<Evaluation, EvaluateError> {
     let config = *bundle.config();
-    let ModelConfig { image, channels, classes, steps, pixels_per_step, .. } = config;
+    let ModelConfig { image, channels, classes, inner_steps: steps, pixels_per_step, .. } = config;
     let indices: Vec<u32> = (0..steps)
         .map(|step| draw.step(step, pixels_per_step, image.pixels()))
         .flat_map(|step| (0..pixels_per_step).map(move |i| step.index(i) as u32))

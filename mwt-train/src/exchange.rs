@@ -189,9 +189,9 @@ pub fn infer_config(
     let rates = count(&|n| format!("meta_sgd.meta_lrs_w.{n}"));
     let shared_alpha = defaults.shared_alpha && rates == 1;
     Ok(ModelConfig {
-        width,
+        dim: width,
         hidden_layers: (sirens / 2).saturating_sub(1),
-        steps: if shared_alpha { defaults.steps } else { rates },
+        inner_steps: if shared_alpha { defaults.inner_steps } else { rates },
         blocks: count(&|n| format!("classifier.classifier.{n}.0.layer_scale")),
         mlp_mult: shape("classifier.classifier.0.1.m.1.weight", 2)?[0] / width,
         channels: shape("siren_rgb.out.weight", 2)?[0],

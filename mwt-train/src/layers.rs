@@ -222,7 +222,7 @@ mod tests {
         layers.assign("model.sampling=0.5").unwrap();
         let settings = layers.settings(None).unwrap();
         assert_eq!((settings.train.epochs, settings.train.batch, settings.train.clip), (7, 8, 2.0));
-        assert_eq!((settings.model.width, settings.model.blocks), (64, 2));
+        assert_eq!((settings.model.dim, settings.model.blocks), (64, 2));
         assert_eq!(settings.model.draw, mwt_core::Draw::random(9));
         assert_eq!(settings.model.pixels_per_step, 392);
         assert_eq!(layers.data().unwrap().source, "some/where");
@@ -230,7 +230,7 @@ mod tests {
         let mut layers = Layers::default();
         layers.preset("nano").unwrap();
         layers.file(&file).unwrap();
-        assert_eq!(layers.settings(None).unwrap().model.width, 16);
+        assert_eq!(layers.settings(None).unwrap().model.dim, 16);
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
         let mut layers = Layers::default();
         assert!(layers.assign("train.epochs").unwrap_err().contains("key=value"));
         assert!(layers.data().unwrap_err().contains("--data"));
-        layers.assign("model.width=12").unwrap();
+        layers.assign("model.dim=12").unwrap();
         assert!(!layers.settings(None).unwrap_err().contains('\n'));
     }
 }

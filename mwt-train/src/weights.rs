@@ -77,7 +77,7 @@ fn in_block(b: usize, name: &str) -> String {
 
 /// Every learned tensor, in the order in which the reference's optimiser numbers them.
 pub fn specs(config: &ModelConfig) -> Vec<Spec> {
-    let (d, c, layers) = (config.width, config.channels, config.hidden_layers);
+    let (d, c, layers) = (config.dim, config.channels, config.hidden_layers);
     let mut specs = Vec::new();
     let mut push = |group, name: String, shape: &[usize]| {
         specs.push(Spec { name, shape: shape.to_vec(), group });
@@ -226,15 +226,15 @@ impl Weights {
 
     /// A tensor in the shape that a bundle has it in.
     pub fn bundle_tensor(&self, tensor: Tensor) -> Vec<f32> {
-        let d = self.config.width;
+        let d = self.config.dim;
         let transposed = |name: &str, columns| transpose(self.values(name), columns);
         match tensor {
             Tensor::SirenWeight(l) => self.values(&format!("siren_rgb.sirens.{}", 2 * l)).to_vec(),
             Tensor::SirenBias(l) => {
                 self.values(&format!("siren_rgb.sirens.{}", 2 * l + 1)).to_vec()
             }
-            Tensor::HeadWeight => transposed("siren_rgb.out.weight", d),
-            Tensor::HeadBias => self.values("siren_rgb.out.bias").to_vec(),
+            Tensor::SirenHeadWeight => transposed("siren_rgb.out.weight", d),
+            Tensor::SirenHeadBias => self.values("siren_rgb.out.bias").to_vec(),
             Tensor::OutScale => self.values("siren_rgb.out_scale").to_vec(),
             Tensor::AlphaWeight { step, layer } => self.alpha(step, layer, false).to_vec(),
             Tensor::AlphaBias { step, layer } => self.alpha(step, layer, true).to_vec(),
@@ -252,7 +252,7 @@ impl Weights {
     }
 
     fn block_tensor(&self, b: usize, tensor: BlockTensor) -> Vec<f32> {
-        let (d, hidden) = (self.config.width, self.config.mlp_width());
+        let (d, hidden) = (self.config.dim, self.config.mlp_width());
         let plain = |name: &str| self.values(&in_block(b, name)).to_vec();
         let weight = |name: &str, columns| {
             transpose(self.values(&in_block(b, &format!("{name}.weight"))), columns)
@@ -310,7 +310,7 @@ pub fn from_bundle(bundle: &Bundle<'_>) -> Weights {
     for (j, alpha) in alphas.into_iter().enumerate() {
         put(format!("meta_sgd.meta_lrs_w.{j}"), alpha);
     }
-    let head = bundle.head();
+    let head = bundle.siren_head();
     put("siren_rgb.out.weight".into(), columns(&head.weight));
     put("siren_rgb.out.bias".into(), head.bias.iter().collect());
     put("siren_rgb.out_scale".into(), head.scale.iter().collect());

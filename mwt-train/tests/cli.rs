@@ -86,7 +86,7 @@ fn from_nothing_to_a_classified_image() {
         (&"F32".into(), &"F16".into())
     );
     assert_eq!(half["bytes"], std::fs::metadata(dir.join("half.mwt")).unwrap().len());
-    assert_eq!((&half["config"]["width"], &half["golden_samples"]), (&32.into(), &2.into()));
+    assert_eq!((&half["config"]["dim"], &half["golden_samples"]), (&32.into(), &2.into()));
     let text = ok(dir, &["inspect", "half.mwt"]);
     assert!(text.contains("D 32, L 2, k 4, B 4") && text.contains("partition draw"), "{text}");
 
@@ -243,7 +243,7 @@ fn a_reference_checkpoint_becomes_a_bundle() {
     ok(dir.path(), &arguments);
     let report = json(&ok(dir.path(), &["inspect", "ref.mwt", "--json"]));
     let config = &report["config"];
-    let sizes = ["width", "hidden_layers", "steps", "blocks", "channels", "pixels_per_step"];
+    let sizes = ["dim", "hidden_layers", "inner_steps", "blocks", "channels", "pixels_per_step"];
     assert_eq!(sizes.map(|s| config[s].as_u64().unwrap()), [32, 2, 4, 4, 1, 784]);
     ok(dir.path(), &["import", checkpoint, "-o", "ref.safetensors", "--preset", "micro"]);
     let evaluation =

@@ -196,5 +196,5 @@ fn what_is_exported_loads() {
     ok(dir.path(), &train(&["1"]));
     ok(dir.path(), &["export", "runs/run", "-o", "x.mwt"]);
     let bytes = fs::read(dir.path().join("x.mwt")).unwrap();
-    assert_eq!(Bundle::parse(&bytes).unwrap().config().width, ModelConfig::NANO.width);
+    assert_eq!(Bundle::parse(&bytes).unwrap().config().dim, ModelConfig::NANO.dim);
 }

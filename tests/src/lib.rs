@@ -143,14 +143,14 @@ impl Golden {
 
     /// The pixel indices `[P]` of one image at draw `draw` = 0..=k of outer step `outer`.
     pub fn draw(&self, outer: usize, draw: usize, image: usize) -> &[u32] {
-        let ModelConfig { steps, pixels_per_step: p, .. } = self.config;
+        let ModelConfig { inner_steps: steps, pixels_per_step: p, .. } = self.config;
         let start = ((outer * (steps + 1) + draw) * IMAGES + image) * p;
         &self.indices[start..start + p]
     }
 
     /// The pixel indices `[k, P]` of one image's inner steps at outer step 0.
     pub fn inner_indices(&self, image: usize) -> Vec<u32> {
-        (0..self.config.steps).flat_map(|j| self.draw(0, j, image)).copied().collect()
+        (0..self.config.inner_steps).flat_map(|j| self.draw(0, j, image)).copied().collect()
     }
 }
 

@@ -66,7 +66,7 @@ pub fn pixels<B: Backend>(golden: &Golden, outer: usize) -> Pixels<B> {
     let (p, c, device) = (config.pixels_per_step, config.channels, Default::default());
     let (images, all) = (golden.images(), golden.coordinates());
     let mut pixels = Pixels { coordinates: Vec::new(), targets: Vec::new() };
-    for draw in 0..=config.steps {
+    for draw in 0..=config.inner_steps {
         let (mut coordinates, mut targets) = (Vec::<f32>::new(), Vec::<f32>::new());
         for image in 0..IMAGES {
             for &index in golden.draw(outer, draw, image) {
@@ -144,7 +144,7 @@ where
     let model = Model::new(&leaves::<I>(golden));
     let (output, losses) = pass(golden, &model, way, W_CLS);
     let fitted = output.fitted;
-    let offsets = golden.expect(&format!("offset.{}", golden.config.steps));
+    let offsets = golden.expect(&format!("offset.{}", golden.config.inner_steps));
     assert_close("φ - θ", &host(fitted.offsets.clone()), offsets, within.offsets);
     let tokens = host(model.tokens(fitted.offsets.clone()));
     assert_close("tokens", &tokens, golden.expect("tokens"), within.tokens);

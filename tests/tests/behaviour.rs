@@ -126,7 +126,7 @@ fn results_depend_on_the_image_alone() {
             }
             steps += 1;
         }
-        assert_eq!((steps, classifier.logits().unwrap()), (config.steps, &want[..]));
+        assert_eq!((steps, classifier.logits().unwrap()), (config.inner_steps, &want[..]));
     }
 }
 

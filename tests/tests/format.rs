@@ -115,10 +115,10 @@ fn hostile_headers_are_refused_by_name() {
     assert_eq!(parse(&|b| b[20] -= 1), Error::Header);
     // The first byte of the header is D = 16, then L = 2, k = 3, B = 2, …
     assert_eq!(&nano()[24..28], [16, 2, 3, 2]);
-    assert_eq!(parse(&|b| b[24] = 17), Error::Config(ConfigError::Width));
+    assert_eq!(parse(&|b| b[24] = 17), Error::Config(ConfigError::Dim));
     assert!(matches!(parse(&|b| b[24] = 64), Error::TensorBytes { .. }));
     assert_eq!(parse(&|b| b[25] = 0), Error::Config(ConfigError::HiddenLayers));
-    assert_eq!(parse(&|b| b[26] = 100), Error::Config(ConfigError::Steps));
+    assert_eq!(parse(&|b| b[26] = 100), Error::Config(ConfigError::InnerSteps));
     assert!(matches!(parse(&|b| b[26] = 4), Error::TensorBytes { .. }));
     let tensors_end = |b: &mut Vec<u8>| {
         b.truncate(b.len() - 1);
@@ -143,9 +143,9 @@ fn with_header_byte(place: usize, bytes: &[u8]) -> Vec<u8> {
 fn huge_sizes_are_refused_by_name() {
     use ConfigError::*;
     let fields = [
-        (16, Width),
+        (16, Dim),
         (2, HiddenLayers),
-        (3, Steps),
+        (3, InnerSteps),
         (2, Blocks),
         (1, MlpMult),
         (1, Channels),
@@ -260,8 +260,8 @@ fn wrong_facts_are_refused() {
         let input = InputScaling { scale, offset };
         assert_eq!(write(Header { input, ..base }), Error::InputScaling);
     }
-    let config = ModelConfig { steps: 0, ..config };
-    assert_eq!(write(Header { config, ..base }), Error::Config(ConfigError::Steps));
+    let config = ModelConfig { inner_steps: 0, ..config };
+    assert_eq!(write(Header { config, ..base }), Error::Config(ConfigError::InnerSteps));
 }
 
 /// The reader makes no demands on alignment.
@@ -342,7 +342,7 @@ proptest! {
         let (hidden_layers, steps, blocks, mlp_mult, channels, classes) = sizes;
         let image = ImageSize { height: image.0, width: image.1 };
         let config = ModelConfig {
-            width, hidden_layers, steps, blocks, mlp_mult, channels, classes, image,
+            dim: width, hidden_layers, inner_steps: steps, blocks, mlp_mult, channels, classes, image,
             pixels_per_step: 1 + seed as usize % image.pixels(),
             omega: 30.0,
             lambda: 500.0,

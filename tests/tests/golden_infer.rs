@@ -27,12 +27,12 @@ fn check_isa<const C: usize>(golden: &Golden, isa: Isa) {
         let source = Scattered(&samples);
         let loss = classifier.fit_indices(&source, &golden.inner_indices(image)).unwrap();
         let losses = golden.expect("loss_per_step");
-        let last = losses[(config.steps - 1) * IMAGES + image];
+        let last = losses[(config.inner_steps - 1) * IMAGES + image];
         assert_close("loss of the last step", &[loss], &[last], 1e-6);
 
         let offsets: Vec<_> =
             classifier.phi().unwrap().iter().zip(&theta).map(|(phi, theta)| phi - theta).collect();
-        let want = golden.expect_of(&format!("offset.{}", config.steps), image);
+        let want = golden.expect_of(&format!("offset.{}", config.inner_steps), image);
         assert_close("φ - θ", &offsets, want, 5e-6);
 
         let mut tokens = vec![0.0; config.tokens() * config.token_len()];
@@ -81,9 +81,9 @@ fn nano_step_by_step() {
     let golden = golden("nano");
     let mut config = golden.config;
     let theta = golden.weights.theta();
-    for steps in 1..=config.steps {
+    for steps in 1..=config.inner_steps {
         // A model of fewer steps is the same model stopped earlier.
-        config.steps = steps;
+        config.inner_steps = steps;
         let weights = golden.weights.clone().with_config(config).unwrap();
         let bytes = Export { schemes: Schemes::all(Scheme::F32), ..Export::default() }
             .bundle(&weights)

@@ -179,11 +179,11 @@ impl<'a> Bundle<'a> {
     }
 
     /// The SIREN's head.
-    pub fn head(&self) -> SirenHead<'a> {
-        let mut at = self.cursor(self.places.head);
+    pub fn siren_head(&self) -> SirenHead<'a> {
+        let mut at = self.cursor(self.places.siren_head);
         SirenHead {
-            weight: at.matrix(Tensor::HeadWeight),
-            bias: at.vector(Tensor::HeadBias),
+            weight: at.matrix(Tensor::SirenHeadWeight),
+            bias: at.vector(Tensor::SirenHeadBias),
             scale: at.vector(Tensor::OutScale),
         }
     }

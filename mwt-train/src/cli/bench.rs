@@ -74,8 +74,8 @@ impl Bench {
         self.backend.check()?;
         let mut config = self.preset.config();
         config.pixels_per_step = self.pixels_per_step.unwrap_or(config.pixels_per_step);
-        config.width = self.width.unwrap_or(config.width);
-        config.steps = self.inner_steps.unwrap_or(config.steps);
+        config.dim = self.width.unwrap_or(config.dim);
+        config.inner_steps = self.inner_steps.unwrap_or(config.inner_steps);
         config.check().map_err(|e| e.to_string())?;
         if let Some(path) = &self.growth {
             return growth::run(self.sizes(&config), &self.options(), path);
@@ -110,8 +110,8 @@ impl Bench {
         Sizes {
             batch: self.batch,
             pixels_per_step: config.pixels_per_step,
-            width: config.width,
-            inner_steps: config.steps,
+            width: config.dim,
+            inner_steps: config.inner_steps,
         }
     }
 

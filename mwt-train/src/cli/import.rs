@@ -54,7 +54,7 @@ impl Import {
         let named = |e: &dyn std::fmt::Display| format!("{}: {e}", self.checkpoint.display());
         let mut defaults = self.preset.config();
         if let Some(steps) = self.shared_alpha_steps {
-            (defaults.shared_alpha, defaults.steps) = (true, steps);
+            (defaults.shared_alpha, defaults.inner_steps) = (true, steps);
         }
         let mut config = exchange::infer_config(&arrays, defaults).map_err(|e| named(&e))?;
         if let Some((height, width)) = self.image_size {

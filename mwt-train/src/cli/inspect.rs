@@ -22,9 +22,9 @@ pub(super) struct Inspect {
 pub(super) fn sizes(c: &ModelConfig) -> String {
     format!(
         "D {}, L {}, k {}, B {}, C {}, K {}, {}×{} pixels, P {}",
-        c.width,
+        c.dim,
         c.hidden_layers,
-        c.steps,
+        c.inner_steps,
         c.blocks,
         c.channels,
         c.classes,

@@ -25,7 +25,7 @@ pub struct Siren<B: Backend> {
 impl<B: Backend> Siren<B> {
     /// From θ and the head (Wo, bo, out_scale), flat.
     pub fn new(config: &ModelConfig, theta: &Tensor<B, 1>, head: &Tensor<B, 1>) -> Self {
-        let (d, c) = (config.width, config.channels);
+        let (d, c) = (config.dim, config.channels);
         let mut next = Cursor::new(theta);
         let layers = (0..=config.hidden_layers)
             .map(|l| (next.take([config.layer_inputs(l), d]), next.take([d])))
@@ -95,7 +95,7 @@ impl<B: Backend> Siren<B> {
 
     /// φ of each image from φ - θ, `[N, |θ|]`.
     fn phi(&self, config: &ModelConfig, offsets: &Tensor<B, 2>) -> Phi<B> {
-        let (d, [n, _]) = (config.width, offsets.dims());
+        let (d, [n, _]) = (config.dim, offsets.dims());
         let mut start = 0;
         let mut take = |rows: usize| {
             let part = offsets.clone().slice([0..n, start..start + rows * d]);
@@ -135,7 +135,7 @@ pub fn fit<B: Backend>(
     let [n, ..] = pixels.coordinates[0].dims();
     let device = alpha.device();
     let mut offsets = Tensor::zeros([n, config.theta_len()], &device);
-    for step in 0..config.steps {
+    for step in 0..config.inner_steps {
         let phi = siren.phi(config, &offsets);
         let (x, target) = (pixels.coordinates[step].clone(), pixels.targets[step].clone());
         let gradient = gradient(config, siren, &phi, x, target);
@@ -143,8 +143,9 @@ pub fn fit<B: Backend>(
         let rates = alpha.clone().slice([row..row + 1, 0..config.theta_len()]);
         offsets = offsets - rates * gradient;
     }
-    let prediction = siren.predict(config, &offsets, pixels.coordinates[config.steps].clone());
-    let error = prediction - pixels.targets[config.steps].clone();
+    let prediction =
+        siren.predict(config, &offsets, pixels.coordinates[config.inner_steps].clone());
+    let error = prediction - pixels.targets[config.inner_steps].clone();
     let [_, p, c] = error.dims();
     let reconstruction = (error.clone() * error).reshape([n, p * c]).mean_dim(1).reshape([n]);
     Fitted { offsets, reconstruction }
@@ -170,8 +171,8 @@ fn gradient<B: Backend>(
         if l == 0 {
             u = u * config.omega;
         }
-        let size = config.layer_inputs(l) * config.width;
-        parts.push(u.clone().sum_dim(1).reshape([n, config.width]));
+        let size = config.layer_inputs(l) * config.dim;
+        parts.push(u.clone().sum_dim(1).reshape([n, config.dim]));
         parts.push(h[l].clone().swap_dims(1, 2).matmul(u.clone()).reshape([n, size]));
         delta = if l > 0 { u.matmul(phi[l].0.clone().swap_dims(1, 2)) } else { u };
     }

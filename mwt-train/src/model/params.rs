@@ -104,7 +104,7 @@ pub fn initial(config: &ModelConfig, seed: u64) -> Weights {
         let name = spec.name.as_str();
         let siren = name.strip_prefix("siren_rgb.sirens.").and_then(|n| n.parse::<usize>().ok());
         let values = if let Some(n) = siren {
-            let bound = if n == 0 { 0.5 } else { (6.0 / config.width as f32).sqrt() };
+            let bound = if n == 0 { 0.5 } else { (6.0 / config.dim as f32).sqrt() };
             if n % 2 == 0 { uniform(-bound, bound) } else { vec![0.0; spec.len()] }
         } else if spec.group == Group::Alpha {
             uniform(0.1, 1.0)

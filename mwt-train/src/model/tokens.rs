@@ -21,7 +21,7 @@ pub fn tokens<B: Backend>(
     offsets: Tensor<B, 2>,
     beta: Tensor<B, 2>,
 ) -> Tensor<B, 3> {
-    let (d, [n, _]) = (config.width, offsets.dims());
+    let (d, [n, _]) = (config.dim, offsets.dims());
     let layers = (0..config.hidden_layers)
         .map(|l| {
             let (weight, bias) = config.layer_ranges(l + 1);
@@ -38,7 +38,7 @@ pub fn tokens_backward<B: Backend>(
     config: &ModelConfig,
     tokens_bar: Tensor<B, 3>,
 ) -> (Tensor<B, 2>, Tensor<B, 2>) {
-    let (d, [n, t, len]) = (config.width, tokens_bar.dims());
+    let (d, [n, t, len]) = (config.dim, tokens_bar.dims());
     let bar = tokens_bar * config.lambda;
     let first = Tensor::zeros([n, config.layer_ranges(0).1.end], &bar.device());
     let layers = (0..config.hidden_layers).map(|l| {

@@ -66,7 +66,7 @@ pub struct Transformer<B: Backend> {
 impl<B: Backend> Transformer<B> {
     /// From its parameters, flat, in the order of [`specs`](crate::weights::specs).
     pub fn new(config: &ModelConfig, values: &Tensor<B, 1>) -> Self {
-        let (d, hidden) = (config.width, config.mlp_width());
+        let (d, hidden) = (config.dim, config.mlp_width());
         let mut next = Cursor::new(values);
         let project_in = Linear { weight: next.take([d, d + 1]), bias: Some(next.take([d])) };
         let blocks = (0..config.blocks)

@@ -75,7 +75,7 @@ impl<'a> Image<'a> {
         let m = config.theta_len();
         let (loss, offsets) = out.split_last_mut().expect("φ - θ and a loss");
         phi[..m].copy_from_slice(theta);
-        for j in 0..config.steps {
+        for j in 0..config.inner_steps {
             let (now, next) = phi[j * m..(j + 2) * m].split_at_mut(m);
             let gradient = &mut gradient[j * m..(j + 1) * m];
             scratch.tile.gradient(config, head, now, self.draw(j), gradient);
@@ -87,7 +87,12 @@ impl<'a> Image<'a> {
                 *next = theta + *offset;
             }
         }
-        *loss = scratch.tile.loss(config, head, &phi[config.steps * m..], self.draw(config.steps));
+        *loss = scratch.tile.loss(
+            config,
+            head,
+            &phi[config.inner_steps * m..],
+            self.draw(config.inner_steps),
+        );
     }
 
     /// Adds the gradients of θ, α and the head, given that of [`fit`](Self::fit)'s output.
@@ -100,7 +105,7 @@ impl<'a> Image<'a> {
         grads: Grads<'_>,
     ) {
         let Shared { config, alpha, head, .. } = self.shared;
-        let (m, k) = (config.theta_len(), config.steps);
+        let (m, k) = (config.theta_len(), config.inner_steps);
         let Scratch { tile, phi_bar, gradient_bar, step_bar } = scratch;
         let (loss_bar, offsets_bar) = out_grad.split_last().expect("φ - θ and a loss");
         phi_bar.copy_from_slice(offsets_bar);

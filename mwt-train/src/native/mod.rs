@@ -73,7 +73,7 @@ impl Shared {
         kernel: K,
         pixels: &HostPixels,
     ) -> (Vec<f32>, Saved) {
-        let (m, k) = (self.config.theta_len(), self.config.steps);
+        let (m, k) = (self.config.theta_len(), self.config.inner_steps);
         let mut out = vec![0.0; pixels.count * (m + 1)];
         let mut saved = Saved {
             phi: vec![0.0; pixels.count * (k + 1) * m],
@@ -109,7 +109,7 @@ impl Shared {
         saved: &Saved,
         out_grad: &[f32],
     ) -> InputGrads {
-        let (m, k, n) = (self.config.theta_len(), self.config.steps, pixels.count);
+        let (m, k, n) = (self.config.theta_len(), self.config.inner_steps, pixels.count);
         let per_group = group_len(n);
         let zero = || InputGrads {
             theta: vec![0.0; m],

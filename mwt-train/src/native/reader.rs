@@ -152,11 +152,11 @@ struct Kept;
 
 impl Kept {
     fn len(config: &ModelConfig) -> usize {
-        config.tokens() * (3 * config.width + config.heads())
+        config.tokens() * (3 * config.dim + config.heads())
     }
 
     fn split<'k>(config: &ModelConfig, kept: &'k [f32]) -> [&'k [f32]; 4] {
-        let (size, lse) = (config.tokens() * config.width, config.tokens() * config.heads());
+        let (size, lse) = (config.tokens() * config.dim, config.tokens() * config.heads());
         let (input, rest) = kept.split_at(size);
         let (gathered, rest) = rest.split_at(size);
         let (lse, middle) = rest.split_at(lse);
@@ -164,7 +164,7 @@ impl Kept {
     }
 
     fn split_mut<'k>(config: &ModelConfig, kept: &'k mut [f32]) -> [&'k mut [f32]; 4] {
-        let (size, lse) = (config.tokens() * config.width, config.tokens() * config.heads());
+        let (size, lse) = (config.tokens() * config.dim, config.tokens() * config.heads());
         let (input, rest) = kept.split_at_mut(size);
         let (gathered, rest) = rest.split_at_mut(size);
         let (lse, middle) = rest.split_at_mut(lse);
@@ -174,7 +174,7 @@ impl Kept {
 
 /// Values that an image keeps for the backward.
 pub(super) fn kept_len(config: &ModelConfig) -> usize {
-    config.blocks * Kept::len(config) + config.width
+    config.blocks * Kept::len(config) + config.dim
 }
 
 /// The memory of a thread.
@@ -204,7 +204,7 @@ pub(super) struct Reader<K> {
 
 impl<K: Kernel> Reader<K> {
     pub(super) fn new(kernel: K, config: &ModelConfig) -> Self {
-        let (t, d) = (config.tokens(), config.width);
+        let (t, d) = (config.tokens(), config.dim);
         let values = |columns: usize| vec![0.0; t * columns];
         Self {
             kernel,
@@ -230,7 +230,7 @@ impl<K: Kernel> Reader<K> {
 
     /// Makes the tokens of an image from its φ - θ `[|θ|]` and β.
     pub(super) fn set_tokens(&mut self, offsets: &[f32], beta: &[f32]) {
-        let (d, lambda) = (self.config.width, self.config.lambda);
+        let (d, lambda) = (self.config.dim, self.config.lambda);
         for (l, tokens) in self.tokens.chunks_exact_mut(d * (d + 1)).enumerate() {
             let (weight, bias) = self.config.layer_ranges(l + 1);
             // W [D, D] and b [D] follow each other, so they are a [D+1, D] whose columns are the tokens.
@@ -246,7 +246,7 @@ impl<K: Kernel> Reader<K> {
 
     /// From the gradient of the tokens to that of φ - θ; adds to that of β.
     pub(super) fn token_grads(&mut self, offsets_bar: &mut [f32], beta_bar: &mut [f32]) {
-        let (d, lambda) = (self.config.width, self.config.lambda);
+        let (d, lambda) = (self.config.dim, self.config.lambda);
         let bars = &mut self.tokens_bar;
         self.kernel.compiled(
             #[inline(always)]
@@ -282,7 +282,7 @@ impl<K: Kernel> Reader<K> {
             self.add_branch(&w.values[block.layer_scale2.clone()]);
         }
         pooled.fill(0.0);
-        self.kernel.add_rows(Mat::dense(&self.x, config.tokens(), config.width), pooled);
+        self.kernel.add_rows(Mat::dense(&self.x, config.tokens(), config.dim), pooled);
         pooled.iter_mut().for_each(|p| *p /= config.tokens() as f32);
         w.forward(self.kernel, &w.layout.to_logits, pooled, logits);
     }
@@ -297,9 +297,9 @@ impl<K: Kernel> Reader<K> {
     ) {
         let config = self.config;
         let (blocks, pooled) = kept.split_at(config.blocks * Kept::len(&config));
-        let mut pooled_bar = vec![0.0; config.width];
+        let mut pooled_bar = vec![0.0; config.dim];
         w.backward(self.kernel, &w.layout.to_logits, pooled, logits_bar, &mut pooled_bar, grads);
-        for row in self.x_bar.chunks_exact_mut(config.width) {
+        for row in self.x_bar.chunks_exact_mut(config.dim) {
             row.iter_mut().zip(&pooled_bar).for_each(|(x, p)| *x = p / config.tokens() as f32);
         }
         let kept = blocks.chunks_exact(Kept::len(&config));
@@ -351,7 +351,7 @@ impl<K: Kernel> Reader<K> {
 
     /// Queries, keys and values of LN(input) into `qkv`, keys and values transposed as well.
     fn project(&mut self, w: &Weights, block: &Block, input: &[f32]) {
-        let (t, d) = (self.config.tokens(), self.config.width);
+        let (t, d) = (self.config.tokens(), self.config.dim);
         w.norm(self.kernel, &block.norm1, input, &mut self.normed);
         w.forward(self.kernel, &block.qkv, &self.normed, &mut self.qkv);
         let from = Mat::new(&self.qkv[d..], t, 2 * d, 3 * d);
@@ -369,7 +369,7 @@ impl<K: Kernel> Reader<K> {
         lse: &mut [f32],
     ) {
         self.project(w, block, input);
-        let (t, d, dim) = (self.config.tokens(), self.config.width, self.config.head_dim());
+        let (t, d, dim) = (self.config.tokens(), self.config.dim, self.config.head_dim());
         let scale = 1.0 / (dim as f32).sqrt();
         for head in 0..self.config.heads() {
             for first in (0..t).step_by(QUERIES) {
@@ -400,7 +400,7 @@ impl<K: Kernel> Reader<K> {
 
     /// Scores of some queries of a head, `[rows, T]`.
     fn scores(&mut self, head: usize, first: usize, rows: usize) {
-        let (t, d, dim) = (self.config.tokens(), self.config.width, self.config.head_dim());
+        let (t, d, dim) = (self.config.tokens(), self.config.dim, self.config.head_dim());
         let queries = Mat::new(&self.qkv[first * 3 * d + head * dim..], rows, dim, 3 * d);
         let keys = Mat::new(&self.transposed[head * dim * (t + GAP)..], dim, t, t + GAP);
         let scores = MatMut::new(&mut self.scores, rows, t, t + GAP);
@@ -417,7 +417,7 @@ impl<K: Kernel> Reader<K> {
         lse: &[f32],
         grads: &mut [f32],
     ) {
-        let (t, d, dim) = (self.config.tokens(), self.config.width, self.config.head_dim());
+        let (t, d, dim) = (self.config.tokens(), self.config.dim, self.config.head_dim());
         let scale = 1.0 / (dim as f32).sqrt();
         let kernel = self.kernel;
         let mut gathered_bar = std::mem::take(&mut self.branch);

@@ -31,7 +31,7 @@ pub(super) struct Tile<K> {
 
 /// W_lᵀ of each hidden layer of `phi`.
 fn transpose<K: Kernel>(kernel: K, config: &ModelConfig, phi: &[f32], out: &mut [f32]) {
-    let d = config.width;
+    let d = config.dim;
     for (l, out) in out.chunks_exact_mut(d * d).enumerate() {
         let weight = Mat::dense(&phi[config.layer_ranges(l + 1).0], d, d);
         kernel.transpose(weight, MatMut::dense(out, d, d));
@@ -40,7 +40,7 @@ fn transpose<K: Kernel>(kernel: K, config: &ModelConfig, phi: &[f32], out: &mut 
 
 /// The head's parts: Wo `[C, D]`, bo `[C]`, out_scale `[C]`.
 fn split_head<'h>(config: &ModelConfig, head: &'h [f32]) -> (&'h [f32], &'h [f32], &'h [f32]) {
-    let (c, d) = (config.channels, config.width);
+    let (c, d) = (config.channels, config.dim);
     (&head[..c * d], &head[c * d..][..c], &head[c * d + c..][..c])
 }
 
@@ -51,7 +51,7 @@ fn tiles(p: usize) -> impl Iterator<Item = (usize, usize)> {
 
 impl<K: Kernel> Tile<K> {
     pub(super) fn new(kernel: K, config: &ModelConfig) -> Self {
-        let (d, l, c) = (config.width, config.hidden_layers, config.channels);
+        let (d, l, c) = (config.dim, config.hidden_layers, config.channels);
         let layers = || vec![0.0; (l + 1) * ROWS * d];
         Self {
             kernel,
@@ -87,8 +87,8 @@ impl<K: Kernel> Tile<K> {
             self.forward(config, head, phi, x, t);
             self.deltas(config, head, n);
             let u = std::mem::take(&mut self.u);
-            for (l, u) in u.chunks_exact(ROWS * config.width).enumerate() {
-                self.add_outer(config, l, x, &u[..n * config.width], gradient);
+            for (l, u) in u.chunks_exact(ROWS * config.dim).enumerate() {
+                self.add_outer(config, l, x, &u[..n * config.dim], gradient);
             }
             self.u = u;
         }
@@ -170,7 +170,7 @@ impl<K: Kernel> Tile<K> {
 
     /// h_l = sin a_l, cos a_l, q and e.
     fn forward(&mut self, config: &ModelConfig, head: &[f32], phi: &[f32], x: &[f32], t: &[f32]) {
-        let (d, c, n) = (config.width, config.channels, x.len() / 2);
+        let (d, c, n) = (config.dim, config.channels, x.len() / 2);
         let size = ROWS * d;
         let (weight, bias) = config.layer_ranges(0);
         let ((wy, wx), bias) = (phi[weight].split_at(d), &phi[bias]);
@@ -206,7 +206,7 @@ impl<K: Kernel> Tile<K> {
 
     /// δ_L = 2/(P·C)·(e ⊙ out_scale)·Wo, then u_l = δ_l ⊙ cos a_l (times ω for l = 0) and δ_{l-1} = u_l·W_lᵀ.
     fn deltas(&mut self, config: &ModelConfig, head: &[f32], n: usize) {
-        let (d, c, size) = (config.width, config.channels, ROWS * config.width);
+        let (d, c, size) = (config.dim, config.channels, ROWS * config.dim);
         let (weights, _, scales) = split_head(config, head);
         let scale = 2.0 / (config.pixels_per_step * c) as f32;
         let top = &mut self.delta[config.hidden_layers * size..];
@@ -247,7 +247,7 @@ impl<K: Kernel> Tile<K> {
 
     /// Adds h_{l-1}ᵀ·v to W and Σ v to b of layer `l` of `out`.
     fn add_outer(&self, config: &ModelConfig, l: usize, x: &[f32], v: &[f32], out: &mut [f32]) {
-        let (d, n) = (config.width, x.len() / 2);
+        let (d, n) = (config.dim, x.len() / 2);
         let (weight, bias) = config.layer_ranges(l);
         let inputs = match l.checked_sub(1) {
             None => Mat::dense(x, n, 2),
@@ -268,7 +268,7 @@ impl<K: Kernel> Tile<K> {
         gradient_bar: &[f32],
         phi_bar: &mut [f32],
     ) {
-        let (d, size) = (config.width, ROWS * config.width);
+        let (d, size) = (config.dim, ROWS * config.dim);
         for l in 0..=config.hidden_layers {
             let (weight, bias) = config.layer_ranges(l);
             let at = l * size..l * size + n * d;
@@ -310,7 +310,7 @@ impl<K: Kernel> Tile<K> {
 
     /// Step 2: from δ̄_L to ē and the head.
     fn top(&mut self, config: &ModelConfig, head: &[f32], n: usize, head_bar: &mut [f32]) {
-        let (d, c, size) = (config.width, config.channels, ROWS * config.width);
+        let (d, c, size) = (config.dim, config.channels, ROWS * config.dim);
         let (weights, _, scales) = split_head(config, head);
         let scale = 2.0 / (config.pixels_per_step * c) as f32;
         for p in 0..n {
@@ -336,7 +336,7 @@ impl<K: Kernel> Tile<K> {
         y_bar: f32,
         head_bar: &mut [f32],
     ) {
-        let (d, c, size) = (config.width, config.channels, ROWS * config.width);
+        let (d, c, size) = (config.dim, config.channels, ROWS * config.dim);
         let (weights, _, scales) = split_head(config, head);
         let v = y_bar * scales[channel];
         let at = config.hidden_layers * size + p * d;
@@ -348,7 +348,7 @@ impl<K: Kernel> Tile<K> {
 
     /// Step 3: from the last layer down, z̄ = ā + h̄ ⊙ cos a (times ω for l = 0) to W, b and h̄_{l-1}.
     fn through_layers(&mut self, config: &ModelConfig, x: &[f32], n: usize, phi_bar: &mut [f32]) {
-        let (d, size) = (config.width, ROWS * config.width);
+        let (d, size) = (config.dim, ROWS * config.dim);
         for l in (0..=config.hidden_layers).rev() {
             let omega = if l == 0 { config.omega } else { 1.0 };
             let at = l * size..l * size + n * d;

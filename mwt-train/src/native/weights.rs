@@ -44,7 +44,7 @@ pub(super) struct Block {
 
 impl Layout {
     pub(super) fn new(config: &ModelConfig) -> Self {
-        let (d, hidden) = (config.width, config.mlp_width());
+        let (d, hidden) = (config.dim, config.mlp_width());
         let mut len = 0;
         let mut take = |n: usize| {
             len += n;

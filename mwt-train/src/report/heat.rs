@@ -58,7 +58,7 @@ pub(super) fn confusion(counts: &[Vec<usize>], labels: &[String]) -> RgbImage {
 pub(super) fn alpha(weights: &Weights) -> RgbImage {
     let config = weights.config();
     let rows = config.alpha_rows();
-    let d = config.width;
+    let d = config.dim;
     let scale = (160 / d as u32).max(1);
     let (w, gap) = (d as u32 * scale, 10);
     let heights: Vec<u32> =

@@ -38,9 +38,9 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, String> {
         "<h1>{}</h1><p class=sub>{} · D {}, L {}, k {}, B {} · {} outer steps · seed {}</p>",
         escape(&report.name),
         escape(&summary.data_set),
-        config.width,
+        config.dim,
         config.hidden_layers,
-        config.steps,
+        config.inner_steps,
         config.blocks,
         summary.outer_steps,
         summary.seed

@@ -202,7 +202,7 @@ fn of_model(
     let drawn: Vec<_> = drawn.outer_iter().collect();
     let side = bundle.config().image.height.max(bundle.config().image.width) as u32;
     let steps = picture::steps(bundle, &drawn, (84 / side).max(1)).map_err(|e| e.to_string())?;
-    let k = bundle.config().steps;
+    let k = bundle.config().inner_steps;
     Ok(vec![
         (
             "steps.png",

@@ -23,20 +23,20 @@ impl<B: Pointwise> InnerLoop<B> for AdjointLoop {
     fn forward(inputs: &FitInputs<B>) -> (Tensor<B, 2>, Self::Kept) {
         let fit = Fit::new(inputs);
         let mut kept = vec![Tensor::zeros([fit.n, fit.config.theta_len()], &inputs.theta.device())];
-        for step in 0..fit.config.steps {
+        for step in 0..fit.config.inner_steps {
             let pass = fit.pass(step, &kept[step]);
             let gradient = fit.gradient(&pass).flat;
             kept.push(kept[step].clone() - fit.rates(step) * gradient);
         }
-        let offsets = kept[fit.config.steps].clone();
-        let error = fit.pass(fit.config.steps, &offsets).error;
+        let offsets = kept[fit.config.inner_steps].clone();
+        let error = fit.pass(fit.config.inner_steps, &offsets).error;
         let loss = (error.clone() * error).reshape([fit.n, fit.p * fit.c]).mean_dim(1);
         (Tensor::cat(vec![offsets, loss], 1), kept)
     }
 
     fn backward(inputs: &FitInputs<B>, kept: &Self::Kept, out_bar: Tensor<B, 2>) -> FitGrads<B> {
         let fit = Fit::new(inputs);
-        let (n, m, k) = (fit.n, fit.config.theta_len(), fit.config.steps);
+        let (n, m, k) = (fit.n, fit.config.theta_len(), fit.config.inner_steps);
         let phi_bar = out_bar.clone().slice([0..n, 0..m]);
         // By way of [n]: burn-cubecl 0.21 gives a view of one column wrong strides when a dimension is added to it.
         let loss_bar = out_bar.slice([0..n, m..m + 1]).reshape([n]).reshape([n, 1, 1]);
@@ -141,7 +141,7 @@ impl<'i, B: Pointwise> Fit<'i, B> {
     fn new(inputs: &'i FitInputs<B>) -> Self {
         let config = inputs.config;
         let [n, p, c] = inputs.pixels.targets[0].dims();
-        let d = config.width;
+        let d = config.dim;
         let part = |start: usize, len: usize| inputs.head.clone().slice(start..start + len);
         Self {
             inputs,
@@ -169,7 +169,7 @@ impl<'i, B: Pointwise> Fit<'i, B> {
 
     /// Takes something of φ's shape `[N, |θ|]` apart: each layer's `[N, inputs, D]` and `[N, 1, D]`.
     fn layers(&self, flat: &Tensor<B, 2>) -> Vec<[Tensor<B, 3>; 2]> {
-        let (d, [n, _]) = (self.config.width, flat.dims());
+        let (d, [n, _]) = (self.config.dim, flat.dims());
         let take = |range: std::ops::Range<usize>| {
             let rows = range.len() / d;
             flat.clone().slice([0..n, range]).reshape([n, rows, d])
@@ -303,7 +303,7 @@ impl<'i, B: Pointwise> Fit<'i, B> {
 
     /// `[N·P, D]` as `[N, P, D]`.
     fn images(&self, rows: Tensor<B, 2>) -> Tensor<B, 3> {
-        rows.reshape([self.n, self.p, self.config.width])
+        rows.reshape([self.n, self.p, self.config.dim])
     }
 
     /// What belongs to one image, `[N, ·]`.
