@@ -11,22 +11,46 @@ pub enum BackendName {
     Wgpu,
 }
 
+/// Why a back end cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// The program was built without it.
+    #[error(
+        "this program was built without {feature}; build it with `cargo build --release -p mwt-train --features \
+         {feature}`"
+    )]
+    NotBuilt {
+        /// The feature that builds it.
+        feature: &'static str,
+    },
+    /// There is no NVIDIA GPU, or its driver is not installed.
+    #[error("no NVIDIA GPU found (no /dev/nvidiactl): use --backend cpu")]
+    NoNvidiaGpu,
+    /// NVIDIA's compiler of kernels or its headers are not installed.
+    #[error(
+        "CUDA's compiler of kernels was not found: install CUDA 13, or pip install nvidia-cuda-nvrtc \
+         nvidia-cuda-runtime nvidia-cuda-crt and set LD_LIBRARY_PATH and CUDA_PATH (docs/TRAINING.md)"
+    )]
+    NoNvrtc,
+    /// Neither Vulkan, Metal nor DirectX offers a GPU.
+    #[error("no GPU found through Vulkan, Metal or DirectX: use --backend cpu")]
+    NoAdapter,
+}
+
 impl BackendName {
-    /// Whether this program was built with the back end.
+    /// Whether this program can use the back end.
     ///
     /// # Errors
-    /// One line that says how to build it.
-    pub fn check(self) -> Result<(), String> {
+    /// What is missing.
+    pub fn check(self) -> Result<(), BackendError> {
         let (built, feature) = match self {
             Self::Cpu => (cfg!(feature = "cpu"), "cpu"),
             Self::Cuda => (cfg!(feature = "cuda"), "cuda"),
             Self::Wgpu => (cfg!(feature = "wgpu"), "wgpu"),
         };
         if !built {
-            return Err(format!(
-                "this program was built without {feature}; build it with `cargo build --release -p \
-                 mwt-train --features {feature}`"
-            ));
+            return Err(BackendError::NotBuilt { feature });
         }
         match self {
             #[cfg(feature = "cuda")]
@@ -40,33 +64,25 @@ impl BackendName {
 
 /// Whether the CUDA driver is there: asked before burn does, which would panic in a worker thread.
 #[cfg(feature = "cuda")]
-fn cuda_driver() -> Result<(), String> {
+fn cuda_driver() -> Result<(), BackendError> {
     // NVIDIA's driver makes these nodes; in a container they are passed through with the GPU.
     let node = std::path::Path::new("/dev/nvidiactl").exists();
     let wsl = std::path::Path::new("/dev/dxg").exists();
-    if node || wsl || cfg!(windows) {
-        Ok(())
-    } else {
-        Err("no NVIDIA GPU found (no /dev/nvidiactl): use --backend cpu".into())
-    }
+    if node || wsl || cfg!(windows) { Ok(()) } else { Err(BackendError::NoNvidiaGpu) }
 }
 
 /// Whether NVIDIA's compiler of kernels and its headers are there, for which burn would panic as well.
 #[cfg(feature = "cuda")]
-pub(crate) fn cuda_compiler() -> Result<(), String> {
+pub(crate) fn cuda_compiler() -> Result<(), BackendError> {
     // SAFETY: loads a library by its names, whose initialisers do nothing but set itself up.
     let there = unsafe { cudarc::nvrtc::sys::is_culib_present() };
-    if there && cubecl::cuda::install::cuda_path().is_some() {
-        return Ok(());
-    }
-    Err("CUDA's compiler of kernels was not found: install CUDA 13, or pip install nvidia-cuda-nvrtc \
-         nvidia-cuda-runtime nvidia-cuda-crt and set LD_LIBRARY_PATH and CUDA_PATH (docs/TRAINING.md)"
-        .into())
+    let headers = cubecl::cuda::install::cuda_path().is_some();
+    if there && headers { Ok(()) } else { Err(BackendError::NoNvrtc) }
 }
 
-/// Whether there is an adapter: burn panics where there is none, so it is let do so here, in silence.
+/// Whether there is an adapter. burn panics where there is none, so it is let do so here, in silence.
 #[cfg(feature = "wgpu")]
-fn wgpu_adapter() -> Result<(), String> {
+fn wgpu_adapter() -> Result<(), BackendError> {
     use burn::tensor::backend::Backend;
     static FOUND: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     let found = FOUND.get_or_init(|| {
@@ -77,11 +93,7 @@ fn wgpu_adapter() -> Result<(), String> {
         std::panic::set_hook(hook);
         matches!(found, Ok(Ok(())))
     });
-    if *found {
-        Ok(())
-    } else {
-        Err("no GPU found through Vulkan, Metal or DirectX: use --backend cpu".into())
-    }
+    if *found { Ok(()) } else { Err(BackendError::NoAdapter) }
 }
 
 /// Runs `$body` with `$B` as the autodiff back end of that name and `$device` as its default device.

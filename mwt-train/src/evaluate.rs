@@ -7,10 +7,10 @@ use mwt_infer::{Arithmetic, Classifier, Image, workspace_len};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::batch::{self, DrawSeed, Sampler};
 use crate::data::{DataError, Split};
 use crate::model::params::host;
 use crate::model::{Model, MwtBackend, Params};
+use crate::train::batch::{self, DrawSeed, Sampler};
 
 /// Why a bundle could not be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +140,7 @@ pub fn on_backend<B: MwtBackend>(
     Ok(evaluation)
 }
 
-/// Evaluates a bundle through mwt-infer, an image a thread at a time.
+/// Evaluates a bundle through mwt-infer, one image per thread at a time.
 ///
 /// # Errors
 /// The first image that cannot be read any more, or that mwt-infer refuses or cannot fit.

@@ -134,7 +134,7 @@ fn a_seed_gives_the_same_run() {
             "random",
             "--sampling",
             "0.1",
-            "--held-out",
+            "--validation",
             "16",
             "--quiet",
             "--seed",
@@ -179,7 +179,7 @@ fn a_run_under_way_is_locked() {
     ok(dir.path(), &["resume", "runs/run", "--quiet"]);
 }
 
-/// Every mode of training runs and leaves a model; WT's SIREN does not depend on the classifier's rate.
+/// Every mode of training runs and leaves a model; WT's SIREN does not depend on the classifier's learning rate.
 #[test]
 fn the_ablations_train() {
     let dir = tempfile::tempdir().unwrap();
@@ -199,21 +199,21 @@ fn the_ablations_train() {
             "1",
             "--sampling",
             "0.1",
-            "--held-out",
+            "--validation",
             "0",
             "--quiet",
             "--w-cls",
             "0.5",
             "--mode",
             mode,
-            "--rate-classifier",
+            "--lr-classifier",
             rate,
             "--name",
             &name,
         ];
         ok(dir.path(), &arguments);
         let file = dir.path().join("runs").join(name);
-        mwt_train::run_dir::load_model(&file).unwrap().weights.theta()
+        mwt_train::weights::trained::TrainedModel::load(&file).unwrap().weights.theta()
     };
     assert_ne!(siren("mwt", "1e-2"), siren("mwt", "1e-3"));
     for mode in ["wt-simultaneous", "wt-sequential"] {
@@ -271,7 +271,7 @@ fn errors_are_one_line_that_names_the_cause() {
     says(&["eval", "empty", "--data", "digits"], &["empty"]);
     says(&["export", "empty", "-o", "x.mwt"], &["model.safetensors"]);
     says(&["import", "not.mwt", "-o", "x.mwt"], &["not.mwt"]);
-    says(&["train", "--data", "digits", "--limit", "64", "--rate-alpha=0"], &["rate_alpha"]);
+    says(&["train", "--data", "digits", "--limit", "64", "--lr-alpha=0"], &["lr_alpha"]);
     says(&["train", "--data", "digits", "--limit", "64", "--sampling", "2"], &["sampling"]);
     if !cfg!(feature = "cuda") {
         says(&["demo", "--backend", "cuda"], &["--features cuda"]);
@@ -328,16 +328,16 @@ fn settings_come_in_layers() {
 fn a_run_tells_programs() {
     let dir = tempfile::tempdir().unwrap();
     let train =
-        "train --data digits --preset nano --limit 128 --batch 16 --epochs 2 --held-out 16 --json";
+        "train --data digits --preset nano --limit 128 --batch 16 --epochs 2 --validation 16 --json";
     let output = run(dir.path(), &train.split(' ').collect::<Vec<_>>());
     assert!(output.status.success() && output.stderr.is_empty());
     let lines: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().lines().map(json).collect();
     let (last, rows) = lines.split_last().unwrap();
     assert_eq!((&last["event"], &last["outer_steps"]), (&"trained".into(), &14.into()));
     assert!(rows.iter().all(|row| row["step"].is_u64() && row["memory_mib"].is_number()));
-    assert_eq!(rows.iter().filter(|row| row["held_out_psnr"].is_number()).count(), 2);
+    assert_eq!(rows.iter().filter(|row| row["validation_psnr"].is_number()).count(), 2);
     let log = std::fs::read_to_string(dir.path().join("runs/run/log.txt")).unwrap();
-    assert!(log.contains("epoch 2 done: held-out accuracy"), "{log}");
+    assert!(log.contains("epoch 2 done: validation accuracy"), "{log}");
 }
 
 /// From a data set to a bundle with its card, as the guide has it.
@@ -359,7 +359,7 @@ fn what_a_run_leaves_to_look_at() {
     assert_eq!((sheet.width(), sheet.height()), (10 * 86 + 2, 8 * 86 + 2));
 
     let train =
-        "train --data digits --preset nano --limit 256 --batch 8 --epochs 2 --held-out 32 --quiet";
+        "train --data digits --preset nano --limit 256 --batch 8 --epochs 2 --validation 32 --quiet";
     assert!(
         ok(dir, &train.split(' ').collect::<Vec<_>>()).contains("report: runs/run/report.html")
     );
@@ -372,13 +372,13 @@ fn what_a_run_leaves_to_look_at() {
         image::open(run.join("report").join(name).with_extension("png")).unwrap();
     }
     let said = ok(dir, &["export", "runs/run", "-o", "a.mwt"]);
-    assert!(said.contains("32 held-out images through mwt-infer: accuracy"), "{said}");
+    assert!(said.contains("32 validation images through mwt-infer: accuracy"), "{said}");
     let card = std::fs::read_to_string(dir.join("a.md")).unwrap();
     assert!(
         card.starts_with("# a.mwt\n") && card.contains("| recipe | 2 epochs, batch 8"),
         "{card}"
     );
-    assert!(card.contains("on 32 held-out images, through mwt-infer"), "{card}");
+    assert!(card.contains("on 32 validation images, through mwt-infer"), "{card}");
     // The best epoch's model exports as the last one does.
     let best = ok(dir, &["export", "runs/run/best.safetensors", "-o", "best.mwt", "--no-card"]);
     assert!(best.starts_with("best.mwt: ") && !dir.join("best.md").exists(), "{best}");

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use mwt_core::{Bundle, ModelConfig};
-use mwt_train::checkpoint;
+use mwt_train::run::checkpoint;
 use program::{command, complaint, ok, refused, write_images};
 
 const TRAIN: [&str; 10] = [
@@ -171,11 +171,11 @@ fn a_run_that_diverges_names_its_last_good_checkpoint() {
     let text = fs::read_to_string(&settings).unwrap();
     let text = text
         .replace("epochs = 1", "epochs = 40")
-        .replace("rate_siren = 0.001", "rate_siren = 1e30");
+        .replace("lr_siren = 0.001", "lr_siren = 1e30");
     fs::write(&settings, &text).unwrap();
     let line = refused(dir, &["resume", "runs/run", "--quiet"]);
     let saved = checkpoint::load(&dir.join("runs/run")).unwrap().unwrap();
-    for words in ["training diverged at step", "last good checkpoint", "lower the rates in"] {
+    for words in ["training diverged at step", "last good checkpoint", "lower the learning rates in"] {
         assert!(line.contains(words), "{line}");
     }
     let (state, file) = (saved.0, saved.1.file_name().unwrap().to_str().unwrap());

@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use mwt_core::draw::mix;
-use mwt_train::checkpoint;
+use mwt_train::run::checkpoint;
 use program::{command, metrics, ok};
 
 /// Kills of each mode of training.
@@ -21,7 +21,7 @@ const INTERVAL: u64 = 10;
 fn arguments(mode: &str, name: &str) -> Vec<String> {
     let arguments = format!(
         "train --data digits --preset nano --limit 256 --batch 4 --epochs 2 --sampling 0.05 --draw random \
-         --held-out 16 --quiet --checkpoint-seconds 0 --mode {mode} --name {name}"
+         --validation 16 --quiet --checkpoint-seconds 0 --mode {mode} --name {name}"
     );
     arguments.split(' ').map(str::to_owned).collect()
 }
@@ -112,7 +112,7 @@ fn an_interrupted_run_says_how_to_go_on() {
     let dir = dir.path();
     let arguments = |name: &str| {
         let line = format!(
-            "train --data digits --preset nano --limit 256 --batch 4 --epochs 20 --held-out 16 --quiet --name {name}"
+            "train --data digits --preset nano --limit 256 --batch 4 --epochs 20 --validation 16 --quiet --name {name}"
         );
         line.split(' ').map(str::to_owned).collect::<Vec<_>>()
     };

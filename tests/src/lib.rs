@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mwt_core::{Draw, ModelConfig};
 use mwt_infer::Sample;
-use mwt_train::exchange;
+use mwt_train::weights::exchange;
 use mwt_train::weights::{Array, Weights};
 
 /// Golden vectors of one configuration; `tests/fixtures/README.md` explains the keys.

@@ -4,15 +4,15 @@ use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
-use mwt_train::model::adjoint::{AdjointLoop, AdjointReader};
+use mwt_train::model::adjoint::{AdjointInnerLoop, AdjointTransformer};
 use mwt_train::model::operation;
 use mwt_train::model::params::host;
 use mwt_train::model::pointwise::Pointwise;
 use mwt_train::model::rowwise::Rowwise;
 use mwt_train::model::tokens::boundary;
 use mwt_train::model::{Model, MwtBackend, Output, Params, Pixels, TrainBackend, inner};
-use mwt_train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
-use mwt_train::step::{Losses, Objective, losses_of, outer_step};
+use mwt_train::train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
+use mwt_train::train::step::{Losses, Objective, losses_of, outer_step};
 use mwt_train::weights::{Group, Spec, specs, split};
 
 use crate::{Golden, IMAGES, assert_close, distance};
@@ -126,10 +126,11 @@ where
         }
         Way::Adjoint => {
             let inputs = model.fit_inputs(&pixels);
-            let fitted = operation::fit_tracked::<AdjointLoop, I, NoCheckpointing>(inputs);
-            let inputs = model.read_inputs(fitted.offsets.clone());
-            let logits =
-                operation::read_tracked::<AdjointReader, I, NoCheckpointing>(inputs, w_cls);
+            let fitted = operation::fit_tracked::<AdjointInnerLoop, I, NoCheckpointing>(inputs);
+            let inputs = model.transformer_inputs(fitted.offsets.clone());
+            let logits = operation::transformer_tracked::<AdjointTransformer, I, NoCheckpointing>(
+                inputs, w_cls,
+            );
             Output { fitted, logits }
         }
     };
@@ -194,7 +195,7 @@ pub fn assert_outer_steps<I: Tested>(golden: &Golden)
 where
     Autodiff<I>: TrainBackend<InnerBackend = I>,
 {
-    let schedule = OneCycle { steps: 60, rise: 0.05 };
+    let schedule = OneCycle { steps: 60, warmup: 0.05 };
     let mut params = Params::<I>::from_weights(&golden.weights, &Default::default());
     let mut optimizer = AdamW::new(&params, AdamWConfig::default());
     for step in 0..3u64 {
@@ -218,5 +219,5 @@ where
 
 fn rate_of(group: Group, schedule: &OneCycle, step: u64) -> f64 {
     let peak = if group == Group::Alpha { 1e-2 } else { 1e-4 };
-    schedule.at(step, peak).rate
+    schedule.at(step, peak).learning_rate
 }

@@ -134,10 +134,15 @@ fn rowwise_kernels<B: Tested>([n, t, d]: [usize; 3]) {
     }
     let scores = Tensor::<B, 4>::random([n, 3, t, d], Distribution::Uniform(-30.0, 30.0), &device);
     let bar = Tensor::<B, 4>::random([n, t, 3, d], uniform, &device).swap_dims(1, 2);
-    let want = rowwise::shares(scores.clone(), 0.25);
-    same("shares", host(B::shares(scores, 0.25)), host(want.clone()), 1e-6);
-    let got = B::shares_backward(want.clone(), bar.clone(), 0.25);
-    same("shares_backward", host(got), host(rowwise::shares_backward(want, bar, 0.25)), 1e-5);
+    let want = rowwise::attention_probs(scores.clone(), 0.25);
+    same("attention_probs", host(B::attention_probs(scores, 0.25)), host(want.clone()), 1e-6);
+    let got = B::attention_probs_backward(want.clone(), bar.clone(), 0.25);
+    same(
+        "attention_probs_backward",
+        host(got),
+        host(rowwise::attention_probs_backward(want, bar, 0.25)),
+        1e-5,
+    );
 }
 
 fn pointwise_kernels<B: Tested>([n, p, d]: [usize; 3]) {

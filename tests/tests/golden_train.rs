@@ -8,7 +8,7 @@ use mwt_tests::train::{
 };
 use mwt_tests::{Golden, assert_close, full_golden, golden, skipped};
 use mwt_train::model::Model;
-use mwt_train::optim::gradients;
+use mwt_train::train::optim::gradients;
 use mwt_train::weights::Group;
 
 fn forward(golden: &Golden) {

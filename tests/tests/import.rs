@@ -7,7 +7,7 @@ use mwt_core::draw::mix;
 use mwt_core::{Bundle, ModelConfig, Schemes, quant::Scheme};
 use mwt_infer::{Classifier, Scattered, workspace_len};
 use mwt_tests::{Golden, IMAGES, assert_close, fixture, full_golden, golden, golden_dir, skipped};
-use mwt_train::exchange::{infer_config, read};
+use mwt_train::weights::exchange::{infer_config, read};
 use mwt_train::export::Export;
 use mwt_train::weights::Weights;
 
@@ -69,12 +69,12 @@ fn safetensors_and_pt_agree() {
 fn a_checkpoint_without_a_tensor_is_refused_by_name() {
     let mut arrays = read(&fixture("micro.pt")).unwrap();
     arrays.remove("siren_rgb.out.weight");
-    let error = infer_config(&arrays, ModelConfig::MICRO).unwrap_err();
+    let error = infer_config(&arrays, ModelConfig::MICRO).unwrap_err().to_string();
     assert!(error.starts_with("tensor siren_rgb.out.weight is missing"), "{error}");
     // A set of other names is told what it has.
     let wrapped = read(&fixture("micro.pt")).unwrap().into_iter();
     let wrapped = wrapped.map(|(name, array)| (format!("module.{name}"), array)).collect();
-    let error = infer_config(&wrapped, ModelConfig::MICRO).unwrap_err();
+    let error = infer_config(&wrapped, ModelConfig::MICRO).unwrap_err().to_string();
     assert!(error.contains("module.classifier.base"), "{error}");
 }
 

@@ -13,18 +13,18 @@ use mwt_train::evaluate::{on_backend, on_bundle};
 use mwt_train::export::{Export, with_golden};
 use mwt_train::model::Params;
 use mwt_train::model::params::initial;
-use mwt_train::random::Rng;
-use mwt_train::run_dir::load_model;
+use mwt_train::util::random::Rng;
+use mwt_train::weights::trained::TrainedModel;
 
 /// Images of the test split of the built-in digits.
-fn held_out(images: usize) -> Split {
+fn test_images(images: usize) -> Split {
     let options = LoadOptions { digits_train: 10, digits_test: images, ..LoadOptions::default() };
     load("digits", &options).unwrap().test
 }
 
 #[test]
 fn trainer_and_inference_agree_on_a_trained_model() {
-    let (model, split) = (load_model(&fixture("digits.safetensors")).unwrap(), held_out(2000));
+    let (model, split) = (TrainedModel::load(&fixture("digits.safetensors")).unwrap(), test_images(2000));
     let device = Default::default();
     let params = Params::<Flex>::from_weights(&model.weights, &device);
     let trainer = on_backend(&params, &split, 50, &device).unwrap();
@@ -49,7 +49,7 @@ fn trainer_and_inference_agree_on_a_trained_model() {
 /// storage, and fails when a weight is another.
 #[test]
 fn exported_bundles_pass_their_self_test() {
-    let model = load_model(&fixture("digits.safetensors")).unwrap();
+    let model = TrainedModel::load(&fixture("digits.safetensors")).unwrap();
     for scheme in [Scheme::Int8, Scheme::F16, Scheme::F32] {
         let bytes = with_golden::<Flex>(&model, Schemes::all(scheme), &Default::default()).unwrap();
         let bundle = Bundle::parse(&bytes).unwrap();

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use mwt_infer::{Classifier, Image, workspace_len};
 
+use super::CliResult;
+
 #[derive(Debug, Args)]
 pub(super) struct Classify {
     /// An .mwt bundle
@@ -12,18 +14,18 @@ pub(super) struct Classify {
     /// PNG or JPEG files; an image of another shape is cut and scaled to the model's
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Print one JSON array, an object an image
+    /// Print one JSON array with one object per image
     #[arg(long)]
     json: bool,
 }
 
 impl Classify {
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> CliResult {
         let bytes = super::read(&self.bundle)?;
         let bundle = super::parse(&self.bundle, &bytes)?;
         let config = *bundle.config();
         let mut workspace = vec![0.0; workspace_len(&config)];
-        let mut classifier = Classifier::new(&bundle, &mut workspace).map_err(|e| e.to_string())?;
+        let mut classifier = Classifier::new(&bundle, &mut workspace)?;
         let mut report = Vec::new();
         for path in &self.images {
             let named = |e: mwt_infer::Error| format!("{}: {e}", path.display());

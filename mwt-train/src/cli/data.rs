@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use mwt_core::ImageSize;
 
+use super::CliResult;
 use super::recipe::Recipe;
-use crate::data::{self, DataError, Dataset, Kind, Split};
-use crate::picture;
+use crate::data::{self, DataError, Dataset, DatasetLayout, Split};
+use crate::report::picture;
+use crate::settings::DataSettings;
 
 /// Images that are too few of a class to learn it.
 const FEW: usize = 20;
@@ -41,18 +43,19 @@ enum Command {
 }
 
 impl Data {
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> CliResult {
         match &self.command {
             Command::Check { data, image_size } => {
-                let mut recipe = crate::layers::Layers::default();
-                recipe.set("data.source", data.as_str())?;
-                let mut settings = recipe.data()?;
-                settings.image_size = *image_size;
-                let kind = match data.as_str() {
-                    "digits" => Kind::Digits,
-                    dir => data::detect(Path::new(dir)).map_err(|e| e.to_string())?,
+                let settings = DataSettings {
+                    source: data.clone(),
+                    image_size: *image_size,
+                    ..DataSettings::default()
                 };
-                check(kind, &settings.load().map_err(|e| e.to_string())?);
+                let layout = match data.as_str() {
+                    "digits" => DatasetLayout::Digits,
+                    dir => data::detect(Path::new(dir))?,
+                };
+                check(layout, &settings.load()?);
                 Ok(())
             }
             Command::Preview { output, recipe } => preview(output, recipe),
@@ -60,15 +63,15 @@ impl Data {
     }
 }
 
-fn check(kind: Kind, set: &Dataset) {
-    let kind = match kind {
-        Kind::Digits => "built-in digits",
-        Kind::Idx => "idx files",
-        Kind::CifarBinary => "CIFAR-10 binary batches",
-        Kind::ImageFolder => "image folder",
+fn check(layout: DatasetLayout, set: &Dataset) {
+    let layout = match layout {
+        DatasetLayout::Digits => "built-in digits",
+        DatasetLayout::Idx => "idx files",
+        DatasetLayout::CifarBinary => "CIFAR-10 binary batches",
+        DatasetLayout::ImageFolder => "image folder",
     };
     let colours = if set.channels() == 1 { "grey" } else { "RGB" };
-    println!("{}: {kind}, {}×{} {colours}", set.name, set.height(), set.width());
+    println!("{}: {layout}, {}×{} {colours}", set.name, set.height(), set.width());
     println!(
         "{} training images, {} test images, {} classes",
         set.train.len(),
@@ -117,13 +120,13 @@ fn check(kind: Kind, set: &Dataset) {
     }
 }
 
-fn preview(output: &Path, recipe: &Recipe) -> Result<(), String> {
+fn preview(output: &Path, recipe: &Recipe) -> CliResult {
     /// Images, and variations of each.
     const ROWS: usize = 8;
     const VARIATIONS: usize = 9;
     let layers = recipe.layers()?;
-    let set = layers.data()?.load().map_err(|e| e.to_string())?;
-    let settings = layers.settings(Some(&set))?;
+    let set = layers.data()?.load()?;
+    let settings = layers.settings(Some(set.shape()))?;
     let size = ImageSize { height: set.height(), width: set.width() };
     let rgb = |bytes: &ndarray::ArrayView3<'_, u8>| {
         picture::to_rgb(&bytes.iter().copied().collect::<Vec<_>>(), size, set.channels())
@@ -137,8 +140,7 @@ fn preview(output: &Path, recipe: &Recipe) -> Result<(), String> {
             let varied = varied.map(|image| rgb(&image.view()));
             Ok(std::iter::once(rgb(&image.view())).chain(varied).collect())
         })
-        .collect::<Result<_, DataError>>()
-        .map_err(|e| e.to_string())?;
+        .collect::<Result<_, DataError>>()?;
     let scale = (84 / size.height.max(size.width) as u32).max(1);
     picture::save(&picture::grid(&rows, scale), output)?;
     println!("{}: originals on the left, {VARIATIONS} variations of each", output.display());

@@ -7,10 +7,11 @@ use mwt_core::ModelConfig;
 use mwt_core::draw::Draw;
 use mwt_infer::Arithmetic;
 
+use super::CliResult;
 use crate::backend::BackendName;
 use crate::evaluate::{self, Evaluation, Spread};
 use crate::model::Params;
-use crate::run_dir::load_model;
+use crate::weights::trained::TrainedModel;
 use crate::with_backend;
 
 /// Classes up to which the confusion matrix is printed; --json has it always.
@@ -50,7 +51,7 @@ enum ArithmeticName {
 }
 
 impl Eval {
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> CliResult {
         let is_run =
             self.model.is_dir() || self.model.extension().is_some_and(|e| e == "safetensors");
         let (evaluations, labels) = if is_run { self.run_model()? } else { self.bundle()? };
@@ -99,27 +100,27 @@ impl Eval {
         (0..self.draws).map(move |n| Draw { seed: own.seed.wrapping_add(n), ..own })
     }
 
-    fn run_model(&self) -> Result<(Vec<Evaluation>, Vec<String>), String> {
+    fn run_model(&self) -> CliResult<(Vec<Evaluation>, Vec<String>)> {
         self.backend.check()?;
         if self.arithmetic == ArithmeticName::Int8 {
             return Err("--arithmetic is for bundles: a run is evaluated in floats".into());
         }
-        let model = load_model(&self.model)?;
+        let model = TrainedModel::load(&self.model)?;
         let config = model.summary.model;
         let set = super::load_for(&config, &self.data, self.limit)?;
         let evaluations = with_backend!(self.backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
-            let evaluate = |draw| {
+            let evaluate = |draw| -> CliResult<Evaluation> {
                 let weights = model.weights.clone().with_config(ModelConfig { draw, ..config });
-                let params = Params::<Inner>::from_weights(&weights.map_err(|e| e.to_string())?, &device);
-                evaluate::on_backend(&params, &set.test, 50, &device).map_err(|e| e.to_string())
+                let params = Params::<Inner>::from_weights(&weights?, &device);
+                Ok(evaluate::on_backend(&params, &set.test, 50, &device)?)
             };
-            self.draws(&config).map(evaluate).collect::<Result<_, String>>()?
+            self.draws(&config).map(evaluate).collect::<CliResult<_>>()?
         });
         Ok((evaluations, model.summary.labels))
     }
 
-    fn bundle(&self) -> Result<(Vec<Evaluation>, Vec<String>), String> {
+    fn bundle(&self) -> CliResult<(Vec<Evaluation>, Vec<String>)> {
         let bytes = super::read(&self.model)?;
         let bundle = super::parse(&self.model, &bytes)?;
         let set = super::load_for(bundle.config(), &self.data, self.limit)?;
@@ -128,9 +129,9 @@ impl Eval {
             ArithmeticName::Int8 => Arithmetic::Int8,
         };
         let evaluate = |draw| evaluate::on_bundle_with(&bundle, &set.test, arithmetic, draw);
-        let evaluations = self.draws(bundle.config()).map(evaluate).collect::<Result<_, _>>();
+        let evaluations = self.draws(bundle.config()).map(evaluate).collect::<Result<_, _>>()?;
         let labels = bundle.header().labels().map(str::to_owned).collect();
-        Ok((evaluations.map_err(|e| e.to_string())?, labels))
+        Ok((evaluations, labels))
     }
 }
 

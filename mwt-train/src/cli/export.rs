@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mwt_core::Bundle;
 
-use super::QuantArgs;
+use super::{CliResult, QuantArgs};
 use crate::backend::BackendName;
-use crate::run_dir::{RunDir, load_model, write};
-use crate::{card, embed, evaluate, export, with_backend};
+use crate::export::{card, embed};
+use crate::run::RunDir;
+use crate::util::durable::write;
+use crate::weights::trained::TrainedModel;
+use crate::{evaluate, export, with_backend};
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -27,7 +30,7 @@ pub(super) struct ExportArgs {
     /// Write no model card beside the bundle
     #[arg(long)]
     no_card: bool,
-    /// Do not evaluate the bundle on the run's held-out images for the card
+    /// Do not evaluate the bundle on the run's validation images for the card
     #[arg(long)]
     no_eval: bool,
     #[command(flatten)]
@@ -38,7 +41,7 @@ pub(super) struct ExportArgs {
 }
 
 impl ExportArgs {
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> CliResult {
         let bytes = if self.run.extension().is_some_and(|e| e == "mwt") {
             super::read(&self.run)?
         } else {
@@ -56,27 +59,26 @@ impl ExportArgs {
         self.emit(self.emit_c.as_deref(), &bytes, &bundle, embed::c)
     }
 
-    fn bundle(&self) -> Result<Vec<u8>, String> {
+    fn bundle(&self) -> CliResult<Vec<u8>> {
         self.backend.check()?;
-        let model = load_model(&self.run)?;
+        let model = TrainedModel::load(&self.run)?;
         with_backend!(self.backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
-            export::with_golden::<Inner>(&model, self.quant.schemes(), &device)
+            Ok(export::with_golden::<Inner>(&model, self.quant.schemes(), &device)?)
         })
     }
 
     /// Writes the model card, with what the bundle does on images that the run has not trained on.
-    fn card(&self, path: &Path, bytes: &[u8], bundle: &Bundle<'_>) -> Result<(), String> {
+    fn card(&self, path: &Path, bytes: &[u8], bundle: &Bundle<'_>) -> CliResult {
         let settings = RunDir::settings(&self.run).ok();
         let mut evaluation = None;
         if let (Some(settings), false) = (&settings, self.no_eval) {
             // A run may outlive its data set; the bundle is good without it.
             match settings.data.load() {
                 Ok(set) => {
-                    let (_, held_out) = settings.hold_out(set.train);
-                    if !held_out.is_empty() {
-                        let result = evaluate::on_bundle(bundle, &held_out);
-                        evaluation = Some(result.map_err(|e| e.to_string())?);
+                    let (_, validation) = settings.split(set.train);
+                    if !validation.is_empty() {
+                        evaluation = Some(evaluate::on_bundle(bundle, &validation)?);
                     }
                 }
                 Err(e) => eprintln!("warning: not evaluated: {e}"),
@@ -84,7 +86,7 @@ impl ExportArgs {
         }
         if let Some(evaluation) = &evaluation {
             println!(
-                "{} held-out images through mwt-infer: accuracy {:.2} %, PSNR {:.2} dB",
+                "{} validation images through mwt-infer: accuracy {:.2} %, PSNR {:.2} dB",
                 evaluation.labels.len(),
                 100.0 * evaluation.accuracy(),
                 evaluation.mean_psnr()
@@ -104,7 +106,7 @@ impl ExportArgs {
         bytes: &[u8],
         bundle: &Bundle<'_>,
         text: fn(&[u8], &Bundle<'_>) -> String,
-    ) -> Result<(), String> {
+    ) -> CliResult {
         let Some(path) = path else { return Ok(()) };
         write(path, text(bytes, bundle).as_bytes())?;
         println!("{}: a bundle of {} bytes as source", path.display(), bytes.len());

@@ -2,15 +2,23 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mwt_core::{Draw, ImageSize, ModelConfig};
 
-use super::QuantArgs;
-use super::recipe::{DrawName, PresetName};
-use crate::exchange;
+use super::recipe::PresetName;
+use super::{CliResult, QuantArgs};
 use crate::export::Export;
-use crate::run_dir::{Model, Summary, save_model, write};
-use crate::weights::Weights;
+use crate::util::durable::write;
+use crate::weights::trained::{Summary, TrainedModel};
+use crate::weights::{Weights, exchange};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DrawName {
+    /// The paper's: fresh pixels for each step and image
+    Random,
+    /// One fixed shuffled partition of the pixels over the steps, the same for every image
+    Partition,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
@@ -49,8 +57,8 @@ pub(super) struct Import {
 }
 
 impl Import {
-    pub(super) fn run(&self) -> Result<(), String> {
-        let arrays = exchange::read(&self.checkpoint).map_err(|e| e.to_string())?;
+    pub(super) fn run(&self) -> CliResult {
+        let arrays = exchange::read(&self.checkpoint)?;
         let named = |e: &dyn std::fmt::Display| format!("{}: {e}", self.checkpoint.display());
         let mut defaults = self.preset.config();
         if let Some(steps) = self.shared_alpha_steps {
@@ -82,7 +90,7 @@ impl Import {
             psnr: None,
         };
         if self.output.extension().is_some_and(|e| e == "safetensors") {
-            save_model(&self.output, &Model { weights, summary, examples: None })?;
+            TrainedModel { weights, summary, examples: None }.save(&self.output)?;
         } else {
             let export = Export {
                 schemes: self.quant.schemes(),

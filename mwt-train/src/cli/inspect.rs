@@ -7,7 +7,8 @@ use mwt_core::ModelConfig;
 use mwt_core::draw::DrawKind;
 use mwt_infer::{Classifier, workspace_len};
 
-use crate::card;
+use super::CliResult;
+use crate::export::card;
 
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
@@ -35,7 +36,7 @@ pub(super) fn sizes(c: &ModelConfig) -> String {
 }
 
 impl Inspect {
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> CliResult {
         let bytes = super::read(&self.bundle)?;
         let bundle = super::parse(&self.bundle, &bytes)?;
         let (header, config) = (bundle.header(), bundle.config());
@@ -101,7 +102,7 @@ impl Inspect {
         if let (Some(accuracy), Some(psnr)) = (facts.accuracy, facts.psnr) {
             let percent = 100.0 * accuracy;
             println!(
-                "measured    {percent:.2} % and {psnr:.2} dB on held-out images, before quantization"
+                "measured    {percent:.2} % and {psnr:.2} dB on validation images, before quantization"
             );
         }
         Ok(())

@@ -7,7 +7,6 @@ mod data;
 mod demo;
 mod eval;
 mod export;
-mod growth;
 mod import;
 mod inspect;
 mod progress;
@@ -17,13 +16,21 @@ mod report;
 mod shell;
 mod train;
 
+use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mwt_core::{Bundle, Scheme, Schemes};
 
-use crate::data::{Dataset, LoadOptions};
+use crate::data::{Dataset, DatasetLayout, LoadOptions};
+use crate::run::RunError;
+use crate::settings::SettingsError;
+use crate::util::durable::FileError;
+use crate::weights::trained::TrainedModelError;
+
+/// What a command comes to: any error of the library, or a text made here.
+type CliResult<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Train a Meta Weight Transformer and export it as one quantized bundle
 ///
@@ -47,7 +54,7 @@ enum Command {
     Resume(train::Resume),
     /// Accuracy and PSNR of a run or a bundle on a data set
     Eval(eval::Eval),
-    /// Write a run's report: curves, confusion, fits, learned rates, bundles
+    /// Write a run's report: curves, confusion, fits, inner learning rates, bundles
     Report(report::Report),
     /// Write a run's model as a bundle
     Export(export::ExportArgs),
@@ -61,7 +68,7 @@ enum Command {
     Reconstruct(reconstruct::Reconstruct),
     /// Look at a data set: what it holds, what augmentation makes of it
     Data(data::Data),
-    /// Every setting of a training run: what it is, what it would be
+    /// Every setting of a training run: its meaning, its value
     Config(config::Config),
     /// How fast this machine trains, or runs a bundle
     Bench(bench::Bench),
@@ -96,10 +103,31 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error}{}", hint(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What to do about an error, where the command line has an answer.
+fn hint(error: &(dyn Error + 'static)) -> String {
+    let settings = match error.downcast_ref() {
+        Some(RunError::Settings(e)) => Some(e),
+        _ => error.downcast_ref(),
+    };
+    if matches!(settings, Some(SettingsError::NoData)) {
+        return ": give --data DIR, or --data digits".into();
+    }
+    if let Some(RunError::Exists { path }) = error.downcast_ref() {
+        let path = path.display();
+        return format!(
+            "; go on with it (mwt-train resume {path}), choose another --name, or remove it"
+        );
+    }
+    if let Some(TrainedModelError::NoSummary { .. }) = error.downcast_ref() {
+        return ": use `mwt-train import` for a file of another program".into();
+    }
+    String::new()
 }
 
 /// Storage of the matrices of a bundle.
@@ -132,7 +160,7 @@ struct QuantArgs {
     /// Storage of θ, the start of the fit [default: that of --quant]
     #[arg(long, value_enum)]
     quant_theta: Option<Quant>,
-    /// Storage of α, the learned rates [default: that of --quant]
+    /// Storage of α, the inner learning rates [default: that of --quant]
     #[arg(long, value_enum)]
     quant_alpha: Option<Quant>,
     /// Storage of β, the base of the tokens [default: that of --quant]
@@ -156,8 +184,8 @@ impl QuantArgs {
 }
 
 /// A file's bytes.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
+fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    std::fs::read(path).map_err(FileError::at(path))
 }
 
 /// A file's bytes as a bundle.
@@ -170,11 +198,10 @@ fn load_for(
     config: &mwt_core::ModelConfig,
     source: &str,
     limit: Option<usize>,
-) -> Result<Dataset, String> {
+) -> CliResult<Dataset> {
     let size = (config.image.height, config.image.width);
-    let folder = source != "digits"
-        && crate::data::detect(Path::new(source)).map_err(|e| e.to_string())?
-            == crate::data::Kind::ImageFolder;
+    let folder =
+        source != "digits" && crate::data::detect(Path::new(source))? == DatasetLayout::ImageFolder;
     let options = LoadOptions {
         // Folders are brought to the model's size; the other kinds have theirs.
         image_size: folder.then_some(size),
@@ -182,7 +209,7 @@ fn load_for(
         limit,
         ..LoadOptions::default()
     };
-    let set = crate::data::load(source, &options).map_err(|e| e.to_string())?;
+    let set = crate::data::load(source, &options)?;
     warn_of_left_out(&set);
     let found = (set.height(), set.width(), set.channels());
     if found != (size.0, size.1, config.channels) || set.classes.len() > config.classes {
@@ -196,7 +223,8 @@ fn load_for(
             size.1,
             config.channels,
             config.classes
-        ));
+        )
+        .into());
     }
     Ok(set)
 }
@@ -225,15 +253,15 @@ fn parse_size(text: &str) -> Result<(usize, usize), String> {
 }
 
 /// One image file as a model takes it: `[H, W, C]` bytes.
-fn read_image(config: &mwt_core::ModelConfig, path: &Path) -> Result<Vec<u8>, String> {
+fn read_image(config: &mwt_core::ModelConfig, path: &Path) -> CliResult<Vec<u8>> {
     if config.channels != 1 && config.channels != 3 {
         return Err(format!(
             "image files have 1 or 3 channels, the model takes {}",
             config.channels
-        ));
+        )
+        .into());
     }
     let size = (config.image.height, config.image.width);
-    let image =
-        crate::data::read_image(path, size, config.channels == 1).map_err(|e| e.to_string())?;
+    let image = crate::data::read_image(path, size, config.channels == 1)?;
     Ok(image.into_iter().collect())
 }

@@ -1,5 +1,5 @@
-//! How a run tells about itself: a bar on a terminal, plain lines elsewhere, objects for programs, nothing when asked to
-//! be quiet. `log.txt` in the run's directory has the plain lines always.
+//! What a run shows of itself: a bar on a terminal, plain lines elsewhere, objects for programs, nothing when asked to be
+//! quiet. `log.txt` in the run's directory always has the plain lines.
 
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal as _, Write as _};
@@ -10,39 +10,39 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::evaluate::Evaluation;
-use crate::metrics::Row;
-use crate::trainer::Progress;
+use crate::run::metrics::Row;
+use crate::run::{Interrupt, Observer, Pace};
+use crate::train::{Position, Progress};
+use crate::util::durable::FileError;
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// How much a run says.
 #[derive(Clone, Copy, Debug, Default, Args)]
-pub(super) struct Tell {
+pub(super) struct Verbosity {
     /// Say nothing but the result
     #[arg(long, conflicts_with = "json")]
     pub(super) quiet: bool,
-    /// Print one JSON object a line on stdout: a row of metrics every few steps, then the result
+    /// Print one JSON object per line on stdout: a row of metrics every few steps, then the result
     #[arg(long)]
     pub(super) json: bool,
 }
 
-pub(super) struct Reporter {
+/// Shows a run on the terminal, and stops it at Ctrl-C.
+pub(super) struct Console {
     bar: Option<ProgressBar>,
     plain: bool,
     json: bool,
     log: File,
-    batch: usize,
-    /// Start, and the first step told: a run that goes on did not do those before.
-    start: Option<(Instant, u64)>,
-    /// When the last steps were told of, and which.
-    last: Option<(Instant, u64)>,
+    /// When the last plain line was written.
     line: Instant,
+    interrupt: Interrupt,
 }
 
-impl Reporter {
-    pub(super) fn new(batch: usize, tell: Tell, run: &Path) -> Result<Self, String> {
-        let silent = tell.quiet || tell.json;
+impl Console {
+    pub(super) fn new(verbosity: Verbosity, run: &Path) -> Result<Self, FileError> {
+        let silent = verbosity.quiet || verbosity.json;
         let terminal = std::io::stderr().is_terminal() && !silent;
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
@@ -55,12 +55,10 @@ impl Reporter {
         Ok(Self {
             bar,
             plain: !silent && !terminal,
-            json: tell.json,
-            log: log.map_err(|e| format!("{}: {e}", path.display()))?,
-            batch,
-            start: None,
-            last: None,
+            json: verbosity.json,
+            log: log.map_err(FileError::at(&path))?,
             line: Instant::now(),
+            interrupt: Interrupt::on_ctrl_c(),
         })
     }
 
@@ -74,26 +72,14 @@ impl Reporter {
             eprintln!("{text}");
         }
     }
+}
 
-    /// A row for programs.
-    pub(super) fn row(&self, row: &Row) {
-        if self.json {
-            print!("{}", row.json());
-        }
-    }
-
-    /// Tells of a few steps, and gives the images a second since the last ones.
-    pub(super) fn look(&mut self, p: &Progress) -> Option<f32> {
-        let (now, batch) = (Instant::now(), self.batch as f64);
-        let (start, first) = *self.start.get_or_insert((now, p.step));
-        let speed = (p.step - first) as f64 * batch / (now - start).as_secs_f64();
-        let (before, then) = self.last.replace((now, p.step)).unwrap_or((now, p.step));
-        let recent = (p.step - then) as f64 * batch / (now - before).as_secs_f64();
+impl Observer for Console {
+    fn on_progress(&mut self, p: &Progress, pace: &Pace) {
         let db = mwt_core::grid::psnr(p.reconstruction / 4.0);
-        // At the first look there is nothing yet to measure by.
-        let pace = if speed.is_finite() { format!("{speed:.0} images/s, ") } else { String::new() };
+        let speed = pace.mean.map_or_else(String::new, |mean| format!("{mean:.0} images/s, "));
         let message = format!(
-            "{pace}reconstruction {db:.1} dB, cross-entropy {:.3}, training accuracy {:.1} %",
+            "{speed}reconstruction {db:.1} dB, cross-entropy {:.3}, training accuracy {:.1} %",
             p.classification,
             100.0 * p.accuracy
         );
@@ -104,9 +90,8 @@ impl Reporter {
         }
         if p.end_of_epoch || self.line.elapsed() >= LINE_EVERY {
             self.line = Instant::now();
-            let left = (p.steps - p.step) as f64 * batch / speed;
-            let left =
-                if left.is_finite() { format!(", {} left", duration(left)) } else { String::new() };
+            let left = pace.seconds_left.map(|left| format!(", {} left", duration(left)));
+            let left = left.unwrap_or_default();
             let line =
                 format!("step {}/{}, epoch {}{left}: {message}", p.step, p.steps, p.epoch + 1);
             let _ = writeln!(self.log, "{line}");
@@ -114,24 +99,43 @@ impl Reporter {
                 eprintln!("{line}");
             }
         }
-        recent.is_finite().then_some(recent as f32)
     }
 
-    /// Tells how the images held out did at the end of an epoch.
-    pub(super) fn epoch(&mut self, p: &Progress, evaluation: &Evaluation) {
+    fn on_validation(&mut self, p: &Progress, evaluation: &Evaluation) {
         let text = format!(
-            "epoch {} done: held-out accuracy {:.2} %, PSNR {:.2} dB ({} images)",
+            "epoch {} done: validation accuracy {:.2} %, PSNR {:.2} dB ({} images)",
             p.epoch + 1,
             100.0 * evaluation.accuracy(),
             evaluation.mean_psnr(),
             evaluation.labels.len()
         );
         self.say(&text);
-        // What the evaluation took is not training's.
-        self.last = None;
     }
 
-    pub(super) fn finish(&self) {
+    fn on_row(&mut self, row: &Row) {
+        if self.json {
+            print!("{}", row.json());
+        }
+    }
+
+    fn on_end(&mut self, position: Position) {
+        if let Some(bar) = &self.bar {
+            bar.abandon();
+        }
+        let skipped = position.skipped;
+        if skipped > 0 {
+            eprintln!("warning: {skipped} outer steps diverged and were left out");
+        }
+    }
+
+    fn should_stop(&self) -> bool {
+        self.interrupt.is_set()
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // A run that ends in an error leaves its bar as it was.
         if let Some(bar) = &self.bar {
             bar.abandon();
         }

@@ -6,7 +6,8 @@ use clap::Args;
 use mwt_core::ImageSize;
 use mwt_infer::{Classifier, Image, workspace_len};
 
-use crate::picture;
+use super::CliResult;
+use crate::report::picture;
 
 #[derive(Debug, Args)]
 pub(super) struct Reconstruct {
@@ -23,7 +24,7 @@ pub(super) struct Reconstruct {
 }
 
 impl Reconstruct {
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> CliResult {
         let bytes = super::read(&self.bundle)?;
         let bundle = super::parse(&self.bundle, &bytes)?;
         let config = *bundle.config();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::CliResult;
 use crate::backend::BackendName;
 use crate::{report, with_backend};
 
@@ -17,7 +18,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> CliResult {
         self.backend.check()?;
         let file = with_backend!(self.backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;

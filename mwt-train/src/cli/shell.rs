@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::Cli;
+use super::{Cli, CliResult};
+use crate::util::durable::FileError;
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
@@ -14,7 +15,7 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> CliResult {
         let mut command = Cli::command();
         let name = command.get_name().to_owned();
         clap_complete::generate(self.shell, &mut command, name, &mut std::io::stdout());
@@ -30,15 +31,14 @@ pub(super) struct Man {
 }
 
 impl Man {
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> CliResult {
         let command = Cli::command();
         match &self.output {
             Some(dir) => std::fs::create_dir_all(dir)
                 .and_then(|()| clap_mangen::generate_to(command, dir))
-                .map_err(|e| format!("{}: {e}", dir.display())),
-            None => clap_mangen::Man::new(command)
-                .render(&mut std::io::stdout())
-                .map_err(|e| e.to_string()),
+                .map_err(FileError::at(dir))?,
+            None => clap_mangen::Man::new(command).render(&mut std::io::stdout())?,
         }
+        Ok(())
     }
 }

@@ -7,7 +7,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{DataError, LoadOptions, Parts, Split};
+use super::error::DataError;
+use super::options::{LoadOptions, Parts};
+use super::split::Split;
 
 /// Height and width of every image.
 const SIDE: usize = 32;
@@ -149,7 +151,7 @@ mod tests {
     fn gives_back_what_was_written() {
         for folder in ["", ARCHIVE_FOLDER] {
             let dir = fixture(folder);
-            assert_eq!(data::detect(dir.path()).unwrap(), data::Kind::CifarBinary);
+            assert_eq!(data::detect(dir.path()).unwrap(), data::DatasetLayout::CifarBinary);
             let (classes, train, test) = load(dir.path(), &LoadOptions::default()).unwrap();
             assert_eq!(classes[9], "truck");
             assert_eq!(train.labels, [0, 1, 2, 3, 4]);

@@ -8,10 +8,12 @@
 //! IEEE 754 rounds the same way everywhere. So equal seeds give equal bytes on
 //! every platform, which the sines of different maths libraries would not.
 
+use super::error::DataError;
 use super::glyphs::{GLYPHS, Glyph, Point};
-use super::split::zeroed;
-use super::{DataError, LoadOptions, Parts, Split};
-use crate::random::Rng;
+use super::image::zeroed;
+use super::options::{LoadOptions, Parts};
+use super::split::Split;
+use crate::util::random::Rng;
 
 /// Height and width of every image.
 const SIDE: usize = 28;

@@ -1,22 +1,22 @@
 //! Image folders: `train/<class>/*.{png,jpg,jpeg}` beside `test/` or `val/`.
 //!
-//! The files are gone through twice. The first pass reads only their headers
-//! and settles size and colour for all; the second decodes each image: straight
-//! to its place in memory or, where all together are too large for it, only to
-//! learn that it can be, for each is decoded again when it is used. Both passes
-//! run in parallel and keep the order of the names, so the result is the same
-//! everywhere. A file that either cannot read is left out and told of, unless
-//! there are too many.
+//! The files are read in two passes. The first reads their headers alone and
+//! settles size and colour for all. The second decodes each image: into memory,
+//! or, where all images together would take too much of it, only to find out
+//! whether it can be decoded, because it is decoded again each time it is used.
+//! Both passes run in parallel and keep the order of the names, so the result
+//! does not depend on the number of threads. A file that cannot be read is left
+//! out and reported; too many of them are an error.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageDecoder, ImageReader, imageops};
-use ndarray::Array3;
 use rayon::prelude::*;
 
-use super::split::zeroed;
-use super::{DataError, LoadOptions, Parts, Split};
+use super::error::DataError;
+use super::image::{Header, Size, bad_size, channels, decode_file, read_header, read_into, zeroed};
+use super::options::{LoadOptions, Parts};
+use super::split::Split;
 
 /// Names of the folder to test on; the first that exists is taken.
 const TEST_FOLDERS: [&str; 2] = ["test", "val"];
@@ -24,20 +24,11 @@ const TEST_FOLDERS: [&str; 2] = ["test", "val"];
 /// Endings of image files, compared without regard to case.
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// Height and width.
-type Size = (usize, usize);
-
 /// An image file and the index of its class.
 type Entry = (PathBuf, u16);
 
-/// What the first pass learns from a file.
-struct Header {
-    size: Size,
-    grey: bool,
-}
-
-/// Images for each of which one may be left out because it cannot be read.
-const IMAGES_A_FAULT: usize = 100;
+/// One unreadable image per so many is left out; more are an error.
+const IMAGES_PER_FAULT: usize = 100;
 
 /// Whether the directory has a folder to train on.
 pub(super) fn is_folder(dir: &Path) -> bool {
@@ -120,30 +111,13 @@ impl Faults {
                 Err(error) => return Err(error),
             });
         }
-        if self.found.len() * IMAGES_A_FAULT <= self.images {
+        if self.found.len() * IMAGES_PER_FAULT <= self.images {
             return Ok(sifted);
         }
         let (faults, images) = (self.found.len(), self.images);
         let first = Box::new(self.found.swap_remove(0));
         Err(DataError::TooManyFaults { faults, images, first })
     }
-}
-
-/// Reads one image as a data set of this shape would hold it: cropped about its
-/// centre to the shape of `size` (height, width), resized to it, and as one
-/// grey channel or as RGB. Returns `[H, W, C]`.
-///
-/// Transparency is dropped and 16-bit samples become 8-bit.
-///
-/// # Errors
-///
-/// [`DataError::Io`] or [`DataError::Decode`] when the file cannot be read,
-/// [`DataError::BadSize`] or [`DataError::TooLarge`] when `size` is impossible.
-pub fn read_image(path: &Path, size: Size, grey: bool) -> Result<Array3<u8>, DataError> {
-    let shape = (size.0, size.1, channels(grey));
-    let mut bytes = zeroed(1, shape)?;
-    read_into(path, size, grey, &mut bytes)?;
-    Array3::from_shape_vec(shape, bytes).map_err(|_| bad_size(size))
 }
 
 /// The class folders of a split, sorted by name.
@@ -237,13 +211,6 @@ fn read_headers(
         .unzip())
 }
 
-/// Reads the header of one image.
-fn read_header(path: &Path) -> Result<Header, DataError> {
-    let decoder = open(path)?.into_decoder().map_err(|reason| decode_error(path, reason))?;
-    let (width, height) = decoder.dimensions();
-    Ok(Header { size: (height as usize, width as usize), grey: !decoder.color_type().has_color() })
-}
-
 /// Checks that every image has the expected size.
 fn require_size<'a>(
     entries: impl Iterator<Item = &'a Entry>,
@@ -300,72 +267,6 @@ fn verify(
     let good =
         entries.into_iter().zip(results).filter_map(|(entry, result)| result.map(|()| entry));
     Ok(Split::from_files(good.collect(), size, grey))
-}
-
-/// Decodes one image into `out`, which has room for the shape asked for.
-fn read_into(path: &Path, size: Size, grey: bool, out: &mut [u8]) -> Result<(), DataError> {
-    let image = fit(recolour(decode_file(path)?, grey), size)?;
-    for (to, from) in out.iter_mut().zip(image.as_bytes()) {
-        *to = *from;
-    }
-    Ok(())
-}
-
-/// Decodes an image as its file has it.
-fn decode_file(path: &Path) -> Result<DynamicImage, DataError> {
-    open(path)?.decode().map_err(|reason| decode_error(path, reason))
-}
-
-/// Opens an image; what it is, its content tells better than its name.
-fn open(path: &Path) -> Result<ImageReader<std::io::BufReader<fs::File>>, DataError> {
-    let io = |reason| DataError::io(path, reason);
-    let reader = ImageReader::open(path).map_err(io)?;
-    reader.with_guessed_format().map_err(io)
-}
-
-/// Makes the image 8-bit grey or 8-bit RGB.
-fn recolour(image: DynamicImage, grey: bool) -> DynamicImage {
-    if grey { image.into_luma8().into() } else { image.into_rgb8().into() }
-}
-
-/// Crops the image about its centre to the proportions of `size`, so that
-/// nothing is distorted, and resizes it.
-fn fit(image: DynamicImage, size: Size) -> Result<DynamicImage, DataError> {
-    let side = |n: usize| u32::try_from(n).ok().filter(|&n| n > 0);
-    let (Some(height), Some(width)) = (side(size.0), side(size.1)) else {
-        return Err(bad_size(size));
-    };
-    let (old_width, old_height) = (image.width(), image.height());
-    if (old_width, old_height) == (width, height) {
-        return Ok(image);
-    }
-    // The longest sides that fit into the image at the wanted proportions. One
-    // of the two is always the image's own; neither is ever more than that.
-    let scaled = |a: u32, b: u32, c: u32| (u64::from(a) * u64::from(b) / u64::from(c)).max(1);
-    let crop_width = u64::from(old_width).min(scaled(old_height, width, height)) as u32;
-    let crop_height = u64::from(old_height).min(scaled(old_width, height, width)) as u32;
-    let left = (old_width - crop_width) / 2;
-    let top = (old_height - crop_height) / 2;
-    // Triangle averages over all the pixels that shrink into one, so nothing
-    // flickers, and unlike Lanczos it leaves no ringing at the edges.
-    Ok(image.crop_imm(left, top, crop_width, crop_height).resize_exact(
-        width,
-        height,
-        imageops::FilterType::Triangle,
-    ))
-}
-
-/// Bytes per pixel.
-pub(super) fn channels(grey: bool) -> usize {
-    if grey { 1 } else { 3 }
-}
-
-fn bad_size((height, width): Size) -> DataError {
-    DataError::BadSize { height, width }
-}
-
-fn decode_error(path: &Path, reason: image::ImageError) -> DataError {
-    DataError::Decode { path: path.into(), reason }
 }
 
 #[cfg(test)]

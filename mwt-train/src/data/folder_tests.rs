@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::data;
+use crate::data::image::{fit, read_image};
 
 fn place(dir: &TempDir, name: &str) -> PathBuf {
     let path = dir.path().join(name);
@@ -49,7 +50,7 @@ fn message(dir: &TempDir) -> String {
 #[test]
 fn reads_grey_images_in_the_order_of_their_names() {
     let dir = fixture("test");
-    assert_eq!(data::detect(dir.path()).unwrap(), data::Kind::ImageFolder);
+    assert_eq!(data::detect(dir.path()).unwrap(), data::DatasetLayout::ImageFolder);
     let (classes, train, test) = load_all(&dir).unwrap();
     assert_eq!(classes, ["cat", "dog"]);
     assert_eq!((train.len(), train.shape()), (3, (3, 4, 1)));
@@ -211,7 +212,8 @@ fn images_too_large_for_memory_are_the_same_decoded_as_they_are_used() {
     assert_eq!(used_out, kept_out);
     assert_eq!(used.to_array().unwrap(), kept.to_array().unwrap());
     assert_eq!(used_test.to_array().unwrap(), kept_test.to_array().unwrap());
-    let ((rest, chosen), (kept_rest, kept_chosen)) = (used.hold_out(50, 1), kept.hold_out(50, 1));
+    let ((rest, chosen), (kept_rest, kept_chosen)) =
+        (used.split_validation(50, 1), kept.split_validation(50, 1));
     assert_eq!(rest.labels, kept_rest.labels);
     assert_eq!(chosen.to_array().unwrap(), kept_chosen.to_array().unwrap());
 }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use super::{DataError, LoadOptions, Parts, Split, directory_name};
+use super::error::DataError;
+use super::options::{LoadOptions, Parts, directory_name};
+use super::split::Split;
 
 /// Magic number of unsigned bytes on three axes: images.
 const IMAGES_MAGIC: u32 = 0x0803;
@@ -207,7 +209,7 @@ mod tests {
     #[test]
     fn reads_both_spellings_plain_and_gzipped() {
         let dir = fixture();
-        assert_eq!(data::detect(dir.path()).unwrap(), data::Kind::Idx);
+        assert_eq!(data::detect(dir.path()).unwrap(), data::DatasetLayout::Idx);
         let (classes, train, test) = load(dir.path(), &LoadOptions::default()).unwrap();
         assert_eq!(classes[9], "9");
         assert_eq!((train.len(), train.shape()), (3, (2, 3, 1)));

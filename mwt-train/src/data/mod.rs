@@ -9,19 +9,29 @@
 //! Pixels stay `u8` here, `[N, H, W, C]` and row-major. Scaling and
 //! augmentation belong to whoever makes the batches.
 
+mod augment;
 mod cifar;
 mod digits;
 mod error;
 mod folder;
 mod glyphs;
 mod idx;
+mod image;
+mod options;
 mod split;
 
 use std::path::Path;
 
+use mwt_core::ImageSize;
+
+pub use self::image::read_image;
 pub use error::DataError;
-pub use folder::read_image;
+pub use options::LoadOptions;
 pub use split::Split;
+
+use options::directory_name;
+
+use crate::settings::{DataSettings, DataShape, Settings};
 
 /// The source name that stands for the built-in digits.
 const BUILT_IN: &str = "digits";
@@ -54,6 +64,15 @@ impl Dataset {
         self.train.shape().1
     }
 
+    /// What a model for these images must be made for.
+    pub fn shape(&self) -> DataShape {
+        DataShape {
+            image: ImageSize { height: self.height(), width: self.width() },
+            channels: self.channels(),
+            classes: self.classes.len(),
+        }
+    }
+
     /// Bytes of all images, training and test, decoded.
     pub fn bytes(&self) -> u64 {
         let images = (self.train.len() + self.test.len()) as u64;
@@ -68,7 +87,7 @@ impl Dataset {
 
 /// The layouts that [`load`] can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DatasetLayout {
     /// The built-in 28×28 grey digits, drawn from a seed.
     Digits,
     /// The four idx files of MNIST, Fashion-MNIST and their kin, gzipped or not.
@@ -79,78 +98,23 @@ pub enum Kind {
     ImageFolder,
 }
 
-/// What to load, and how.
-#[derive(Clone, Debug)]
-pub struct LoadOptions {
-    /// Height and width, each at least 1.
-    ///
-    /// Images of an image folder are cropped about their centre to this shape
-    /// and resized to it. `None` takes the size of the first training image and
-    /// requires it of all the others. The other layouts have a fixed size, and
-    /// asking them for a different one is an error.
-    pub image_size: Option<(usize, usize)>,
-    /// `Some(true)` for one grey channel, `Some(false)` for RGB.
-    ///
-    /// `None` makes an image folder grey when every image in it is grey, else
-    /// RGB. The other layouts have fixed channels, and asking them for different
-    /// ones is an error.
-    pub grey: Option<bool>,
-    /// At most this many images in each split.
-    ///
-    /// They are the first ones, except in an image folder: its files lie sorted
-    /// by class, so there the choice is spread evenly over all of them.
-    pub limit: Option<usize>,
-    /// Bytes that the decoded images of a folder, training and test together,
-    /// may take in memory.
-    ///
-    /// When they would take more, each is decoded as it is used: the same bytes,
-    /// for the price of decoding an image again in each epoch. The other layouts
-    /// always lie in memory.
-    pub memory: u64,
-    /// Seed of the built-in digits.
-    pub seed: u64,
-    /// Number of built-in digits to train on.
-    pub digits_train: usize,
-    /// Number of built-in digits to test on.
-    pub digits_test: usize,
-}
-
-impl LoadOptions {
-    /// Bytes that decoded images may take when nothing is said: 8 GiB.
-    pub const MEMORY: u64 = 8 << 30;
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        LoadOptions {
-            image_size: None,
-            grey: None,
-            limit: None,
-            memory: Self::MEMORY,
-            seed: 0,
-            digits_train: 12_000,
-            digits_test: 2_000,
-        }
-    }
-}
-
 /// Recognises the layout of a directory from the names in it.
 ///
-/// Never answers [`Kind::Digits`], which has no directory.
+/// Never answers [`DatasetLayout::Digits`], which has no directory.
 ///
 /// # Errors
 ///
 /// [`DataError::Io`] when `dir` cannot be read, [`DataError::UnknownLayout`]
 /// when it is in none of the known layouts.
-pub fn detect(dir: &Path) -> Result<Kind, DataError> {
+pub fn detect(dir: &Path) -> Result<DatasetLayout, DataError> {
     // Asked first because every probe below would merely answer "not there".
     std::fs::read_dir(dir).map_err(|reason| DataError::io(dir, reason))?;
     if idx::is_idx(dir) {
-        Ok(Kind::Idx)
+        Ok(DatasetLayout::Idx)
     } else if cifar::batches_dir(dir).is_some() {
-        Ok(Kind::CifarBinary)
+        Ok(DatasetLayout::CifarBinary)
     } else if folder::is_folder(dir) {
-        Ok(Kind::ImageFolder)
+        Ok(DatasetLayout::ImageFolder)
     } else {
         Err(DataError::UnknownLayout { path: dir.into() })
     }
@@ -165,16 +129,16 @@ pub fn detect(dir: &Path) -> Result<Kind, DataError> {
 /// Any [`DataError`]; each says in one line which file is at fault and why.
 pub fn load(source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
     let dir = Path::new(source);
-    let kind = match source {
-        BUILT_IN => Kind::Digits,
+    let layout = match source {
+        BUILT_IN => DatasetLayout::Digits,
         _ => detect(dir)?,
     };
     let mut left_out = Vec::new();
-    let (classes, train, test) = match kind {
-        Kind::Digits => digits::load(options)?,
-        Kind::Idx => idx::load(dir, options)?,
-        Kind::CifarBinary => cifar::load(dir, options)?,
-        Kind::ImageFolder => folder::load(dir, options, &mut left_out)?,
+    let (classes, train, test) = match layout {
+        DatasetLayout::Digits => digits::load(options)?,
+        DatasetLayout::Idx => idx::load(dir, options)?,
+        DatasetLayout::CifarBinary => cifar::load(dir, options)?,
+        DatasetLayout::ImageFolder => folder::load(dir, options, &mut left_out)?,
     };
     for split in [&train, &test] {
         if split.is_empty() {
@@ -183,8 +147,8 @@ pub fn load(source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
         require_shape(source, split.shape(), options)?;
     }
     Ok(Dataset {
-        name: match kind {
-            Kind::Digits => BUILT_IN.into(),
+        name: match layout {
+            DatasetLayout::Digits => BUILT_IN.into(),
             _ => directory_name(dir),
         },
         classes,
@@ -194,9 +158,24 @@ pub fn load(source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
     })
 }
 
-/// The parts of a [`Dataset`] that a layout's loader returns: class names, the
-/// training split and the test split.
-type Parts = (Vec<String>, Split, Split);
+impl DataSettings {
+    /// Loads the data set.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn load(&self) -> Result<Dataset, DataError> {
+        load(&self.source, &LoadOptions::from(self))
+    }
+}
+
+impl Settings {
+    /// The training and the validation images of a run; at most a fifth are set
+    /// apart for validation, so that a small set keeps enough to train on.
+    pub fn split(&self, train: Split) -> (Split, Split) {
+        let n = self.data.validation.min(train.len() / 5);
+        train.split_validation(n, self.train.seed)
+    }
+}
 
 /// Checks that the shape the options ask for, if any, is the one that came.
 fn require_shape(
@@ -218,15 +197,6 @@ fn require_shape(
         found: [height, width, channels],
         wanted: [wanted_size.0, wanted_size.1, wanted_channels],
     })
-}
-
-/// The directory's own name, also when the path ends in `.` or `..`.
-fn directory_name(dir: &Path) -> String {
-    let full = dir.canonicalize().unwrap_or_else(|_| dir.into());
-    match full.file_name() {
-        Some(name) => name.to_string_lossy().into_owned(),
-        None => full.display().to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use ndarray::{Array4, Axis, CowArray, Ix3};
 use rayon::prelude::*;
 
-use super::{DataError, folder};
-use crate::random::Rng;
+use super::error::DataError;
+use super::image::{self, zeroed};
+use crate::util::random::Rng;
 
-/// The random stream of [`Split::hold_out`], apart from those of the digits.
-const HOLD_OUT_STREAM: u64 = 0x686f_6c64;
+/// The random stream of [`Split::split_validation`], apart from those of the digits.
+const VALIDATION_STREAM: u64 = 0x686f_6c64;
 
 /// Images of one shape and a label for each.
 ///
-/// Splits made of others share their pixels, so that holding images out or
-/// choosing among them copies none.
+/// Splits made of others share their pixels, so that setting images apart
+/// or choosing among them copies none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
     source: Arc<Source>,
@@ -58,7 +59,7 @@ impl Split {
         }
     }
 
-    /// A split of image files, each with its label, that [`folder::read_image`]
+    /// A split of image files, each with its label, that [`read_image`](super::read_image)
     /// reads with `size` (height, width) and `grey` when it is asked for.
     pub(super) fn from_files(files: Vec<(PathBuf, u16)>, size: (usize, usize), grey: bool) -> Self {
         let (paths, labels) = files.into_iter().unzip();
@@ -86,7 +87,7 @@ impl Split {
                 let (_, height, width, channels) = images.dim();
                 (height, width, channels)
             }
-            Source::Files { size, grey, .. } => (size.0, size.1, folder::channels(*grey)),
+            Source::Files { size, grey, .. } => (size.0, size.1, image::channels(*grey)),
         }
     }
 
@@ -110,7 +111,7 @@ impl Split {
         match &*self.source {
             Source::Memory(images) => Ok(images.index_axis(Axis(0), place).into()),
             Source::Files { paths, size, grey } => {
-                folder::read_image(&paths[place], *size, *grey).map(CowArray::from)
+                image::read_image(&paths[place], *size, *grey).map(CowArray::from)
             }
         }
     }
@@ -168,33 +169,16 @@ impl Split {
         }
     }
 
-    /// Sets `n` random images apart, or all when there are fewer, and returns
-    /// the rest and those held out.
+    /// Sets `n` random images apart for validation, or all when there are
+    /// fewer, and returns the rest and the validation images.
     ///
     /// Every image is in exactly one of the two. Equal seeds choose equally.
-    pub fn hold_out(self, n: usize, seed: u64) -> (Self, Self) {
+    pub fn split_validation(self, n: usize, seed: u64) -> (Self, Self) {
         let mut order: Vec<usize> = (0..self.len()).collect();
-        Rng::new(seed, HOLD_OUT_STREAM).shuffle(&mut order);
-        let (held_out, rest) = order.split_at(n.min(order.len()));
-        (self.select(rest), self.select(held_out))
+        Rng::new(seed, VALIDATION_STREAM).shuffle(&mut order);
+        let (validation, rest) = order.split_at(n.min(order.len()));
+        (self.select(rest), self.select(validation))
     }
-}
-
-/// Zeroed bytes for `images` images of `(H, W, C)`.
-///
-/// The counts may come from a person, so a size beyond reach is an error here
-/// where `vec!` would end the program.
-pub(super) fn zeroed(images: usize, shape: (usize, usize, usize)) -> Result<Vec<u8>, DataError> {
-    let (height, width, channels) = shape;
-    let too_large = || DataError::TooLarge { images, shape: [height, width, channels] };
-    let length = [height, width, channels]
-        .into_iter()
-        .try_fold(images, usize::checked_mul)
-        .ok_or_else(too_large)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|_| too_large())?;
-    bytes.resize(length, 0);
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -229,27 +213,20 @@ mod tests {
     }
 
     #[test]
-    fn hold_out_is_deterministic_and_disjoint() {
-        let (rest, held_out) = numbered(50).hold_out(10, 3);
-        assert_eq!(numbered(50).hold_out(10, 3), (rest.clone(), held_out.clone()));
-        assert_ne!(numbered(50).hold_out(10, 4).1, held_out);
-        assert_eq!((rest.len(), held_out.len()), (40, 10));
+    fn validation_is_deterministic_and_disjoint() {
+        let (rest, validation) = numbered(50).split_validation(10, 3);
+        assert_eq!(numbered(50).split_validation(10, 3), (rest.clone(), validation.clone()));
+        assert_ne!(numbered(50).split_validation(10, 4).1, validation);
+        assert_eq!((rest.len(), validation.len()), (40, 10));
 
-        let mut all = [rest.labels, held_out.labels.clone()].concat();
+        let mut all = [rest.labels, validation.labels.clone()].concat();
         all.sort_unstable();
         assert_eq!(all, numbered(50).labels);
-        for (n, &label) in held_out.labels.iter().enumerate() {
-            assert_eq!(u16::from(held_out.image(n).unwrap()[[0, 0, 0]]), label);
+        for (n, &label) in validation.labels.iter().enumerate() {
+            assert_eq!(u16::from(validation.image(n).unwrap()[[0, 0, 0]]), label);
         }
 
-        let (rest, held_out) = numbered(3).hold_out(9, 0);
-        assert_eq!((rest.len(), held_out.len()), (0, 3));
-    }
-
-    #[test]
-    fn impossible_sizes_are_refused() {
-        assert!(zeroed(usize::MAX, (2, 1, 1)).is_err());
-        assert!(zeroed(1 << 20, (1 << 30, 1 << 10, 3)).is_err());
-        assert_eq!(zeroed(2, (2, 1, 3)).unwrap().len(), 12);
+        let (rest, validation) = numbered(3).split_validation(9, 0);
+        assert_eq!((rest.len(), validation.len()), (0, 3));
     }
 }

@@ -4,16 +4,16 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::inner::Fitted;
-use super::operation::{FitInputs, ReadInputs};
+use super::operation::{FitInputs, TransformerInputs};
 
-/// A back end that can fit and read a batch, differentiably if it has autodiff.
+/// A back end that can fit a batch and classify it, differentiably if it has autodiff.
 pub trait MwtBackend: Backend {
     /// Fits a batch in k gradient steps from θ, as [`inner::fit`](super::inner::fit) does.
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self>;
 
     /// Logits `[N, K]`, as [`Transformer::forward`](super::Transformer::forward) gives them for
     /// [`tokens`](super::tokens::tokens) behind the [`boundary`](super::tokens::boundary).
-    fn read(inputs: ReadInputs<Self>, w_cls: f64) -> Tensor<Self, 2>;
+    fn transformer(inputs: TransformerInputs<Self>, w_cls: f64) -> Tensor<Self, 2>;
 }
 
 /// A back end to train on.

@@ -9,7 +9,7 @@ use mwt_core::ModelConfig;
 
 use super::params::Cursor;
 
-/// θ and the head that all images share.
+/// θ and the SIREN's head, which all images share.
 #[derive(Clone, Debug)]
 pub struct Siren<B: Backend> {
     /// W_l `[inputs, D]` and b_l `[D]` of the sine layers.
@@ -24,13 +24,13 @@ pub struct Siren<B: Backend> {
 
 impl<B: Backend> Siren<B> {
     /// From θ and the head (Wo, bo, out_scale), flat.
-    pub fn new(config: &ModelConfig, theta: &Tensor<B, 1>, head: &Tensor<B, 1>) -> Self {
+    pub fn new(config: &ModelConfig, theta: &Tensor<B, 1>, siren_head: &Tensor<B, 1>) -> Self {
         let (d, c) = (config.dim, config.channels);
         let mut next = Cursor::new(theta);
         let layers = (0..=config.hidden_layers)
             .map(|l| (next.take([config.layer_inputs(l), d]), next.take([d])))
             .collect();
-        let mut next = Cursor::new(head);
+        let mut next = Cursor::new(siren_head);
         Self {
             layers,
             head_weight: next.take([c, d]),
@@ -61,11 +61,11 @@ pub struct Fitted<B: Backend> {
 /// φ of a batch: W_l `[N, inputs, D]` and b_l `[N, 1, D]` of each sine layer.
 type Phi<B> = Vec<(Tensor<B, 3>, Tensor<B, 3>)>;
 
-/// The SIREN's activations: h_{-1} = coordinates, h_0, …, h_L, each `[N, P, ·]`, and z_0, …, z_L, where
-/// h_l = sin z_l.
+/// The SIREN's activations: h_{-1} = coordinates, h_0, …, h_L, each `[N, P, ·]`, and the pre-activations a_0, …, a_L,
+/// where a_l = (ω if l = 0)·(h_{l-1}·W_l + b_l) and h_l = sin a_l.
 struct Activations<B: Backend> {
     h: Vec<Tensor<B, 3>>,
-    z: Vec<Tensor<B, 3>>,
+    a: Vec<Tensor<B, 3>>,
 }
 
 fn activations<B: Backend>(
@@ -74,16 +74,16 @@ fn activations<B: Backend>(
     coordinates: Tensor<B, 3>,
 ) -> Activations<B> {
     let mut h = vec![coordinates];
-    let mut z = Vec::new();
+    let mut all = Vec::new();
     for (l, (weight, bias)) in phi.iter().enumerate() {
         let mut a = h[l].clone().matmul(weight.clone()) + bias.clone();
         if l == 0 {
             a = a * config.omega;
         }
         h.push(a.clone().sin());
-        z.push(a);
+        all.push(a);
     }
-    Activations { h, z }
+    Activations { h, a: all }
 }
 
 impl<B: Backend> Siren<B> {
@@ -151,7 +151,7 @@ pub fn fit<B: Backend>(
     Fitted { offsets, reconstruction }
 }
 
-/// ∇_φ of each image's mean squared error, `[N, |θ|]`, in closed form (METHOD, "Inner loop").
+/// ∇_φ of each image's mean squared error, `[N, |θ|]`, in closed form (docs/METHOD.md, "Inner loop").
 fn gradient<B: Backend>(
     config: &ModelConfig,
     siren: &Siren<B>,
@@ -159,7 +159,7 @@ fn gradient<B: Backend>(
     coordinates: Tensor<B, 3>,
     target: Tensor<B, 3>,
 ) -> Tensor<B, 2> {
-    let Activations { h, z } = activations(config, phi, coordinates);
+    let Activations { h, a } = activations(config, phi, coordinates);
     let error = siren.head(h[config.hidden_layers + 1].clone()) - target;
     let [n, p, c] = error.dims();
     let error = error * siren.out_scale.clone().unsqueeze() * (2.0 / (p * c) as f64);
@@ -167,7 +167,7 @@ fn gradient<B: Backend>(
     // From the last layer to the first; the flat order is from the first to the last.
     let mut parts = Vec::new();
     for l in (0..=config.hidden_layers).rev() {
-        let mut u = delta * z[l].clone().cos();
+        let mut u = delta * a[l].clone().cos();
         if l == 0 {
             u = u * config.omega;
         }

@@ -1,12 +1,19 @@
-//! The model as tensors of any burn back end.
+//! The model as tensors of any burn back end, in several forms that the same tests hold to the same numbers
+//! (ARCHITECTURE.md, "The four forms of the fit").
 //!
-//! - The readable reference, in ordinary tensor operations: [`inner`] fits, [`tokens`](mod@tokens) and [`transformer`] read.
-//! - What trains: both halves as operations with a backward of their own ([`operation`]), which a back end implements
-//!   ([`MwtBackend`]): natively on the CPU, in closed form ([`adjoint`]) on GPUs, with what lies between the matrix
-//!   products as kernels ([`pointwise`], [`rowwise`]).
+//! - The readable reference, in ordinary tensor operations: [`inner`] fits; [`tokens`](mod@tokens) and [`transformer`]
+//!   classify.
+//! - What trains: both halves as operations of burn's autodiff graph with a backward pass of their own ([`operation`]).
+//!   A back end chooses a form of each ([`MwtBackend`]): on the CPU `cpu`, on mwt-infer's kernels; on GPUs [`adjoint`], in
+//!   closed form on the back end's matrix products, with `gpu`'s kernels for what lies between them ([`pointwise`],
+//!   [`rowwise`]).
 
 pub mod adjoint;
 pub mod backend;
+#[cfg(feature = "cpu")]
+mod cpu;
+#[cfg(feature = "cube")]
+mod gpu;
 pub mod inner;
 pub mod operation;
 pub mod params;
@@ -17,7 +24,7 @@ pub mod transformer;
 
 pub use backend::{MwtBackend, TrainBackend};
 pub use inner::{Fitted, Pixels, Siren};
-pub use operation::{FitInputs, ReadInputs};
+pub use operation::{FitInputs, TransformerInputs};
 pub use params::Params;
 pub use transformer::Transformer;
 
@@ -27,6 +34,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use mwt_core::ModelConfig;
 
+use crate::weights::layout::Layout;
+
 /// A model whose tensors are ready for use: views of [`Params`], one autodiff graph with them.
 #[derive(Clone, Debug)]
 pub struct Model<B: Backend> {
@@ -34,7 +43,7 @@ pub struct Model<B: Backend> {
     /// θ, `[|θ|]`.
     theta: Tensor<B, 1>,
     /// Wo `[C, D]`, bo `[C]` and out_scale `[C]`, flat.
-    head: Tensor<B, 1>,
+    siren_head: Tensor<B, 1>,
     /// α, `[k, |θ|]` (one row when shared).
     pub alpha: Tensor<B, 2>,
     /// β, `[T, D+1]`.
@@ -57,20 +66,17 @@ impl<B: Backend> Model<B> {
     pub fn new(params: &Params<B>) -> Self {
         let config = *params.config();
         let [siren, alpha, classifier] = params.groups();
-        let (c, m) = (config.channels, config.theta_len());
+        let layout = Layout::new(&config);
         let part = |values: &Tensor<B, 1>, range: Range<usize>| values.clone().slice(range);
-        // out_scale lies before θ, Wo and bo behind it.
-        let theta = part(siren, c..c + m);
-        let head = vec![part(siren, c + m..siren.dims()[0]), part(siren, 0..c)];
-        let (tokens, len) = (config.tokens(), config.token_len());
-        let beta = part(classifier, 0..tokens * len);
+        // Files have out_scale first; the operations have it behind Wo and bo.
+        let siren_head = vec![part(siren, layout.siren_head), part(siren, layout.out_scale)];
         Self {
             config,
-            theta,
-            head: Tensor::cat(head, 0),
-            alpha: alpha.clone().reshape([config.alpha_rows(), m]),
-            beta: beta.reshape([tokens, len]),
-            transformer: part(classifier, tokens * len..classifier.dims()[0]),
+            theta: part(siren, layout.theta),
+            siren_head: Tensor::cat(siren_head, 0),
+            alpha: alpha.clone().reshape([config.alpha_rows(), config.theta_len()]),
+            beta: part(classifier, layout.beta).reshape([config.tokens(), config.token_len()]),
+            transformer: part(classifier, layout.transformer),
         }
     }
 
@@ -79,30 +85,30 @@ impl<B: Backend> Model<B> {
         &self.config
     }
 
-    /// θ and the head, layer by layer.
+    /// θ and the SIREN's head, layer by layer.
     pub fn siren(&self) -> Siren<B> {
-        Siren::new(&self.config, &self.theta, &self.head)
+        Siren::new(&self.config, &self.theta, &self.siren_head)
     }
 
-    /// The reader of the tokens, layer by layer.
+    /// The Transformer, layer by layer.
     pub fn transformer(&self) -> Transformer<B> {
         Transformer::new(&self.config, &self.transformer)
     }
 
-    /// What fitting these pixels computes from.
+    /// The inputs for fitting these pixels.
     pub fn fit_inputs(&self, pixels: &Pixels<B>) -> FitInputs<B> {
-        let Self { config, theta, head, alpha, .. } = self.clone();
-        FitInputs { config, theta, alpha, head, pixels: pixels.clone() }
+        let Self { config, theta, siren_head, alpha, .. } = self.clone();
+        FitInputs { config, theta, alpha, siren_head, pixels: pixels.clone() }
     }
 
-    /// What reading these φ - θ `[N, |θ|]` computes from.
-    pub fn read_inputs(&self, offsets: Tensor<B, 2>) -> ReadInputs<B> {
+    /// The inputs for classifying these φ - θ, `[N, |θ|]`.
+    pub fn transformer_inputs(&self, offsets: Tensor<B, 2>) -> TransformerInputs<B> {
         let Self { config, beta, transformer, .. } = self.clone();
-        ReadInputs { config, offsets, beta, values: transformer }
+        TransformerInputs { config, offsets, beta, values: transformer }
     }
 
     /// Fits every image of a batch and classifies it. The gradient of whatever is made of the logits reaches
-    /// θ, α and the head scaled by `w_cls`, β and the Transformer unscaled (paper, section 3.3); 0 cuts the
+    /// θ, α and the SIREN's head scaled by `w_cls`, β and the Transformer unscaled (paper, section 3.3); 0 cuts the
     /// classifier off from the SIREN, which is the paper's WT.
     pub fn forward(&self, pixels: &Pixels<B>, w_cls: f64) -> Output<B>
     where
@@ -112,7 +118,7 @@ impl<B: Backend> Model<B> {
         // Cut off for good where nothing is to come back: the fit then has no backward pass.
         let offsets = fitted.offsets.clone();
         let offsets = if w_cls == 0.0 { offsets.detach() } else { offsets };
-        Output { logits: B::read(self.read_inputs(offsets), w_cls), fitted }
+        Output { logits: B::transformer(self.transformer_inputs(offsets), w_cls), fitted }
     }
 
     /// λ(φ - θ + β), `[N, T, D+1]`, from φ - θ, `[N, |θ|]`.

@@ -1,13 +1,13 @@
 //! The learned values as tensors: one flat tensor for each of the optimiser's groups, in the order of [`specs`].
 //!
-//! On a GPU a launch costs as much for the ten values of a bias as for all of the Transformer's, so what updates the
-//! parameters sees three tensors, and what uses them takes views.
+//! On a GPU a kernel launch costs as much for the ten values of a bias as for all of the Transformer's. The optimiser
+//! therefore updates three tensors, and the model takes views of them.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use mwt_core::ModelConfig;
 
-use crate::random::Rng;
+use crate::util::random::Rng;
 use crate::weights::{Array, Group, Weights, join, specs, split};
 
 /// The learned values of a model.
@@ -83,10 +83,10 @@ impl<'v, B: Backend> Cursor<'v, B> {
     }
 }
 
-/// The random streams of [`initial`], one a tensor.
+/// The random streams of [`initial`], one per tensor.
 const INITIAL_STREAM: u64 = 0x0069_6e69_7400_0000;
 
-/// Initial values as the reference draws them (METHOD: U(±1/2) for W0, U(±√(6/D)) for W_l, biases 0,
+/// Initial values as the reference draws them (docs/METHOD.md: U(±1/2) for W0, U(±√(6/D)) for W_l, biases 0,
 /// out_scale 0.1, α U(0.1, 1), linear layers U(±1/√inputs)), from a seed.
 pub fn initial(config: &ModelConfig, seed: u64) -> Weights {
     let specs = specs(config);

@@ -9,8 +9,8 @@ use burn::tensor::backend::Backend;
 /// A back end's own form of these functions, where it has a better one.
 pub trait Pointwise: Backend {
     /// As [`sine`].
-    fn sine(z: Tensor<Self, 3>, bias: Tensor<Self, 3>, omega: f64) -> [Tensor<Self, 3>; 2] {
-        sine(z, bias, omega)
+    fn sine(product: Tensor<Self, 3>, bias: Tensor<Self, 3>, omega: f64) -> [Tensor<Self, 3>; 2] {
+        sine(product, bias, omega)
     }
 
     /// As [`sine_backward`].
@@ -37,13 +37,18 @@ pub trait Pointwise: Backend {
     }
 }
 
-/// sin a and cos a of a = ω·(z + b).
-pub fn sine<B: Backend>(z: Tensor<B, 3>, bias: Tensor<B, 3>, omega: f64) -> [Tensor<B, 3>; 2] {
-    let a = (z + bias) * omega;
+/// sin a and cos a of a = ω·(h·W + b), where `product` is h·W.
+pub fn sine<B: Backend>(
+    product: Tensor<B, 3>,
+    bias: Tensor<B, 3>,
+    omega: f64,
+) -> [Tensor<B, 3>; 2] {
+    let a = (product + bias) * omega;
     [a.clone().sin(), a.cos()]
 }
 
-/// z̄ = ω·(ā + (h̄ + h̄')·c) and its sum over an image's pixels, where c = cos a; ā and h̄', `more`, may be absent.
+/// z̄ = ω·(ā + (h̄ + h̄')·c), the gradient of h·W, and its sum over an image's pixels, that of b; c = cos a, and ā and h̄',
+/// `more`, may be absent.
 pub fn sine_backward<B: Backend>(
     a_bar: Option<Tensor<B, 3>>,
     h_bar: Tensor<B, 3>,

@@ -9,7 +9,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, activation};
 
 /// ε of the layer norms.
-pub(crate) const NORM_EPS: f64 = 1e-5;
+pub(crate) const NORM_EPS: f64 = 1e-5; // TODO core
 
 /// A back end's own form of these functions, where it has a better one.
 pub trait Rowwise: Backend {
@@ -32,18 +32,18 @@ pub trait Rowwise: Backend {
         gelu_slope(z)
     }
 
-    /// As [`shares`].
-    fn shares(scores: Tensor<Self, 4>, scale: f64) -> Tensor<Self, 4> {
-        self::shares(scores, scale)
+    /// As [`attention_probs`].
+    fn attention_probs(scores: Tensor<Self, 4>, scale: f64) -> Tensor<Self, 4> {
+        self::attention_probs(scores, scale)
     }
 
-    /// As [`shares_backward`].
-    fn shares_backward(
-        shares: Tensor<Self, 4>,
-        shares_bar: Tensor<Self, 4>,
+    /// As [`attention_probs_backward`].
+    fn attention_probs_backward(
+        probs: Tensor<Self, 4>,
+        probs_bar: Tensor<Self, 4>,
         scale: f64,
     ) -> Tensor<Self, 4> {
-        shares_backward(shares, shares_bar, scale)
+        attention_probs_backward(probs, probs_bar, scale)
     }
 }
 
@@ -83,16 +83,16 @@ pub fn gelu_slope<B: Backend>(z: Tensor<B, 3>) -> [Tensor<B, 3>; 2] {
 }
 
 /// softmax(scale·scores) of each row.
-pub fn shares<B: Backend>(scores: Tensor<B, 4>, scale: f64) -> Tensor<B, 4> {
+pub fn attention_probs<B: Backend>(scores: Tensor<B, 4>, scale: f64) -> Tensor<B, 4> {
     activation::softmax(scores * scale, 3)
 }
 
-/// The adjoint of [`shares`]: scale·p ⊙ (p̄ - Σ p ⊙ p̄) of each row's shares p.
-pub fn shares_backward<B: Backend>(
-    shares: Tensor<B, 4>,
-    shares_bar: Tensor<B, 4>,
+/// The adjoint of [`attention_probs`]: scale·p ⊙ (p̄ - Σ p ⊙ p̄) of each row's probs p.
+pub fn attention_probs_backward<B: Backend>(
+    probs: Tensor<B, 4>,
+    probs_bar: Tensor<B, 4>,
     scale: f64,
 ) -> Tensor<B, 4> {
-    let along = (shares.clone() * shares_bar.clone()).sum_dim(3);
-    shares * (shares_bar - along) * scale
+    let along = (probs.clone() * probs_bar.clone()).sum_dim(3);
+    probs * (probs_bar - along) * scale
 }

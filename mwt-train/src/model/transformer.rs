@@ -1,11 +1,13 @@
-//! The Transformer that reads the tokens.
+//! The Transformer that classifies the tokens: the readable reference.
+
+use std::ops::Range;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, activation};
 use mwt_core::ModelConfig;
 
-use super::params::Cursor;
 use super::rowwise;
+use crate::weights::layout::{LinearPlace, NormPlace, TransformerLayout};
 
 /// A linear layer y = x·Wᵀ + b, W `[outputs, inputs]` as the reference has it.
 #[derive(Clone, Debug)]
@@ -18,7 +20,7 @@ impl<B: Backend> Linear<B> {
     pub(super) fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let [n, t, d] = x.dims();
         let [out, _] = self.weight.dims();
-        // One product over all rows of the batch instead of one an image.
+        // One product over all rows of the batch instead of one per image.
         let y = x.reshape([n * t, d]).matmul(self.weight.clone().transpose());
         let y = match &self.bias {
             Some(bias) => y + bias.clone().unsqueeze(),
@@ -64,28 +66,32 @@ pub struct Transformer<B: Backend> {
 }
 
 impl<B: Backend> Transformer<B> {
-    /// From its parameters, flat, in the order of [`specs`](crate::weights::specs).
+    /// From its parameters, flat, in the order of [`TransformerLayout`].
     pub fn new(config: &ModelConfig, values: &Tensor<B, 1>) -> Self {
-        let (d, hidden) = (config.dim, config.mlp_width());
-        let mut next = Cursor::new(values);
-        let project_in = Linear { weight: next.take([d, d + 1]), bias: Some(next.take([d])) };
-        let blocks = (0..config.blocks)
-            .map(|_| Block {
-                layer_scale1: next.take([d]),
-                norm1: Norm { weight: next.take([d]), bias: next.take([d]) },
-                qkv: Linear { weight: next.take([3 * d, d]), bias: None },
-                attn_out: Linear { weight: next.take([d, d]), bias: Some(next.take([d])) },
-                layer_scale2: next.take([d]),
-                norm2: Norm { weight: next.take([d]), bias: next.take([d]) },
-                mlp1: Linear { weight: next.take([hidden, d]), bias: Some(next.take([hidden])) },
-                mlp2: Linear { weight: next.take([d, hidden]), bias: Some(next.take([d])) },
-            })
-            .collect();
-        let to_logits = Linear {
-            weight: next.take([config.classes, d]),
-            bias: Some(next.take([config.classes])),
+        let layout = TransformerLayout::new(config);
+        let vector = |range: &Range<usize>| values.clone().slice(range.clone());
+        let linear = |place: &LinearPlace| Linear {
+            weight: vector(&place.weight).reshape([place.outputs, place.inputs]),
+            bias: (!place.bias.is_empty()).then(|| vector(&place.bias)),
         };
-        Self { heads: config.heads(), project_in, blocks, to_logits }
+        let norm =
+            |place: &NormPlace| Norm { weight: vector(&place.weight), bias: vector(&place.bias) };
+        let blocks = layout.blocks.iter().map(|block| Block {
+            layer_scale1: vector(&block.layer_scale1),
+            norm1: norm(&block.norm1),
+            qkv: linear(&block.qkv),
+            attn_out: linear(&block.attn_out),
+            layer_scale2: vector(&block.layer_scale2),
+            norm2: norm(&block.norm2),
+            mlp1: linear(&block.mlp1),
+            mlp2: linear(&block.mlp2),
+        });
+        Self {
+            heads: config.heads(),
+            project_in: linear(&layout.project_in),
+            blocks: blocks.collect(),
+            to_logits: linear(&layout.to_logits),
+        }
     }
 
     /// Logits `[N, K]` from tokens `[N, T, D+1]`.
@@ -111,8 +117,8 @@ impl<B: Backend> Block<B> {
     fn attend(&self, x: Tensor<B, 3>, heads: usize) -> Tensor<B, 3> {
         let [query, key, value] = split_heads(self.qkv.forward(x), heads);
         let scale = score_scale(&query);
-        let shares = rowwise::shares(query.matmul(key.transpose()), scale);
-        self.attn_out.forward(join_heads(shares.matmul(value)))
+        let probs = rowwise::attention_probs(query.matmul(key.transpose()), scale);
+        self.attn_out.forward(join_heads(probs.matmul(value)))
     }
 }
 

@@ -8,11 +8,11 @@ use super::chart::{Curve, chart};
 pub(crate) struct Axis {
     /// What the size is.
     pub(crate) name: &'static str,
-    /// (size, milliseconds a step, peak MiB), from the smallest size up.
+    /// (size, milliseconds per step, peak MiB), from the smallest size up.
     pub(crate) points: Vec<(f64, f64, f64)>,
 }
 
-/// One chart an axis, two a row: time and memory as multiples of those of the smallest size, from 0 on. Nothing where an
+/// One chart per axis, two in a row: time and memory as multiples of those of the smallest size, from 0 on. Nothing where an
 /// axis has fewer than two points.
 pub(crate) fn growth(axes: &[Axis]) -> Option<RgbImage> {
     let charts: Vec<RgbImage> = axes.iter().map(axis).collect::<Option<_>>()?;

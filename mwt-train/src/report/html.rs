@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mwt_infer::workspace_len;
 
-use super::Report;
+use super::{Report, ReportError};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1d2127; --paper: #fff; --pale: #d8dde4; --soft: #5b6470; }
@@ -26,7 +26,7 @@ pre { border: 1px solid var(--pale); border-radius: 6px; padding: .8rem; overflo
 ";
 
 /// The whole page: styles and pictures inside it, no script.
-pub(super) fn page(report: &Report<'_>) -> Result<String, String> {
+pub(super) fn page(report: &Report<'_>) -> Result<String, ReportError> {
     let summary = &report.model.summary;
     let config = &summary.model;
     let mut body = String::new();
@@ -48,8 +48,8 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, String> {
     let tile = |value: String, what: &str| format!("<div><b>{value}</b><span>{what}</span></div>");
     let mut tiles = Vec::new();
     if let (Some(accuracy), Some(psnr)) = (summary.accuracy, summary.psnr) {
-        tiles.push(tile(format!("{:.2} %", 100.0 * accuracy), "held-out accuracy"));
-        tiles.push(tile(format!("{psnr:.2} dB"), "held-out PSNR"));
+        tiles.push(tile(format!("{:.2} %", 100.0 * accuracy), "validation accuracy"));
+        tiles.push(tile(format!("{psnr:.2} dB"), "validation PSNR"));
     }
     let kilobytes = |bytes: usize| format!("{:.1} kB", bytes as f64 / 1e3);
     tiles.push(tile(kilobytes(4 * workspace_len(config)), "workspace on a device"));
@@ -95,11 +95,14 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, String> {
         ));
     }
     add(format_args!(
-        "</table><p class=sub>Through mwt-infer, over {} images that were held out of training.</p>",
-        report.judged
+        "</table><p class=sub>Through mwt-infer, over {} validation images.</p>",
+        report.evaluated
     ));
 
-    add(format_args!("<h2>Learned rates</h2>{}<table><tr><th>mean |α|</th>", figure("alpha.png")));
+    add(format_args!(
+        "<h2>Inner learning rates</h2>{}<table><tr><th>mean |α|</th>",
+        figure("alpha.png")
+    ));
     let steps = report.rates.first().map_or(0, Vec::len);
     (1..=steps).for_each(|step| add(format_args!("<th>step {step}</th>")));
     add(format_args!("</tr>"));
@@ -108,7 +111,7 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, String> {
         rates.iter().for_each(|rate| add(format_args!("<td>{rate:.2e}</td>")));
         add(format_args!("</tr>"));
     }
-    let settings = toml::to_string(report.settings).map_err(|e| e.to_string())?;
+    let settings = report.settings.to_toml()?;
     add(format_args!("</table><h2>Settings</h2><pre>{}</pre>", escape(&settings)));
     Ok(format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\

@@ -5,27 +5,71 @@ mod chart;
 pub(crate) mod growth;
 mod heat;
 mod html;
+pub mod picture;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::BackendTypes;
-use image::{ImageFormat, RgbImage};
+use image::{ImageError, ImageFormat, RgbImage};
 use mwt_core::{Bundle, Scheme, Schemes};
 
-use crate::data::Split;
-use crate::evaluate::{self, Evaluation};
-use crate::metrics::Row;
+use crate::data::{DataError, Split};
+use crate::evaluate::{self, EvaluateError, Evaluation};
+use crate::export::{self, ExportError};
 use crate::model::MwtBackend;
-use crate::run_dir::{self, Model, RunDir, write};
-use crate::settings::Settings;
-use crate::{export, picture};
+use crate::run::metrics::Row;
+use crate::run::{RunDir, RunError};
+use crate::settings::{Settings, SettingsError};
+use crate::util::durable::{FileError, write};
+use crate::weights::trained::{TrainedModel, TrainedModelError};
 use chart::{Curve, chart};
 
 /// Images whose fits are drawn.
 const DRAWN: usize = 6;
-/// The most images held out that the bundles are evaluated on.
-const JUDGED: usize = 1000;
+/// The most validation images that the bundles are evaluated on.
+const EVALUATED: usize = 1000;
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// A file of the run cannot be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The run's model cannot be read.
+    #[error(transparent)]
+    Model(#[from] TrainedModelError),
+    /// The data set cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// A bundle cannot be read back.
+    #[error(transparent)]
+    Bundle(#[from] mwt_core::Error),
+    /// A bundle cannot be evaluated.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// The fits of an image cannot be drawn.
+    #[error(transparent)]
+    Draw(#[from] mwt_infer::Error),
+    /// A picture cannot be encoded.
+    #[error("{file}: {source}")]
+    Picture {
+        /// Its name.
+        file: &'static str,
+        /// Why.
+        source: ImageError,
+    },
+    /// The settings cannot be written down.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A file of the report cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
 
 /// A picture and what it shows.
 pub(crate) struct Figure {
@@ -46,48 +90,49 @@ pub(crate) struct BundleResult {
 pub(crate) struct Report<'a> {
     name: String,
     settings: &'a Settings,
-    model: &'a Model,
+    model: &'a TrainedModel,
     rows: &'a [Row],
     figures: Vec<Figure>,
     bundles: Vec<BundleResult>,
     rates: Vec<Vec<f32>>,
-    judged: usize,
+    /// Images that the bundles were evaluated on.
+    evaluated: usize,
 }
 
 /// The images that a run's report is about, chosen from all its training images.
 pub fn images(settings: &Settings, train: Split) -> Split {
-    let (train, held_out) = settings.hold_out(train);
-    // A run that held nothing out shows its training images.
-    let images = if held_out.is_empty() { train } else { held_out };
-    images.take(JUDGED)
+    let (train, validation) = settings.split(train);
+    // A run without validation images shows its training images.
+    let images = if validation.is_empty() { train } else { validation };
+    images.take(EVALUATED)
 }
 
 /// Writes the report of a run that came to its end, and gives its path. Its [`images`] are read from its data set where
 /// the caller does not have them.
 ///
 /// # Errors
-/// One line: a file of the run or its data set that cannot be read, or an image that cannot be fitted.
+/// A file of the run or its data set that cannot be read, or an image that cannot be fitted.
 pub fn write_for<B: MwtBackend>(
     path: &Path,
-    judged: Option<Split>,
+    images: Option<Split>,
     device: &<B as BackendTypes>::Device,
-) -> Result<PathBuf, String> {
+) -> Result<PathBuf, ReportError> {
     let settings = RunDir::settings(path)?;
-    let model = run_dir::load_model(path)?;
+    let model = TrainedModel::load(path)?;
     let rows = RunDir::metrics(path)?;
-    let judged = match judged {
-        Some(judged) => judged,
-        None => images(&settings, settings.data.load().map_err(|e| e.to_string())?.train),
+    let images = match images {
+        Some(images) => images,
+        None => self::images(&settings, settings.data.load()?.train),
     };
 
     let mut bundles = Vec::new();
     let mut pictures: Vec<(&'static str, String, RgbImage)> = curves(&rows);
     for scheme in [Scheme::F32, Scheme::F16, Scheme::Int8] {
         let bytes = export::with_golden::<B>(&model, Schemes::all(scheme), device)?;
-        let bundle = Bundle::parse(&bytes).map_err(|e| e.to_string())?;
-        let evaluation = evaluate::on_bundle(&bundle, &judged).map_err(|e| e.to_string())?;
+        let bundle = Bundle::parse(&bytes)?;
+        let evaluation = evaluate::on_bundle(&bundle, &images)?;
         if scheme == Scheme::F32 {
-            pictures.extend(of_model(&bundle, &model, &judged, &evaluation)?);
+            pictures.extend(of_model(&bundle, &model, &images, &evaluation)?);
         }
         bundles.push(BundleResult {
             scheme,
@@ -98,13 +143,13 @@ pub fn write_for<B: MwtBackend>(
     }
 
     let folder = path.join("report");
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    std::fs::create_dir_all(&folder).map_err(FileError::at(&folder))?;
     let mut figures = Vec::new();
     for (file, caption, picture) in pictures {
         let mut png = Vec::new();
         picture
             .write_to(&mut Cursor::new(&mut png), ImageFormat::Png)
-            .map_err(|e| format!("{file}: {e}"))?;
+            .map_err(|source| ReportError::Picture { file, source })?;
         write(&folder.join(file), &png)?;
         figures.push(Figure { file, caption, png });
     }
@@ -117,7 +162,7 @@ pub fn write_for<B: MwtBackend>(
         rows: &rows,
         figures,
         bundles,
-        judged: judged.len(),
+        evaluated: images.len(),
     };
     let file = path.join("report.html");
     write(&file, html::page(&report)?.as_bytes())?;
@@ -147,13 +192,13 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
         ),
         (
             "accuracy.png",
-            "Accuracy: training batches, and held-out images at each epoch's end",
+            "Accuracy: training batches, and validation images at the end of each epoch",
             chart(
                 "accuracy in %",
                 "outer step",
                 &[
                     curve("training", &|r| Some(100.0 * f64::from(r.accuracy))),
-                    curve("held out", &|r| Some(100.0 * f64::from(r.held_out_accuracy?))),
+                    curve("validation", &|r| Some(100.0 * f64::from(r.validation_accuracy?))),
                 ],
                 false,
             ),
@@ -166,7 +211,7 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
                 "outer step",
                 &[
                     curve("training", &|r| Some(psnr(r))),
-                    curve("held out", &|r| Some(r.held_out_psnr?.into())),
+                    curve("validation", &|r| Some(r.validation_psnr?.into())),
                 ],
                 false,
             ),
@@ -178,7 +223,7 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
                 "gradient norms (logarithmic)",
                 "outer step",
                 &[
-                    curve("theta and head", &|r| Some(r.norm_siren.into())),
+                    curve("theta and SIREN head", &|r| Some(r.norm_siren.into())),
                     curve("alpha", &|r| Some(r.norm_alpha.into())),
                     curve("Transformer and beta", &|r| Some(r.norm_classifier.into())),
                 ],
@@ -191,17 +236,17 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
     charts.into_iter().filter_map(there).collect()
 }
 
-/// What the model does and holds.
+/// What the model does, and what it has learned.
 fn of_model(
     bundle: &Bundle<'_>,
-    model: &Model,
+    model: &TrainedModel,
     images: &Split,
     evaluation: &Evaluation,
-) -> Result<Vec<(&'static str, String, RgbImage)>, String> {
-    let drawn = images.clone().take(DRAWN).to_array().map_err(|e| e.to_string())?;
+) -> Result<Vec<(&'static str, String, RgbImage)>, ReportError> {
+    let drawn = images.clone().take(DRAWN).to_array()?;
     let drawn: Vec<_> = drawn.outer_iter().collect();
     let side = bundle.config().image.height.max(bundle.config().image.width) as u32;
-    let steps = picture::steps(bundle, &drawn, (84 / side).max(1)).map_err(|e| e.to_string())?;
+    let steps = picture::steps(bundle, &drawn, (84 / side).max(1))?;
     let k = bundle.config().inner_steps;
     Ok(vec![
         (
@@ -211,7 +256,7 @@ fn of_model(
         ),
         (
             "confusion.png",
-            format!("Confusion over {} held-out images", evaluation.labels.len()),
+            format!("Confusion over {} validation images", evaluation.labels.len()),
             heat::confusion(&evaluation.confusion(), &model.summary.labels),
         ),
         ("alpha.png", "The learned rates α".into(), heat::alpha(&model.weights)),

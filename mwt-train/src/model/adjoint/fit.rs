@@ -1,41 +1,42 @@
-//! The inner loop with its adjoint in closed form, in tensor operations on any back end (METHOD, "The inner step's
-//! adjoint").
+//! The inner loop with its adjoint in closed form, in tensor operations on any back end (docs/METHOD.md, "The inner
+//! step's adjoint").
 //!
-//! Unlike autodiff through [`inner::fit`](crate::model::inner::fit), only φ_j - θ of each step is kept: the rest is computed
-//! again, one step at a time, so memory does not grow with k times the activations. The matrix products are the
+//! Only φ_j - θ of each step is saved, where autodiff through [`inner::fit`](crate::model::inner::fit) keeps all
+//! activations: they are computed again, one step at a time, so memory does not grow with k times their size. The matrix products are the
 //! back end's, on tensor cores where it has them; what lies between them is [`Pointwise`].
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use mwt_core::ModelConfig;
 
-use crate::model::operation::{FitGrads, FitInputs, InnerLoop};
+use crate::model::operation::{FitGrads, FitInputs, InnerLoopOp};
 use crate::model::pointwise::Pointwise;
 
 /// The inner loop that computes again what its backward needs.
 #[derive(Debug)]
-pub struct AdjointLoop;
+pub struct AdjointInnerLoop;
 
-impl<B: Pointwise> InnerLoop<B> for AdjointLoop {
+impl<B: Pointwise> InnerLoopOp<B> for AdjointInnerLoop {
     /// φ_0 - θ, …, φ_k - θ, each `[N, |θ|]`.
-    type Kept = Vec<Tensor<B, 2>>;
+    type Saved = Vec<Tensor<B, 2>>;
 
-    fn forward(inputs: &FitInputs<B>) -> (Tensor<B, 2>, Self::Kept) {
-        let fit = Fit::new(inputs);
-        let mut kept = vec![Tensor::zeros([fit.n, fit.config.theta_len()], &inputs.theta.device())];
+    fn forward(inputs: &FitInputs<B>) -> (Tensor<B, 2>, Self::Saved) {
+        let fit = BatchFit::new(inputs);
+        let mut saved =
+            vec![Tensor::zeros([fit.n, fit.config.theta_len()], &inputs.theta.device())];
         for step in 0..fit.config.inner_steps {
-            let pass = fit.pass(step, &kept[step]);
+            let pass = fit.pass(step, &saved[step]);
             let gradient = fit.gradient(&pass).flat;
-            kept.push(kept[step].clone() - fit.rates(step) * gradient);
+            saved.push(saved[step].clone() - fit.rates(step) * gradient);
         }
-        let offsets = kept[fit.config.inner_steps].clone();
+        let offsets = saved[fit.config.inner_steps].clone();
         let error = fit.pass(fit.config.inner_steps, &offsets).error;
         let loss = (error.clone() * error).reshape([fit.n, fit.p * fit.c]).mean_dim(1);
-        (Tensor::cat(vec![offsets, loss], 1), kept)
+        (Tensor::cat(vec![offsets, loss], 1), saved)
     }
 
-    fn backward(inputs: &FitInputs<B>, kept: &Self::Kept, out_bar: Tensor<B, 2>) -> FitGrads<B> {
-        let fit = Fit::new(inputs);
+    fn backward(inputs: &FitInputs<B>, saved: &Self::Saved, out_bar: Tensor<B, 2>) -> FitGrads<B> {
+        let fit = BatchFit::new(inputs);
         let (n, m, k) = (fit.n, fit.config.theta_len(), fit.config.inner_steps);
         let phi_bar = out_bar.clone().slice([0..n, 0..m]);
         // By way of [n]: burn-cubecl 0.21 gives a view of one column wrong strides when a dimension is added to it.
@@ -43,7 +44,7 @@ impl<B: Pointwise> InnerLoop<B> for AdjointLoop {
         let mut head = HeadGrads::zeros(&fit);
 
         // The reconstruction loss on the last draw: ȳ = 2/(P·C)·e for each image.
-        let pass = fit.pass(k, &kept[k]);
+        let pass = fit.pass(k, &saved[k]);
         let y_bar = pass.error.clone() * loss_bar * fit.mean;
         let top = fit.head_backward(&pass, y_bar, &mut head);
         let layers = (0..=fit.config.hidden_layers).map(|_| LayerGrads::default()).collect();
@@ -53,7 +54,7 @@ impl<B: Pointwise> InnerLoop<B> for AdjointLoop {
 
         let mut alpha = Vec::new();
         for step in (0..k).rev() {
-            let pass = fit.pass(step, &kept[step]);
+            let pass = fit.pass(step, &saved[step]);
             let gradient = fit.gradient(&pass);
             alpha.push((gradient.flat.clone() * phi_bar.clone()).sum_dim(0).neg());
             let through =
@@ -66,13 +67,13 @@ impl<B: Pointwise> InnerLoop<B> for AdjointLoop {
         FitGrads {
             theta: theta_bar.sum_dim(0).reshape([m]),
             alpha: if fit.config.shared_alpha { alpha.sum_dim(0) } else { alpha },
-            head: head.flat(),
+            siren_head: head.flat(),
         }
     }
 }
 
 /// What all steps share.
-struct Fit<'i, B: Backend> {
+struct BatchFit<'i, B: Backend> {
     inputs: &'i FitInputs<B>,
     config: ModelConfig,
     n: usize,
@@ -137,12 +138,12 @@ struct HeadGrads<B: Backend> {
     scale: Tensor<B, 3>,
 }
 
-impl<'i, B: Pointwise> Fit<'i, B> {
+impl<'i, B: Pointwise> BatchFit<'i, B> {
     fn new(inputs: &'i FitInputs<B>) -> Self {
         let config = inputs.config;
         let [n, p, c] = inputs.pixels.targets[0].dims();
         let d = config.dim;
-        let part = |start: usize, len: usize| inputs.head.clone().slice(start..start + len);
+        let part = |start: usize, len: usize| inputs.siren_head.clone().slice(start..start + len);
         Self {
             inputs,
             config,
@@ -313,7 +314,7 @@ impl<'i, B: Pointwise> Fit<'i, B> {
 }
 
 impl<B: Backend> HeadGrads<B> {
-    fn zeros(fit: &Fit<'_, B>) -> Self {
+    fn zeros(fit: &BatchFit<'_, B>) -> Self {
         Self {
             weight: fit.head_weight.zeros_like(),
             bias: fit.head_bias.zeros_like(),

@@ -2,7 +2,7 @@
 //! GPUs uses. The matrix products are the back end's, on tensor cores where it has them.
 
 mod fit;
-mod read;
+mod transformer;
 
-pub use fit::AdjointLoop;
-pub use read::AdjointReader;
+pub use fit::AdjointInnerLoop;
+pub use transformer::AdjointTransformer;

@@ -10,10 +10,10 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use mwt_core::ModelConfig;
 
-use super::{Back, primitive, tracked};
+use super::{BackwardPass, primitive, tracked};
 use crate::model::inner::{Fitted, Pixels};
 
-/// What the inner loop computes from.
+/// Inputs of the inner loop.
 #[derive(Clone, Debug)]
 pub struct FitInputs<B: Backend> {
     /// The model.
@@ -23,7 +23,7 @@ pub struct FitInputs<B: Backend> {
     /// α, `[k, |θ|]` (one row when shared).
     pub alpha: Tensor<B, 2>,
     /// Wo `[C, D]`, bo `[C]` and out_scale `[C]`, flat.
-    pub head: Tensor<B, 1>,
+    pub siren_head: Tensor<B, 1>,
     /// k+1 draws.
     pub pixels: Pixels<B>,
 }
@@ -35,44 +35,44 @@ pub struct FitGrads<B: Backend> {
     pub theta: Tensor<B, 1>,
     /// `[k, |θ|]`, or one row when shared.
     pub alpha: Tensor<B, 2>,
-    /// Flat, as the head.
-    pub head: Tensor<B, 1>,
+    /// Flat, as the SIREN's head.
+    pub siren_head: Tensor<B, 1>,
 }
 
-/// A way to fit a batch and to go back through it.
-pub trait InnerLoop<B: Backend>: Debug + Send + 'static {
+/// A form of the inner loop: how to fit a batch, and how to go back through it.
+pub trait InnerLoopOp<B: Backend>: Debug + Send + 'static {
     /// What the backward needs of the forward.
-    type Kept: Clone + Debug + Send + 'static;
+    type Saved: Clone + Debug + Send + 'static;
 
     /// Fits each image: `[N, |θ| + 1]`, φ_k - θ and then the reconstruction loss on the last draw.
-    fn forward(inputs: &FitInputs<B>) -> (Tensor<B, 2>, Self::Kept);
+    fn forward(inputs: &FitInputs<B>) -> (Tensor<B, 2>, Self::Saved);
 
     /// The gradients of the inputs from that of [`forward`](Self::forward)'s output.
-    fn backward(inputs: &FitInputs<B>, kept: &Self::Kept, out_bar: Tensor<B, 2>) -> FitGrads<B>;
+    fn backward(inputs: &FitInputs<B>, saved: &Self::Saved, out_bar: Tensor<B, 2>) -> FitGrads<B>;
 }
 
 /// Fits a batch, as [`inner::fit`](crate::model::inner::fit) does.
-pub fn fit<L: InnerLoop<B>, B: Backend>(inputs: &FitInputs<B>) -> Fitted<B> {
+pub fn fit<L: InnerLoopOp<B>, B: Backend>(inputs: &FitInputs<B>) -> Fitted<B> {
     apart(L::forward(inputs).0)
 }
 
 /// Fits a batch, differentiably.
-pub fn fit_tracked<L: InnerLoop<B>, B: Backend, C: CheckpointStrategy>(
+pub fn fit_tracked<L: InnerLoopOp<B>, B: Backend, C: CheckpointStrategy>(
     inputs: FitInputs<Autodiff<B, C>>,
 ) -> Fitted<Autodiff<B, C>> {
     let plain = FitInputs {
         config: inputs.config,
         theta: inputs.theta.clone().inner(),
         alpha: inputs.alpha.clone().inner(),
-        head: inputs.head.clone().inner(),
+        siren_head: inputs.siren_head.clone().inner(),
         pixels: Pixels {
             coordinates: inputs.pixels.coordinates.into_iter().map(Tensor::inner).collect(),
             targets: inputs.pixels.targets.into_iter().map(Tensor::inner).collect(),
         },
     };
-    let (out, kept) = L::forward(&plain);
-    let parents = [primitive(inputs.theta), primitive(inputs.alpha), primitive(inputs.head)];
-    apart(tracked::<FitBack<L>, B, C>(parents, (plain, kept), out))
+    let (out, saved) = L::forward(&plain);
+    let parents = [primitive(inputs.theta), primitive(inputs.alpha), primitive(inputs.siren_head)];
+    apart(tracked::<FitBackward<L>, B, C>(parents, (plain, saved), out))
 }
 
 /// Takes `[N, |θ| + 1]` apart.
@@ -84,15 +84,15 @@ fn apart<B: Backend>(out: Tensor<B, 2>) -> Fitted<B> {
     }
 }
 
-/// Back through an inner loop to θ, α and the head.
+/// The backward pass of a form of the inner loop, to θ, α and the SIREN's head.
 #[derive(Debug)]
-struct FitBack<L>(PhantomData<L>);
+struct FitBackward<L>(PhantomData<L>);
 
-impl<L: InnerLoop<B>, B: Backend> Back<B> for FitBack<L> {
-    type State = (FitInputs<B>, L::Kept);
+impl<L: InnerLoopOp<B>, B: Backend> BackwardPass<B> for FitBackward<L> {
+    type State = (FitInputs<B>, L::Saved);
 
-    fn back((inputs, kept): &Self::State, out_bar: Tensor<B, 2>) -> [FloatTensor<B>; 3] {
-        let bars = L::backward(inputs, kept, out_bar);
-        [primitive(bars.theta), primitive(bars.alpha), primitive(bars.head)]
+    fn back((inputs, saved): &Self::State, out_bar: Tensor<B, 2>) -> [FloatTensor<B>; 3] {
+        let bars = L::backward(inputs, saved, out_bar);
+        [primitive(bars.theta), primitive(bars.alpha), primitive(bars.siren_head)]
     }
 }

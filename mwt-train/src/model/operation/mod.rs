@@ -1,13 +1,15 @@
 //! The halves of the model, each as one operation of burn's autodiff graph with a backward of its own.
 //!
-//! [`fit`]: (θ, α, head) → φ_k - θ and the reconstruction loss; [`read`]: (φ_k - θ, β, Transformer) → logits. A back end
-//! chooses an implementation of each.
+//! [`fit()`]: (θ, α, the SIREN's head) → φ_k - θ and the reconstruction loss; [`transformer()`]: (φ_k - θ, β, parameters) →
+//! logits. A back end chooses a form of each.
 
 mod fit;
-mod read;
+mod transformer;
 
-pub use fit::{FitGrads, FitInputs, InnerLoop, fit, fit_tracked};
-pub use read::{ReadGrads, ReadInputs, Reader, read, read_tracked};
+pub use fit::{FitGrads, FitInputs, InnerLoopOp, fit, fit_tracked};
+pub use transformer::{
+    TransformerGrads, TransformerInputs, TransformerOp, transformer, transformer_tracked,
+};
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -21,8 +23,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorPrimitive};
 
-/// How to go back through a function of three tensors.
-trait Back<B: Backend>: Debug + Send + 'static {
+/// The backward pass of a function of three tensors.
+trait BackwardPass<B: Backend>: Debug + Send + 'static {
     /// What it takes.
     type State: Clone + Debug + Send + 'static;
 
@@ -31,7 +33,7 @@ trait Back<B: Backend>: Debug + Send + 'static {
 }
 
 /// `out` as a function of its `parents`, through which `K` goes back.
-fn tracked<K: Back<B>, B: Backend, C: CheckpointStrategy>(
+fn tracked<K: BackwardPass<B>, B: Backend, C: CheckpointStrategy>(
     parents: [FloatTensor<Autodiff<B, C>>; 3],
     state: K::State,
     out: Tensor<B, 2>,
@@ -48,7 +50,7 @@ fn tracked<K: Back<B>, B: Backend, C: CheckpointStrategy>(
 #[derive(Debug)]
 struct Node<K>(PhantomData<K>);
 
-impl<K: Back<B>, B: Backend> Backward<B, 3> for Node<K> {
+impl<K: BackwardPass<B>, B: Backend> Backward<B, 3> for Node<K> {
     type State = K::State;
 
     fn backward(

@@ -1,0 +1,75 @@
+//! What to load, and what the loaders give back.
+
+use std::path::Path;
+
+use super::split::Split;
+use crate::settings::DataSettings;
+
+/// What to load, and how.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// Height and width, each at least 1.
+    ///
+    /// Images of an image folder are cropped about their centre to this shape
+    /// and resized to it. `None` takes the size of the first training image and
+    /// requires it of all the others. The other layouts have a fixed size, and
+    /// asking them for a different one is an error.
+    pub image_size: Option<(usize, usize)>,
+    /// `Some(true)` for one grey channel, `Some(false)` for RGB.
+    ///
+    /// `None` makes an image folder grey when every image in it is grey, else
+    /// RGB. The other layouts have fixed channels, and asking them for different
+    /// ones is an error.
+    pub grey: Option<bool>,
+    /// At most this many images in each split.
+    ///
+    /// They are the first ones, except in an image folder: its files lie sorted
+    /// by class, so there the choice is spread evenly over all of them.
+    pub limit: Option<usize>,
+    /// Bytes that the decoded images of a folder, training and test together,
+    /// may take in memory.
+    ///
+    /// When they would take more, each is decoded as it is used: the same bytes,
+    /// for the price of decoding an image again in each epoch. The other layouts
+    /// always lie in memory.
+    pub memory: u64,
+    /// Seed of the built-in digits.
+    pub seed: u64,
+    /// Number of built-in digits to train on.
+    pub digits_train: usize,
+    /// Number of built-in digits to test on.
+    pub digits_test: usize,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self::from(&DataSettings::default())
+    }
+}
+
+impl From<&DataSettings> for LoadOptions {
+    fn from(settings: &DataSettings) -> Self {
+        LoadOptions {
+            image_size: settings.image_size,
+            grey: None,
+            limit: settings.limit,
+            memory: (settings.memory_gib * f64::from(1 << 30)) as u64,
+            seed: 0,
+            digits_train: settings.digits,
+            digits_test: 2_000,
+        }
+    }
+}
+
+/// The parts of a [`Dataset`] that a layout's loader returns: class names, the
+/// training split and the test split.
+pub(super) type Parts = (Vec<String>, Split, Split);
+
+/// The directory's own name, also when the path ends in `.` or `..`.
+pub(super) fn directory_name(dir: &Path) -> String {
+    let full = dir.canonicalize().unwrap_or_else(|_| dir.into());
+    match full.file_name() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => full.display().to_string(),
+    }
+}

@@ -1,0 +1,79 @@
+//! The model on GPUs: [`AdjointInnerLoop`] and [`AdjointTransformer`] with the back end's matrix products, and between them one
+//! kernel where tensor operations would take three to five passes over the activations.
+
+#[cfg(feature = "fusion")]
+mod fused;
+mod kernels;
+#[cfg(all(test, feature = "cuda"))]
+mod nvrtc;
+mod pointwise;
+mod rowwise;
+
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::tensor::{Shape, Tensor, TensorMetadata, TensorPrimitive};
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
+use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
+use cubecl::prelude::CubeDim;
+
+use crate::model::MwtBackend;
+use crate::model::adjoint::{AdjointInnerLoop, AdjointTransformer};
+use crate::model::inner::Fitted;
+use crate::model::operation::{self, FitInputs, TransformerInputs};
+
+impl<R, F, I, T> MwtBackend for CubeBackend<R, F, I, T>
+where
+    R: CubeRuntime,
+    F: FloatElement,
+    I: IntElement,
+    T: BoolElement,
+{
+    fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
+        operation::fit::<AdjointInnerLoop, _>(&inputs)
+    }
+
+    fn transformer(inputs: TransformerInputs<Self>, _w_cls: f64) -> Tensor<Self, 2> {
+        operation::transformer::<AdjointTransformer, _>(&inputs)
+    }
+}
+
+impl<R, F, I, T, C> MwtBackend for Autodiff<CubeBackend<R, F, I, T>, C>
+where
+    R: CubeRuntime,
+    F: FloatElement,
+    I: IntElement,
+    T: BoolElement,
+    C: CheckpointStrategy,
+{
+    fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
+        operation::fit_tracked::<AdjointInnerLoop, _, _>(inputs)
+    }
+
+    fn transformer(inputs: TransformerInputs<Self>, w_cls: f64) -> Tensor<Self, 2> {
+        operation::transformer_tracked::<AdjointTransformer, _, _>(inputs, w_cls)
+    }
+}
+
+/// Threads of a cube.
+const DIM: CubeDim = CubeDim { x: kernels::COLUMNS, y: kernels::LANES, z: 1 };
+
+/// Memory for a result of the same shape.
+fn like<R: CubeRuntime>(tensor: &CubeTensor<R>) -> CubeTensor<R> {
+    empty(tensor, tensor.shape())
+}
+
+fn empty<R: CubeRuntime>(beside: &CubeTensor<R>, shape: Shape) -> CubeTensor<R> {
+    let (client, device) = (beside.client.clone(), beside.device.clone());
+    empty_device_contiguous_dtype(client, device, shape, beside.dtype)
+}
+
+fn tensor<R, F, I, T, const D: usize>(tensor: CubeTensor<R>) -> Tensor<CubeBackend<R, F, I, T>, D>
+where
+    R: CubeRuntime,
+    F: FloatElement,
+    I: IntElement,
+    T: BoolElement,
+{
+    Tensor::from_primitive(TensorPrimitive::Float(tensor))
+}

@@ -1,0 +1,125 @@
+//! The kernels through NVIDIA's compiler, for a card that this machine need not have.
+
+use cubecl::Compiler;
+use cubecl::KernelSettings;
+use cubecl::cuda::{CudaCompiler, CudaRuntime};
+use cubecl::prelude::*;
+use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
+
+use super::DIM;
+use super::kernels::{pointwise, rowwise};
+use crate::backend::cuda_compiler;
+
+/// A tensor that is no other's memory.
+const TENSOR: TensorCompilationArg = TensorCompilationArg { inplace: None };
+
+/// A kernel's parameters as its launch registers them, which would take a device.
+struct Parameters(KernelBuilder);
+
+impl Parameters {
+    fn new() -> Self {
+        let mut builder = KernelBuilder::default();
+        builder.runtime_properties(CudaRuntime::target_properties());
+        AddressType::U32.register(&mut builder.scope);
+        Self(builder)
+    }
+
+    fn input(&mut self) -> NativeExpand<Tensor<f32>> {
+        <Tensor<f32> as LaunchArg>::expand(&TENSOR, &mut self.0)
+    }
+
+    fn output(&mut self) -> NativeExpand<Tensor<f32>> {
+        <Tensor<f32> as LaunchArg>::expand_output(&TENSOR, &mut self.0)
+    }
+
+    fn scalar(&mut self) -> NativeExpand<f32> {
+        <f32 as LaunchArg>::expand(&Default::default(), &mut self.0)
+    }
+
+    /// What NVIDIA's compiler is handed.
+    fn source(self, name: &str) -> String {
+        let settings = KernelSettings::default().cube_dim(DIM).kernel_name(name);
+        let definition = self.0.build(settings);
+        let address = AddressType::U32.unsigned_type();
+        let options = Default::default();
+        let mut compiler = CudaCompiler::default();
+        let source = compiler.compile(definition, &options, ExecutionMode::Checked, address);
+        source.expect("a kernel that CUDA can express").to_string()
+    }
+}
+
+/// Every kernel, with and without what is optional.
+fn sources() -> Vec<String> {
+    let mut sources = Vec::new();
+    let mut p = Parameters::new();
+    let (inputs, outputs) = ([p.input(), p.input()], [p.output(), p.output()]);
+    let ([z, bias], [sine, cosine], omega) = (inputs, outputs, p.scalar());
+    pointwise::sine::expand(&mut p.0.scope, z, bias, sine, cosine, omega);
+    sources.push(p.source("sine"));
+    for given in [false, true] {
+        let mut p = Parameters::new();
+        let [a, h, more, cosine] = std::array::from_fn(|_| p.input());
+        let ([z, sum], omega) = ([p.output(), p.output()], p.scalar());
+        let scope = &mut p.0.scope;
+        pointwise::sine_backward::expand(scope, a, h, more, cosine, z, sum, omega, given, given);
+        sources.push(p.source("sine_backward"));
+
+        let mut p = Parameters::new();
+        let [direct, below, bias, delta, sine, cosine] = std::array::from_fn(|_| p.input());
+        let ([d, a], omega) = ([p.output(), p.output()], p.scalar());
+        let scope = &mut p.0.scope;
+        pointwise::gate_backward::expand(
+            scope, direct, below, bias, delta, sine, cosine, d, a, omega, given,
+        );
+        sources.push(p.source("gate_backward"));
+    }
+    let mut p = Parameters::new();
+    let ([x, weight, bias], y) = (std::array::from_fn(|_| p.input()), p.output());
+    let epsilon = p.scalar();
+    rowwise::layer_norm::expand(&mut p.0.scope, x, weight, bias, y, epsilon);
+    sources.push(p.source("layer_norm"));
+
+    let mut p = Parameters::new();
+    let [x, weight, y_bar] = std::array::from_fn(|_| p.input());
+    let ([x_bar, weight_bar], epsilon) = ([p.output(), p.output()], p.scalar());
+    let scope = &mut p.0.scope;
+    rowwise::layer_norm_backward::expand(scope, x, weight, y_bar, x_bar, weight_bar, epsilon);
+    sources.push(p.source("layer_norm_backward"));
+
+    let mut p = Parameters::new();
+    let (z, [gelu, slope]) = (p.input(), [p.output(), p.output()]);
+    rowwise::gelu_slope::expand(&mut p.0.scope, z, gelu, slope);
+    sources.push(p.source("gelu_slope"));
+
+    let mut p = Parameters::new();
+    let (scores, probs, scale) = (p.input(), p.output(), p.scalar());
+    rowwise::attention_probs::expand(&mut p.0.scope, scores, probs, scale);
+    sources.push(p.source("attention_probs"));
+
+    let mut p = Parameters::new();
+    let ([probs, bar], out, scale) = ([p.input(), p.input()], p.output(), p.scalar());
+    rowwise::attention_probs_backward::expand(&mut p.0.scope, probs, bar, out, scale);
+    sources.push(p.source("attention_probs_backward"));
+    sources
+}
+
+/// sm_90 is Hopper.
+#[test]
+fn kernels_compile_for_hopper() {
+    let sources = sources();
+    if let Err(why) = cuda_compiler() {
+        eprintln!("skipped kernels_compile_for_hopper: {why}");
+        return;
+    }
+    let include = cubecl::cuda::install::include_path();
+    for source in sources {
+        let options = CompileOptions {
+            arch: Some("sm_90"),
+            include_paths: vec![include.display().to_string()],
+            ..Default::default()
+        };
+        let compiled = compile_ptx_with_opts(&source, options);
+        let ptx = compiled.unwrap_or_else(|e| panic!("{e:?}\n{source}")).to_src();
+        assert!(ptx.contains(".target sm_90") && ptx.contains(".entry"), "{ptx}");
+    }
+}

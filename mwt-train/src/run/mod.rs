@@ -1,0 +1,192 @@
+//! A training run from its first file to its last: settings, metrics, checkpoints, the best model, resuming, stopping.
+//!
+//! ```no_run
+//! # #[cfg(feature = "cpu")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use burn::backend::{Autodiff, Flex};
+//! use mwt_train::run::Run;
+//! use mwt_train::settings::Layers;
+//!
+//! let mut layers = Layers::default();
+//! layers.assign("data.source=digits")?;
+//! let run = Run::create("runs/digits".as_ref(), &layers)?;
+//! run.train::<Autodiff<Flex>>(&Default::default(), &mut ())?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "cpu"))]
+//! # fn main() {}
+//! ```
+
+pub mod checkpoint;
+mod dir;
+mod error;
+mod interrupt;
+pub mod metrics;
+mod observer;
+mod pace;
+mod recorder;
+
+pub use dir::RunDir;
+pub use error::RunError;
+pub use interrupt::Interrupt;
+pub use observer::Observer;
+pub use pace::Pace;
+
+use std::path::Path;
+use std::time::Instant;
+
+use pace::Stopwatch;
+use recorder::{ModelParts, Recorder};
+
+use crate::data::{Dataset, Split};
+use crate::evaluate;
+use crate::model::TrainBackend;
+use crate::settings::{Layers, Settings};
+use crate::train::{State, Trainer};
+use crate::weights::trained::Summary;
+
+/// A run that is ready to train: its directory, locked, its settings, its images, and where it stands.
+#[derive(Debug)]
+pub struct Run {
+    dir: RunDir,
+    settings: Settings,
+    data: Dataset,
+    /// `None` before the first checkpoint: everything then follows from the seed.
+    state: Option<State>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All steps are taken, and the model is written.
+    Finished(Summary),
+    /// Stopped by its observer; a checkpoint is written, and [`Run::resume`] goes on from it.
+    Stopped,
+}
+
+impl Run {
+    /// A new run in the directory `path`, on the data set that the settings name.
+    ///
+    /// # Errors
+    /// Settings that are refused, a data set that cannot be read, or a directory that holds a run already.
+    pub fn create(path: &Path, layers: &Layers) -> Result<Self, RunError> {
+        let data = layers.data()?.load()?;
+        let settings = layers.settings(Some(data.shape()))?;
+        Self::with_data(path, settings, data)
+    }
+
+    /// A new run on a data set that is loaded already.
+    ///
+    /// # Errors
+    /// Settings that are refused, or a directory that holds a run already.
+    pub fn with_data(path: &Path, settings: Settings, data: Dataset) -> Result<Self, RunError> {
+        settings.check()?;
+        let dir = RunDir::create(path, &settings)?;
+        Ok(Self { dir, settings, data, state: None })
+    }
+
+    /// A run that was stopped, at its last checkpoint that is whole. On the CPU it goes on to the same bytes as if it had
+    /// never been stopped.
+    ///
+    /// # Errors
+    /// A directory that holds no run, or in which one is under way; a data set that cannot be read any more.
+    pub fn resume(path: &Path) -> Result<Self, RunError> {
+        let settings = RunDir::settings(path)?;
+        let state = match checkpoint::load(path)? {
+            Some((state, file)) if *state.weights.config() != settings.model => {
+                return Err(RunError::OtherModel { path: file });
+            }
+            saved => saved.map(|(state, _)| state),
+        };
+        let data = settings.data.load()?;
+        let dir = RunDir::open(path, state.as_ref().map_or(0, |s| s.position.total))?;
+        Ok(Self { dir, settings, data, state })
+    }
+
+    /// The run's directory.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The run's settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The run's images.
+    pub const fn data(&self) -> &Dataset {
+        &self.data
+    }
+
+    /// Trains to the end, or until the observer stops the run.
+    ///
+    /// # Errors
+    /// A file that cannot be written, an image that cannot be read any more, or a step that diverged; what was saved
+    /// before stays good.
+    pub fn train<B: TrainBackend>(
+        self,
+        device: &B::Device,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, RunError> {
+        let Self { dir, settings, data, state } = self;
+        let mut trainer = match &state {
+            Some(state) => Trainer::<B>::resume(&settings, state, device),
+            None => Trainer::<B>::new(&settings, device),
+        };
+        let (split, validation) = settings.split(data.train);
+        let facts = Summary {
+            model: settings.model,
+            labels: data.classes,
+            data_set: data.name,
+            seed: settings.train.seed,
+            outer_steps: 0,
+            accuracy: None,
+            psnr: None,
+        };
+        let examples = golden_examples(&validation, &split).to_array()?;
+        let each_epoch = validation.clone().take(settings.train.validation_images);
+        let mut recorder = Recorder::<B> {
+            dir: &dir,
+            train: &settings.train,
+            device,
+            observer,
+            model: ModelParts { facts, examples },
+            validation: each_epoch,
+            best: RunDir::best(dir.path())?,
+            stopwatch: Stopwatch::new(settings.train.batch),
+            saved: Instant::now(),
+            written: Ok(()),
+        };
+        let finished = trainer.run(&split, &mut recorder)?;
+        let Recorder { observer, model, written, .. } = recorder;
+        written?;
+        observer.on_end(trainer.position());
+        if !finished {
+            checkpoint::save(dir.path(), &trainer.state())?;
+            return Ok(Outcome::Stopped);
+        }
+        let evaluation = (!validation.is_empty())
+            .then(|| {
+                let batch = settings.train.batch;
+                evaluate::on_backend(trainer.params(), &validation, batch, device)
+            })
+            .transpose()?;
+        let model = model.of(&trainer, evaluation.as_ref());
+        dir.save(&model)?;
+        Ok(Outcome::Finished(model.summary))
+    }
+}
+
+/// Images that a bundle carries for its self-test: the first ones of different classes.
+fn golden_examples(validation: &Split, train: &Split) -> Split {
+    /// A few: each takes an image's bytes of flash.
+    const COUNT: usize = 2;
+    let from = if validation.is_empty() { train } else { validation };
+    let mut chosen: Vec<usize> = Vec::new();
+    for (n, label) in from.labels.iter().enumerate() {
+        if chosen.len() < COUNT && chosen.iter().all(|c| from.labels[*c] != *label) {
+            chosen.push(n);
+        }
+    }
+    from.select(&chosen)
+}

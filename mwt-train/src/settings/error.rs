@@ -1,0 +1,103 @@
+//! What can be wrong with settings.
+
+use std::path::PathBuf;
+
+use mwt_core::ConfigError;
+use toml::Value;
+
+use super::keys::ValueType;
+use crate::util::durable::FileError;
+
+/// Why settings are refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// No setting has that name.
+    #[error("there is no setting {name}{}", hint(*.nearest))]
+    UnknownKey {
+        /// What was asked for.
+        name: String,
+        /// The setting most like it, if any is.
+        nearest: Option<&'static str>,
+    },
+    /// A setting cannot have that value.
+    #[error("{key} is {value}, must be {allowed}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// The value.
+        value: Value,
+        /// What it must be.
+        allowed: ValueType,
+    },
+    /// No preset has that name.
+    #[error("there is no preset {name} among {}{}", .names.join(", "), hint(*.nearest))]
+    UnknownPreset {
+        /// What was asked for.
+        name: String,
+        /// The presets that there are.
+        names: Vec<&'static str>,
+        /// The one most like it, if any is.
+        nearest: Option<&'static str>,
+    },
+    /// A file's `preset` is no text.
+    #[error("preset is {0}, must be text")]
+    PresetValue(Value),
+    /// `key=value` without a `=`.
+    #[error("{0} is no assignment: write key=value")]
+    NotAnAssignment(String),
+    /// No data set is named.
+    #[error("no data set is named: data.source is not set")]
+    NoData,
+    /// A setting contradicts the data set.
+    #[error("{key} is {value}, the data set's is {found}")]
+    DataSet {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        value: Value,
+        /// The data set's.
+        found: usize,
+    },
+    /// The model is outside its limits.
+    #[error(transparent)]
+    Model(#[from] ConfigError),
+    /// TOML that cannot be read or written, in the parser's words.
+    #[error("{0}")]
+    Toml(String),
+    /// A file of settings cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Something is wrong with the settings of a file.
+    #[error("{}: {source}", path.display())]
+    In {
+        /// Which file.
+        path: PathBuf,
+        /// What.
+        source: Box<SettingsError>,
+    },
+}
+
+impl SettingsError {
+    /// Says in which file the settings stand.
+    pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
+        Self::In { path: path.to_owned(), source: Box::new(self) }
+    }
+}
+
+impl From<toml::de::Error> for SettingsError {
+    fn from(error: toml::de::Error) -> Self {
+        // The parser's own message takes several lines with the place in the file; this one says what is wrong.
+        Self::Toml(error.message().replace('\n', " "))
+    }
+}
+
+impl From<toml::ser::Error> for SettingsError {
+    fn from(error: toml::ser::Error) -> Self {
+        Self::Toml(error.to_string())
+    }
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean {name}?"))
+}

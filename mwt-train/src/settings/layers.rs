@@ -1,0 +1,257 @@
+//! From a preset, a file, flags and `--set` to the settings of a run: each layer changes some keys of the one below.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mwt_core::{ImageSize, ModelConfig};
+use toml::{Table, Value};
+
+use super::Settings;
+use super::error::SettingsError;
+use super::keys::{self, flatten};
+use super::sections::{AugmentSettings, DataSettings};
+use crate::util::durable::FileError;
+
+/// The preset when nothing names one.
+const PRESET: &str = "micro";
+
+/// What a data set tells of the model that can be trained on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataShape {
+    /// Size of every image.
+    pub image: ImageSize,
+    /// C.
+    pub channels: usize,
+    /// K.
+    pub classes: usize,
+}
+
+/// Settings in the making.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    preset: Option<String>,
+    /// What was set, by key; the last one to set a key wins.
+    set: BTreeMap<&'static str, Value>,
+}
+
+impl Layers {
+    /// A preset. The first one to be named counts, so that one of the command line goes before a file's.
+    ///
+    /// # Errors
+    /// [`SettingsError::UnknownPreset`].
+    pub fn preset(&mut self, name: &str) -> Result<(), SettingsError> {
+        let names = ModelConfig::PRESETS.map(|(name, _)| name);
+        if !names.contains(&name) {
+            return Err(SettingsError::UnknownPreset {
+                name: name.to_owned(),
+                names: names.to_vec(),
+                nearest: keys::nearest(name, names.into_iter()),
+            });
+        }
+        self.preset.get_or_insert_with(|| name.to_owned());
+        Ok(())
+    }
+
+    /// The keys of a TOML file: any part of a `settings.toml`, and `preset` at its top.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or what is wrong with its settings.
+    pub fn file(&mut self, path: &Path) -> Result<(), SettingsError> {
+        let text = std::fs::read_to_string(path).map_err(FileError::at(path))?;
+        self.text(&text).map_err(|e| e.in_file(path))
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), SettingsError> {
+        let mut table: Table = text.parse()?;
+        match table.remove("preset") {
+            Some(Value::String(name)) => self.preset(&name)?,
+            Some(other) => return Err(SettingsError::PresetValue(other)),
+            None => {}
+        }
+        flatten(&table).into_iter().try_for_each(|(key, value)| self.set(&key, value))
+    }
+
+    /// One key.
+    ///
+    /// # Errors
+    /// An unknown key, or a value that it cannot have.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) -> Result<(), SettingsError> {
+        let key = keys::find(key)?;
+        self.set.insert(key.name, key.value(value.into())?);
+        Ok(())
+    }
+
+    /// `key=value`, the value as TOML writes it; text needs no quotes.
+    ///
+    /// # Errors
+    /// No `=`, or as [`set`](Self::set).
+    pub fn assign(&mut self, assignment: &str) -> Result<(), SettingsError> {
+        let (key, text) = assignment
+            .split_once('=')
+            .ok_or_else(|| SettingsError::NotAnAssignment(assignment.to_owned()))?;
+        let (key, text) = (key.trim(), text.trim());
+        let parsed = format!("value = {text}").parse::<Table>().ok();
+        let value = parsed.and_then(|mut table| table.remove("value"));
+        self.set(key, value.unwrap_or_else(|| Value::String(text.to_owned())))
+    }
+
+    /// Where the images come from.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoData`] when none is named.
+    pub fn data(&self) -> Result<DataSettings, SettingsError> {
+        if !self.set.contains_key("data.source") {
+            return Err(SettingsError::NoData);
+        }
+        Ok(self.merged(&Settings::of(ModelConfig::MICRO))?.data)
+    }
+
+    /// The settings of a run on a data set of this shape; on the preset's images where there is none.
+    ///
+    /// # Errors
+    /// A value outside its range, or one that contradicts the data set.
+    pub fn settings(&self, data: Option<DataShape>) -> Result<Settings, SettingsError> {
+        let name = self.preset.as_deref().unwrap_or(PRESET);
+        let mut model = ModelConfig::preset(name).unwrap_or(ModelConfig::MICRO);
+        if let Some(DataShape { image, channels, classes }) = data {
+            model = model.with_image(image, channels);
+            model.classes = classes;
+            let facts = [
+                ("model.image.height", image.height),
+                ("model.image.width", image.width),
+                ("model.channels", channels),
+                ("model.classes", classes),
+            ];
+            for (key, found) in facts {
+                if let Some(value) = self.set.get(key)
+                    && *value != Value::Integer(found as i64)
+                {
+                    return Err(SettingsError::DataSet { key, value: value.clone(), found });
+                }
+            }
+        }
+        if let Some(share) = self.set.get("model.sampling").and_then(Value::as_float) {
+            model.pixels_per_step = ((share * model.image.pixels() as f64) as usize).max(1);
+        }
+        if let Some(seed) = self.set.get("train.seed").and_then(Value::as_integer) {
+            model.draw.seed = seed as u32;
+        }
+        model.draw.kind = mwt_core::draw::DrawKind::Partition;
+        let settings = self.merged(&Settings::of(model))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// What was set, over `below`.
+    fn merged(&self, below: &Settings) -> Result<Settings, SettingsError> {
+        let mut table = Table::try_from(below)?;
+        for (key, value) in &self.set {
+            if *key == "model.sampling" {
+                continue;
+            }
+            insert(&mut table, key, value.clone());
+        }
+        Ok(table.try_into()?)
+    }
+}
+
+/// Puts a value into the sections that its key names.
+fn insert(table: &mut Table, key: &str, value: Value) {
+    let Some((section, rest)) = key.split_once('.') else {
+        table.insert(key.to_owned(), value);
+        return;
+    };
+    let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+    // No setting bears the name of a section.
+    if let Value::Table(section) = section {
+        insert(section, rest, value);
+    }
+}
+
+/// The default of a key as text; nothing where it has none of its own.
+pub fn default_of(key: &keys::Key) -> Option<String> {
+    let table = Table::try_from(Settings::of(ModelConfig::MICRO)).ok()?;
+    // An augmentation that is off is not written.
+    let augment = Table::try_from(AugmentSettings::default()).ok()?;
+    let name = key.name;
+    let from_data = ["data.source", "model.pixels_per_step", "model.draw.seed"].contains(&name);
+    let all = flatten(&table).into_iter();
+    let augment = flatten(&augment).into_iter().map(|(inner, v)| (format!("augment.{inner}"), v));
+    let value = all.chain(augment).find(|(found, _)| *found == name).map(|(_, value)| value);
+    value.filter(|_| !from_data).map(|value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A setting that is added without a key, or a key without a setting, fails here.
+    #[test]
+    fn every_setting_has_its_key() {
+        let mut all = Settings::of(ModelConfig::MICRO);
+        all.data.limit = Some(1);
+        all.data.image_size = Some((1, 1));
+        all.augment.flip = true;
+        let table = Table::try_from(all).unwrap();
+        let mut settings: Vec<String> = flatten(&table).into_iter().map(|(key, _)| key).collect();
+        settings.push("model.sampling".into());
+        let mut names: Vec<&str> = keys::all().map(|key| key.name).collect();
+        settings.sort();
+        names.sort_unstable();
+        assert_eq!(settings, names);
+        for key in keys::all().filter(|key| default_of(key).is_some()) {
+            let value = flatten(&table).into_iter().find(|(name, _)| name == key.name).unwrap().1;
+            key.value(value).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_last_layer_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.toml");
+        let text = "preset = \"small\"\n[train]\nepochs = 3\nclip = 2\n[model]\nblocks = 2\n[model.draw]\nkind = \"random\"\n";
+        std::fs::write(&file, text).unwrap();
+        let mut layers = Layers::default();
+        layers.file(&file).unwrap();
+        layers.set("train.batch", 8).unwrap();
+        layers.assign("train.epochs = 7").unwrap();
+        layers.assign("data.source=some/where").unwrap();
+        layers.assign("train.seed=9").unwrap();
+        layers.assign("model.sampling=0.5").unwrap();
+        let settings = layers.settings(None).unwrap();
+        assert_eq!((settings.train.epochs, settings.train.batch, settings.train.clip), (7, 8, 2.0));
+        assert_eq!((settings.model.dim, settings.model.blocks), (64, 2));
+        assert_eq!(settings.model.draw, mwt_core::Draw::random(9));
+        assert_eq!(settings.model.pixels_per_step, 392);
+        assert_eq!(layers.data().unwrap().source, "some/where");
+        // A preset that was named before goes before the file's.
+        let mut layers = Layers::default();
+        layers.preset("nano").unwrap();
+        layers.file(&file).unwrap();
+        assert_eq!(layers.settings(None).unwrap().model.dim, 16);
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused_in_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.toml");
+        let from = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let error = Layers::default().file(&file).unwrap_err().to_string();
+            assert!(error.contains("a.toml: ") && !error.contains('\n'), "{error}");
+            error
+        };
+        assert!(from("[train]\nepoch = 3").ends_with("did you mean train.epochs?"));
+        assert!(from("[train]\nepochs = 0").contains("must be integer at least 1"));
+        assert!(from("preset = \"tiny\"").contains("no preset tiny among nano, micro"));
+        from("[train\n");
+        let mut layers = Layers::default();
+        assert!(layers.assign("train.epochs").unwrap_err().to_string().contains("key=value"));
+        assert!(matches!(layers.data(), Err(SettingsError::NoData)));
+        layers.assign("model.dim=12").unwrap();
+        assert!(!layers.settings(None).unwrap_err().to_string().contains('\n'));
+    }
+}

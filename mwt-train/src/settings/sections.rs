@@ -1,0 +1,151 @@
+//! The sections of `settings.toml`, every setting once.
+
+use super::keys::Key;
+use super::keys::Range::{Above, Below, Within};
+use super::keys::ValueType::{self, Choice, Integer, Number, Size, Switch, Text};
+use super::section::{choice, section};
+
+const COUNT: ValueType = Integer(Within(1.0, 1e9));
+const COUNT_OR_NONE: ValueType = Integer(Within(0.0, 1e9));
+const SIDE: ValueType = Integer(Within(1.0, 4096.0));
+const SEED: ValueType = Integer(Within(0.0, 9e18));
+const LEARNING_RATE: ValueType = Number(Above(0.0, f64::MAX));
+const SHARE: ValueType = Number(Below(0.0, 1.0));
+
+section! {
+    /// Which images.
+    pub struct DataSettings in "data" {
+        /// `digits` (built in), or the directory of a data set: MNIST-style idx files, CIFAR-10 binary batches, or an
+        /// image folder with train/CLASS/ and test/ or val/.
+        source: String = String::new(), Text, [flag];
+        /// Training images set apart as validation images, to choose by; at most a fifth of all.
+        validation: usize = 5000, COUNT_OR_NONE, was "held_out", [flag];
+        /// The most images of each split; all when absent.
+        limit: Option<usize> = None, COUNT, [flag];
+        /// Height and width to which the images of a folder are brought; their own when absent.
+        image_size: Option<(usize, usize)> = None, Size, [flag];
+        /// GiB that the decoded images of a folder may take in memory. Images that would take more are decoded each
+        /// time they are used.
+        memory_gib: f64 = 8.0, Number(Within(0.0, 1e6)), [flag];
+        /// Training images of the built-in digits.
+        digits: usize = 12_000, COUNT;
+    }
+}
+
+choice! {
+    /// How the classifier and the SIREN are trained together.
+    pub enum Mode {
+        /// MWT, end to end: the classification loss shapes θ and α, weighted by w_cls.
+        Mwt = "mwt",
+        /// The paper's WT: both losses at once, no gradient from the classifier into the SIREN.
+        WtSimultaneous = "wt-simultaneous",
+        /// The paper's WT, one after the other: first the SIREN, then the classifier, for the same epochs each.
+        WtSequential = "wt-sequential",
+    }
+}
+
+choice! {
+    /// What becomes of an outer step whose losses or gradients are infinite or not a number.
+    pub enum OnDivergence {
+        /// The run stops, and says which checkpoint is the last good one.
+        Stop = "stop",
+        /// The step is left out, as if its images had not been there; ten in a row stop the run after all. Costs a wait
+        /// for the device at each step.
+        Skip = "skip",
+    }
+}
+
+section! {
+    /// The outer loop. The defaults are the paper's recipe but for batch and learning rates, which suit the small models
+    /// better.
+    pub struct TrainSettings in "train" {
+        /// Seed of everything random.
+        seed: u64 = 0, SEED, [flag];
+        /// Passes over the training images.
+        epochs: u64 = 10, COUNT, [flag];
+        /// N: images per outer step.
+        batch: usize = 32, Integer(Within(1.0, 1e6)), [flag];
+        /// How SIREN and classifier are trained together.
+        mode: Mode = Mode::Mwt, Choice(Mode::WORDS), [flag];
+        /// w_cls: weight of the classification loss's gradient on θ, α and the SIREN's head.
+        w_cls: f64 = 0.01, Number(Within(0.0, 1.0)), [flag];
+        /// Label smoothing: share of the target that is spread over all classes evenly.
+        label_smoothing: f64 = 0.0, SHARE, [flag];
+        /// Peak learning rate of θ and the SIREN's head.
+        lr_siren: f64 = 1e-3, LEARNING_RATE, was "rate_siren", [flag];
+        /// Peak learning rate of α, the inner learning rates.
+        lr_alpha: f64 = 1e-2, LEARNING_RATE, was "rate_alpha", [flag];
+        /// Peak learning rate of the Transformer and β.
+        lr_classifier: f64 = 1e-3, LEARNING_RATE, was "rate_classifier", [flag];
+        /// Share of the outer steps in which the learning rates rise to their peaks.
+        warmup: f64 = 0.05, SHARE, was "rise";
+        /// Decoupled weight decay.
+        weight_decay: f64 = 1e-4, SHARE;
+        /// Norm to which each group's gradient is clipped.
+        clip: f64 = 1.0, Number(Above(0.0, 1e9));
+        /// Seconds between two checkpoints; there is one at the end of each epoch besides.
+        checkpoint_seconds: f64 = 60.0, Number(Within(0.0, 1e6)), [flag];
+        /// Validation images that are evaluated at the end of each epoch, to choose the best epoch by; the end of the run
+        /// evaluates all of them.
+        validation_images: usize = 1000, COUNT_OR_NONE, was "epoch_images";
+        /// What becomes of an outer step whose losses or gradients are not finite.
+        on_divergence: OnDivergence = OnDivergence::Stop, Choice(OnDivergence::WORDS), [flag];
+    }
+}
+
+section! {
+    /// How training images are varied; the default leaves them as they are.
+    #[derive(Copy)]
+    pub struct AugmentSettings in "augment" {
+        /// Largest shift of a training image in pixels, up, down, left and right; what lies outside is reflected at the
+        /// border.
+        pad: usize = 0, Integer(Within(0.0, 1024.0)), [flag];
+        /// Mirror half of the training images left to right.
+        flip: bool = false, Switch, [flag];
+        /// Largest rotation of a training image, either way, in degrees.
+        rotate: f32 = 0.0, Number(Within(0.0, 180.0)), [flag];
+        /// Smallest share of a training image's area that a crop keeps before it is brought back to size; 1 keeps all.
+        crop: f32 = 1.0, Number(Within(0.01, 1.0)), [flag];
+    }
+}
+
+impl AugmentSettings {
+    /// Whether images stay as they are.
+    pub fn is_off(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+const fn model(name: &'static str, kind: ValueType, text: &'static str) -> Key {
+    Key { name, kind, text, old: None, flag: false }
+}
+
+/// The keys of the model, whose struct is mwt-core's [`ModelConfig`](mwt_core::ModelConfig): a preset's, changed by these.
+#[rustfmt::skip] // A table.
+pub(super) const MODEL_KEYS: &[Key] = &[
+    Key { old: Some("model.width"), ..model("model.dim", Integer(Within(8.0, 1024.0)), "D: neurons of a sine layer, and width of the Transformer.") },
+    model("model.hidden_layers", COUNT, "L: hidden sine layers, whose neurons are the tokens."),
+    Key { old: Some("model.steps"), ..model("model.inner_steps", COUNT, "k: inner gradient steps.") },
+    model("model.blocks", COUNT, "B: blocks of the Transformer."),
+    model("model.mlp_mult", COUNT, "Width of a block's MLP, in D."),
+    model("model.channels", COUNT, "C: channels of an image; the data set's."),
+    model("model.classes", COUNT, "K: classes; the data set's."),
+    model("model.pixels_per_step", COUNT, "P: pixels that each inner step looks at; the share s of the image's when absent."),
+    Key { flag: true, ..model("model.sampling", Number(Above(0.0, 1.0)), "s: share of the pixels that each inner step looks at; the preset's when absent.") },
+    model("model.omega", Number(Above(0.0, 1e4)), "ω: frequency of the first sine layer."),
+    model("model.lambda", Number(Above(0.0, 1e6)), "λ: scale of the tokens."),
+    model("model.shared_alpha", Switch, "One α for all inner steps instead of one for each."),
+    model("model.image.height", SIDE, "Rows of an image; the data set's."),
+    model("model.image.width", SIDE, "Columns of an image; the data set's."),
+    Key { flag: true, ..model("model.draw.kind", Choice(DRAWS), "Which pixels each inner step looks at.") },
+    model("model.draw.seed", Integer(Within(0.0, 4_294_967_295.0)), "Chooses the draw; train.seed when absent."),
+];
+
+/// The words of [`DrawKind`](mwt_core::draw::DrawKind).
+const DRAWS: &[(&str, &str)] = &[
+    ("Random", "The paper's: fresh pixels for each step and image."),
+    (
+        "Partition",
+        "One fixed shuffled partition of the pixels over the steps, the same for every image.",
+    ),
+];

@@ -1,0 +1,170 @@
+//! From byte images to the pixels of a batch.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+use mwt_core::ModelConfig;
+use mwt_core::draw::{Draw, DrawKind};
+use mwt_core::grid::{self, InputScaling};
+use ndarray::ArrayView3;
+use rayon::prelude::*;
+
+use crate::data::Split;
+use crate::model::Pixels;
+use crate::util::random::Rng;
+
+/// The random stream that chooses the pixels of a training batch.
+const DRAW_STREAM: u64 = 0x6472_6177;
+
+/// Which seed random draws get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrawSeed {
+    /// The bundle's: what a device draws.
+    Inference,
+    /// A fresh one for each outer step and image.
+    Training {
+        /// Seed of the run.
+        seed: u64,
+        /// Outer step.
+        step: u64,
+    },
+}
+
+/// The pixels that were drawn of a batch's images, on the host.
+///
+/// They cross to the device as tensors on the CPU too, where the native inner loop copies them out again: the inner loop
+/// is an operation of burn's autodiff graph, whose inputs are tensors. The copy is 2 + C values per pixel,
+/// against thousands of multiply-adds.
+#[derive(Clone, Debug)]
+pub struct DrawnPixels {
+    /// N, P.
+    shape: [usize; 2],
+    channels: usize,
+    /// Coordinates `[N, P, 2]` and values `[N, P, C]` of each draw.
+    draws: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl DrawnPixels {
+    /// The same on a device.
+    pub fn to_device<B: Backend>(self, device: &B::Device) -> Pixels<B> {
+        let ([n, p], channels) = (self.shape, self.channels);
+        let tensor =
+            |values, columns| Tensor::from_data(TensorData::new(values, [n, p, columns]), device);
+        let (coordinates, targets) = self
+            .draws
+            .into_iter()
+            .map(|(coordinates, targets)| (tensor(coordinates, 2), tensor(targets, channels)))
+            .unzip();
+        Pixels { coordinates, targets }
+    }
+}
+
+/// Draws pixels on the host, outside the autodiff graph.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    config: ModelConfig,
+    /// (y, x) of every pixel.
+    grid: Vec<[f32; 2]>,
+}
+
+impl Sampler {
+    /// A sampler for the images of a model.
+    pub fn new(config: &ModelConfig) -> Self {
+        let size = config.image;
+        let grid = (0..size.pixels()).map(|i| grid::pixel(i, size.height, size.width)).collect();
+        Self { config: *config, grid }
+    }
+
+    /// The k+1 draws of a batch of images `[H, W, C]`. The last one, for the outer reconstruction loss, is always
+    /// random.
+    pub fn pixels<B: Backend>(
+        &self,
+        images: &[ArrayView3<'_, u8>],
+        seed: DrawSeed,
+        device: &B::Device,
+    ) -> Pixels<B> {
+        self.draw(images, seed).to_device(device)
+    }
+
+    /// As [`pixels`](Self::pixels), on the host.
+    pub fn draw(&self, images: &[ArrayView3<'_, u8>], seed: DrawSeed) -> DrawnPixels {
+        let ModelConfig { channels: c, inner_steps: k, pixels_per_step: p, .. } = self.config;
+        let n = images.len();
+        let draws: Vec<Vec<Draw>> = (0..n).map(|image| self.draws(image, seed)).collect();
+        let mut draws_of_step = Vec::new();
+        for step in 0..=k {
+            let mut coordinates = vec![0.0f32; n * p * 2];
+            let mut targets = vec![0.0f32; n * p * c];
+            let rows = coordinates.par_chunks_mut(p * 2).zip(targets.par_chunks_mut(p * c));
+            rows.enumerate().for_each(|(image, (coordinates, targets))| {
+                let bytes = images[image].as_slice().unwrap_or_default();
+                let draw = draws[image][step].step(step, p, self.grid.len());
+                let samples = coordinates.chunks_exact_mut(2).zip(targets.chunks_exact_mut(c));
+                for (i, (at, values)) in samples.enumerate() {
+                    let index = draw.index(i);
+                    at.copy_from_slice(&self.grid[index]);
+                    for (value, byte) in values.iter_mut().zip(&bytes[index * c..]) {
+                        *value = InputScaling::SYMMETRIC.value(*byte);
+                    }
+                }
+            });
+            draws_of_step.push((coordinates, targets));
+        }
+        DrawnPixels { shape: [n, p], channels: c, draws: draws_of_step }
+    }
+
+    /// The draw of each inner step of one image, and of the outer loss.
+    fn draws(&self, image: usize, seed: DrawSeed) -> Vec<Draw> {
+        let steps = self.config.inner_steps;
+        let inner = self.config.draw;
+        let fresh = match seed {
+            DrawSeed::Inference => inner.seed,
+            DrawSeed::Training { seed, step } => {
+                // Independent of the batch's size, so that a draw is known by its place in the run.
+                let stream = DRAW_STREAM ^ (step << 32);
+                (Rng::new(seed, stream ^ ((image as u64) << 8)).next_u64() >> 32) as u32
+            }
+        };
+        let inner = match inner.kind {
+            DrawKind::Partition => inner,
+            DrawKind::Random => Draw::random(fresh),
+        };
+        let mut draws = vec![inner; steps];
+        draws.push(Draw::random(fresh));
+        draws
+    }
+
+    /// Every pixel of an image of this model, `[N, H·W, 2]`, the same for each of `n` images.
+    pub fn all_coordinates<B: Backend>(&self, n: usize, device: &B::Device) -> Tensor<B, 3> {
+        let values: Vec<f32> = self.grid.as_flattened().to_vec();
+        let one =
+            Tensor::<B, 3>::from_data(TensorData::new(values, [1, self.grid.len(), 2]), device);
+        one.repeat_dim(0, n)
+    }
+}
+
+/// Values of whole images, `[N, H·W, C]`, in [-1, 1].
+pub fn values<B: Backend>(images: &[ArrayView3<'_, u8>], device: &B::Device) -> Tensor<B, 3> {
+    let (h, w, c) = images.first().map_or((0, 0, 0), |image| image.dim());
+    let scaling = InputScaling::SYMMETRIC;
+    let values = images.iter().flatten().map(|byte| scaling.value(*byte)).collect::<Vec<f32>>();
+    Tensor::from_data(TensorData::new(values, [images.len(), h * w, c]), device)
+}
+
+/// Class indices of a batch, `[N]`.
+pub fn labels<B: Backend>(labels: &[u16], device: &B::Device) -> Tensor<B, 1, Int> {
+    let values: Vec<i64> = labels.iter().map(|l| i64::from(*l)).collect();
+    Tensor::from_data(TensorData::new(values, [labels.len()]), device)
+}
+
+/// The order in which an epoch visits the images of a split, in batches; images that do not fill the last batch
+/// are left out, unless there is no other.
+pub fn epoch(split: &Split, batch: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+    /// The random streams of the epochs.
+    const EPOCH_STREAM: u64 = 0x6570_6f63_6800_0000;
+    let mut order: Vec<usize> = (0..split.len()).collect();
+    Rng::new(seed, EPOCH_STREAM + epoch).shuffle(&mut order);
+    if order.len() < batch {
+        return vec![order];
+    }
+    order.chunks_exact(batch).map(<[usize]>::to_vec).collect()
+}

@@ -1,0 +1,152 @@
+//! One outer step: forward, both losses, one backward pass, AdamW.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, activation};
+
+use super::optim::{AdamW, Rates, gradients};
+use crate::model::{Model, MwtBackend, Output, Params, Pixels, TrainBackend};
+
+/// Which parts of the model a step trains, and so which losses it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrainedParts {
+    /// Reconstruction and classification at once.
+    Both,
+    /// Reconstruction alone: the first half of a sequential WT.
+    Siren,
+    /// Classification alone, of a SIREN that stays as it is: the second half.
+    Classifier,
+}
+
+/// What a step minimises.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Objective {
+    /// Which losses.
+    pub parts: TrainedParts,
+    /// w_cls: weight of the classification loss's gradient on θ, α and the SIREN's head.
+    pub w_cls: f64,
+    /// Share of the target that is spread over all classes evenly, in 0..1.
+    pub label_smoothing: f64,
+}
+
+impl Objective {
+    /// Both losses against the labels as they are.
+    pub const fn both(w_cls: f64) -> Self {
+        Self { parts: TrainedParts::Both, w_cls, label_smoothing: 0.0 }
+    }
+}
+
+/// The losses of a batch, each `[1]`, on the device.
+#[derive(Clone, Debug)]
+pub struct Losses<B: Backend> {
+    /// Mean reconstruction loss R.
+    pub reconstruction: Tensor<B, 1>,
+    /// Mean cross-entropy CE.
+    pub classification: Tensor<B, 1>,
+    /// Images classified right.
+    pub correct: Tensor<B, 1>,
+}
+
+/// Mean cross-entropy of logits `[N, K]` and classes `[N]`, `[1]`, as PyTorch's with `label_smoothing`.
+pub fn cross_entropy<B: Backend>(
+    logits: Tensor<B, 2>,
+    labels: Tensor<B, 1, Int>,
+    label_smoothing: f64,
+) -> Tensor<B, 1> {
+    let [n, _] = logits.dims();
+    let log = activation::log_softmax(logits, 1);
+    let right = log.clone().gather(1, labels.reshape([n, 1])).mean().neg();
+    if label_smoothing == 0.0 {
+        return right;
+    }
+    right * (1.0 - label_smoothing) + log.mean().neg() * label_smoothing
+}
+
+/// Forward pass and losses of a batch.
+pub fn losses<B: MwtBackend>(
+    model: &Model<B>,
+    pixels: &Pixels<B>,
+    labels: Tensor<B, 1, Int>,
+    objective: Objective,
+) -> (Output<B>, Losses<B>) {
+    let w_cls = if objective.parts == TrainedParts::Both { objective.w_cls } else { 0.0 };
+    losses_of(model.forward(pixels, w_cls), labels, objective.label_smoothing)
+}
+
+/// The losses of what a forward pass gave.
+pub fn losses_of<B: Backend>(
+    output: Output<B>,
+    labels: Tensor<B, 1, Int>,
+    label_smoothing: f64,
+) -> (Output<B>, Losses<B>) {
+    let predicted = output.logits.clone().detach().argmax(1).flatten(0, 1);
+    let losses = Losses {
+        reconstruction: output.fitted.reconstruction.clone().mean(),
+        classification: cross_entropy(output.logits.clone(), labels.clone(), label_smoothing),
+        correct: predicted.equal(labels).float().sum(),
+    };
+    (output, losses)
+}
+
+/// Figures of an outer step, on the device.
+#[derive(Clone, Debug)]
+pub struct StepOutput<B: Backend> {
+    /// The losses before the step.
+    pub losses: Losses<B>,
+    /// Gradient norms of the groups before clipping, `[3]`.
+    pub norms: Tensor<B, 1>,
+}
+
+/// Takes one outer step with each group's rates; groups that the objective does not train stay as they are.
+pub fn outer_step<B: TrainBackend>(
+    params: &mut Params<B::InnerBackend>,
+    optimizer: &mut AdamW<B::InnerBackend>,
+    pixels: &Pixels<B>,
+    labels: Tensor<B, 1, Int>,
+    objective: Objective,
+    rates: [Rates; 3],
+) -> StepOutput<B::InnerBackend> {
+    let leaves = params.groups().clone();
+    let leaves = params.with_groups(leaves.map(|t| Tensor::from_inner(t).require_grad()));
+    let model = Model::new(&leaves);
+    let (_, losses) = self::losses(&model, pixels, labels, objective);
+    let (reconstruction, classification) =
+        (losses.reconstruction.clone(), losses.classification.clone());
+    let (loss, trained) = match objective.parts {
+        TrainedParts::Both => (reconstruction + classification, [true; 3]),
+        TrainedParts::Siren => (reconstruction, [true, true, false]),
+        TrainedParts::Classifier => (classification, [false, false, true]),
+    };
+    let gradients = gradients(&leaves, loss);
+    let [siren, alpha, classifier] = rates;
+    let groups = [(siren, trained[0]), (alpha, trained[1]), (classifier, trained[2])];
+    let groups = groups.map(|(rates, trained)| trained.then_some(rates));
+    let (next, norms) = optimizer.step(params, gradients, groups);
+    *params = next;
+    let losses = Losses {
+        reconstruction: losses.reconstruction.inner(),
+        classification: losses.classification.inner(),
+        correct: losses.correct.inner(),
+    };
+    StepOutput { losses, norms }
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use burn::backend::Flex;
+
+    use super::*;
+    use crate::model::params::host;
+
+    /// By hand from the definition: (1 - ε)·CE + ε times the mean over all classes of -log p.
+    #[test]
+    fn cross_entropy_follows_its_definition() {
+        let device = Default::default();
+        let logits = [[1.0, -0.5, 2.0], [0.25, 0.0, -1.0]];
+        for (smoothing, expected) in [(0.0, 1.1734086), (0.1, 1.1942419)] {
+            let logits = Tensor::<Flex, 2>::from_floats(logits, &device);
+            let labels = Tensor::<Flex, 1, Int>::from_ints([0, 1], &device);
+            let loss = host(cross_entropy(logits, labels, smoothing))[0];
+            assert!((loss - expected).abs() < 1e-6, "{smoothing}: {loss}");
+        }
+    }
+}

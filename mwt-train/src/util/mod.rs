@@ -1,0 +1,4 @@
+//! What belongs to no part of the trainer alone.
+
+pub mod durable;
+pub mod random;
