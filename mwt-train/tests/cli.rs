@@ -327,8 +327,7 @@ fn settings_come_in_layers() {
 #[test]
 fn a_run_tells_programs() {
     let dir = tempfile::tempdir().unwrap();
-    let train =
-        "train --data digits --preset nano --limit 128 --batch 16 --epochs 2 --validation 16 --json";
+    let train = "train --data digits --preset nano --limit 128 --batch 16 --epochs 2 --validation 16 --json";
     let output = run(dir.path(), &train.split(' ').collect::<Vec<_>>());
     assert!(output.status.success() && output.stderr.is_empty());
     let lines: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().lines().map(json).collect();
@@ -358,8 +357,7 @@ fn what_a_run_leaves_to_look_at() {
     let sheet = image::open(dir.join("a.png")).unwrap();
     assert_eq!((sheet.width(), sheet.height()), (10 * 86 + 2, 8 * 86 + 2));
 
-    let train =
-        "train --data digits --preset nano --limit 256 --batch 8 --epochs 2 --validation 32 --quiet";
+    let train = "train --data digits --preset nano --limit 256 --batch 8 --epochs 2 --validation 32 --quiet";
     assert!(
         ok(dir, &train.split(' ').collect::<Vec<_>>()).contains("report: runs/run/report.html")
     );

@@ -169,13 +169,14 @@ fn a_run_that_diverges_names_its_last_good_checkpoint() {
     ok(dir, &train(&["1"]));
     let settings = dir.join("runs/run/settings.toml");
     let text = fs::read_to_string(&settings).unwrap();
-    let text = text
-        .replace("epochs = 1", "epochs = 40")
-        .replace("lr_siren = 0.001", "lr_siren = 1e30");
+    let text =
+        text.replace("epochs = 1", "epochs = 40").replace("lr_siren = 0.001", "lr_siren = 1e30");
     fs::write(&settings, &text).unwrap();
     let line = refused(dir, &["resume", "runs/run", "--quiet"]);
     let saved = checkpoint::load(&dir.join("runs/run")).unwrap().unwrap();
-    for words in ["training diverged at step", "last good checkpoint", "lower the learning rates in"] {
+    for words in
+        ["training diverged at step", "last good checkpoint", "lower the learning rates in"]
+    {
         assert!(line.contains(words), "{line}");
     }
     let (state, file) = (saved.0, saved.1.file_name().unwrap().to_str().unwrap());

@@ -7,12 +7,11 @@ mod program;
 use program::{ok, refused};
 use snapbox::{Data, assert_data_eq};
 
+const TEXT: snapbox::data::DataFormat = snapbox::data::DataFormat::Text;
+
 fn holds(name: &str, text: String) {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/").to_owned() + name + ".txt";
-    assert_data_eq!(
-        text,
-        Data::read_from(file.as_ref(), Some(snapbox::data::DataFormat::Text)).raw()
-    );
+    assert_data_eq!(text, Data::read_from(file.as_ref(), Some(TEXT)).raw());
 }
 
 fn model(name: &str) -> String {
@@ -48,6 +47,10 @@ fn help() {
 fn settings() {
     let dir = tempfile::tempdir().unwrap();
     holds("config-list", ok(dir.path(), &["config", "list"]));
+    // The page of the documentation is what the program writes.
+    let page = ok(dir.path(), &["config", "list", "--markdown"]);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/SETTINGS.md");
+    assert_data_eq!(page, Data::read_from(file.as_ref(), Some(TEXT)).raw());
     holds("config-explain", ok(dir.path(), &["config", "explain", "train.w_cls"]));
     holds("config-show", ok(dir.path(), &["config", "show", "--preset", "base", "--pad", "4"]));
 }

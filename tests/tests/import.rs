@@ -7,9 +7,9 @@ use mwt_core::draw::mix;
 use mwt_core::{Bundle, ModelConfig, Schemes, quant::Scheme};
 use mwt_infer::{Classifier, Scattered, workspace_len};
 use mwt_tests::{Golden, IMAGES, assert_close, fixture, full_golden, golden, golden_dir, skipped};
-use mwt_train::weights::exchange::{infer_config, read};
 use mwt_train::export::Export;
 use mwt_train::weights::Weights;
+use mwt_train::weights::exchange::{infer_config, read};
 
 /// A checkpoint's values equal the golden weights, and its bundle gives the golden logits.
 fn same_logits<const C: usize>(golden: &Golden, path: &std::path::Path) {

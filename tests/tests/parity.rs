@@ -24,7 +24,8 @@ fn test_images(images: usize) -> Split {
 
 #[test]
 fn trainer_and_inference_agree_on_a_trained_model() {
-    let (model, split) = (TrainedModel::load(&fixture("digits.safetensors")).unwrap(), test_images(2000));
+    let (model, split) =
+        (TrainedModel::load(&fixture("digits.safetensors")).unwrap(), test_images(2000));
     let device = Default::default();
     let params = Params::<Flex>::from_weights(&model.weights, &device);
     let trainer = on_backend(&params, &split, 50, &device).unwrap();

@@ -128,7 +128,7 @@ impl Observer for Console {
         }
     }
 
-    fn should_stop(&self) -> bool {
+    fn should_stop(&self, _: Position) -> bool {
         self.interrupt.is_set()
     }
 }

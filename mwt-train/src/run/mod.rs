@@ -29,7 +29,7 @@ mod recorder;
 pub use dir::RunDir;
 pub use error::RunError;
 pub use interrupt::Interrupt;
-pub use observer::Observer;
+pub use observer::{Observer, StopWhen};
 pub use pace::Pace;
 
 use std::path::Path;

@@ -28,9 +28,20 @@ pub trait Observer {
     }
 
     /// Asked after every outer step: whether to stop there, with a checkpoint.
-    fn should_stop(&self) -> bool {
+    fn should_stop(&self, position: Position) -> bool {
+        let _ = position;
         false
     }
 }
 
 impl Observer for () {}
+
+/// Stops a run where a function of its position says so.
+#[derive(Clone, Copy, Debug)]
+pub struct StopWhen<F: Fn(Position) -> bool>(pub F);
+
+impl<F: Fn(Position) -> bool> Observer for StopWhen<F> {
+    fn should_stop(&self, position: Position) -> bool {
+        (self.0)(position)
+    }
+}

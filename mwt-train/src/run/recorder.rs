@@ -14,7 +14,7 @@ use crate::data::Split;
 use crate::evaluate::{self, Evaluation};
 use crate::model::TrainBackend;
 use crate::settings::TrainSettings;
-use crate::train::{Next, Progress, Trainer, Watch};
+use crate::train::{Next, Position, Progress, Trainer, Watch};
 use crate::weights::trained::{Summary, TrainedModel};
 
 /// Writes down a run's reports and passes them on to its observer.
@@ -111,7 +111,7 @@ impl<B: TrainBackend> Watch<B> for Recorder<'_, B> {
         if self.written.is_err() { Next::Stop } else { Next::Continue }
     }
 
-    fn should_stop(&self) -> bool {
-        self.observer.should_stop()
+    fn should_stop(&self, position: Position) -> bool {
+        self.observer.should_stop(position)
     }
 }

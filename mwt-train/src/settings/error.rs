@@ -47,7 +47,7 @@ pub enum SettingsError {
     #[error("{0} is no assignment: write key=value")]
     NotAnAssignment(String),
     /// No data set is named.
-    #[error("no data set is named: data.source is not set")]
+    #[error("no data set is named")]
     NoData,
     /// A setting contradicts the data set.
     #[error("{key} is {value}, the data set's is {found}")]

@@ -67,7 +67,7 @@ section! {
         batch: usize = 32, Integer(Within(1.0, 1e6)), [flag];
         /// How SIREN and classifier are trained together.
         mode: Mode = Mode::Mwt, Choice(Mode::WORDS), [flag];
-        /// w_cls: weight of the classification loss's gradient on θ, α and the SIREN's head.
+        /// Weight of the classification loss's gradient on θ, α and the SIREN's head.
         w_cls: f64 = 0.01, Number(Within(0.0, 1.0)), [flag];
         /// Label smoothing: share of the target that is spread over all classes evenly.
         label_smoothing: f64 = 0.0, SHARE, [flag];

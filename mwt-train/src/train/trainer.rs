@@ -101,7 +101,8 @@ pub trait Watch<B: TrainBackend> {
     fn on_progress(&mut self, trainer: &Trainer<B>, progress: &Progress) -> Next;
 
     /// Asked after every step.
-    fn should_stop(&self) -> bool {
+    fn should_stop(&self, position: Position) -> bool {
+        let _ = position;
         false
     }
 }
@@ -300,7 +301,7 @@ impl<B: TrainBackend> Trainer<B> {
                     return Ok(Next::Stop);
                 }
             }
-            if watch.should_stop() {
+            if watch.should_stop(self.position) {
                 // What is kept of a run that stops here must be finite.
                 means(&self.pending(), images).check(total)?;
                 return Ok(Next::Stop);
