@@ -9,8 +9,8 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum}
 use mwt_core::ModelConfig;
 use toml::Value;
 
-use crate::settings::keys::{self, Key, ValueType, phrase};
 use crate::settings::layers::default_of;
+use crate::settings::{Key, ValueType, keys, phrase};
 use crate::settings::{Layers, SettingsError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use mwt_core::ConfigError;
 use toml::Value;
 
-use super::keys::ValueType;
+use super::value::ValueType;
 use crate::util::durable::FileError;
 
 /// Why settings are refused.

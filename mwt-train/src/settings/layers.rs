@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::Settings;
 use super::error::SettingsError;
+use super::key::Key;
 use super::keys::{self, flatten};
 use super::sections::{AugmentSettings, DataSettings};
 use crate::util::durable::FileError;
@@ -169,7 +170,7 @@ fn insert(table: &mut Table, key: &str, value: Value) {
 }
 
 /// The default of a key as text; nothing where it has none of its own.
-pub fn default_of(key: &keys::Key) -> Option<String> {
+pub fn default_of(key: &Key) -> Option<String> {
     let table = Table::try_from(Settings::of(ModelConfig::MICRO)).ok()?;
     // An augmentation that is off is not written.
     let augment = Table::try_from(AugmentSettings::default()).ok()?;

@@ -4,14 +4,19 @@
 //! preset, a file, flags and `--set`; [`keys`] has each by its name, with type, range and meaning.
 
 mod error;
+mod key;
 pub mod keys;
 pub mod layers;
 mod section;
 mod sections;
+mod value;
 
 pub use error::SettingsError;
+pub use key::Key;
+pub(crate) use key::phrase;
 pub use layers::{DataShape, Layers};
 pub use sections::{AugmentSettings, DataSettings, Mode, OnDivergence, TrainSettings};
+pub use value::{Range, ValueType};
 
 use mwt_core::ModelConfig;
 use serde::{Deserialize, Serialize};

@@ -35,9 +35,9 @@ macro_rules! section {
 
         impl $name {
             /// The keys of the section, in its order.
-            pub(super) const KEYS: &'static [crate::settings::keys::Key] = &[
+            pub(super) const KEYS: &'static [crate::settings::key::Key] = &[
                 $(
-                    crate::settings::keys::Key {
+                    crate::settings::key::Key {
                         name: concat!($section, ".", stringify!($field)),
                         kind: $kind,
                         text: concat!($($doc),+),

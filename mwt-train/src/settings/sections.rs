@@ -1,9 +1,9 @@
 //! The sections of `settings.toml`, every setting once.
 
-use super::keys::Key;
-use super::keys::Range::{Above, Below, Within};
-use super::keys::ValueType::{self, Choice, Integer, Number, Size, Switch, Text};
+use super::key::Key;
 use super::section::{choice, section};
+use super::value::Range::{Above, Below, Within};
+use super::value::ValueType::{self, Choice, Integer, Number, Size, Switch, Text};
 
 const COUNT: ValueType = Integer(Within(1.0, 1e9));
 const COUNT_OR_NONE: ValueType = Integer(Within(0.0, 1e9));
