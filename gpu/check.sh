@@ -7,8 +7,8 @@
 #   MWT_TRAIN=… GOLDEN=… gpu/check.sh
 #
 # Environment: MWT_TRAIN (the program), GOLDEN (the test program golden_gpu-…), BACKEND (cuda), OUT (results), PRESETS
-# (micro base large), BATCHES (16 64 256), STEPS (10), BENCH (the folder of PyTorch's train_bench.py, tools/bench; PyTorch is
-# left out where python3 has no torch).
+# (micro base large), BATCHES (16 64 256), STEPS (10), BENCH (the folder of PyTorch's train_bench.py, tools/bench).
+# PyTorch is left out where python3 has no torch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 train=${MWT_TRAIN:-target/release/mwt-train} backend=${BACKEND:-cuda} out=${OUT:-results}

@@ -1,6 +1,6 @@
 """A small 2-D CNN on MNIST or Fashion-MNIST with pixels missing: what missing pixels cost a network that reads pixels.
 
-    python tools/accuracy/missing_cnn.py data/mnist [EPOCHS]     # 3 unless given; the folder holds the four idx .gz files
+    python tools/accuracy/missing_cnn.py data/mnist [EPOCHS]     # 3 unless given; the folder has the four idx .gz files
 
 Trains once on complete images and once on images with holes (0 to 90 % of the pixels missing), and prints the accuracy
 over the test set with 10 to 90 % missing: filled with black, or by normalised Gaussian interpolation of the pixels that
@@ -71,7 +71,8 @@ def main():
             for missing in (0.1, 0.25, 0.5, 0.75, 0.9):
                 there = (torch.rand(xe.shape, generator=torch.Generator().manual_seed(1)) >= missing).float()
                 print(
-                    f'  missing {missing}: black {right(torch.where(there > 0, xe, torch.tensor(-1.0))):.2f} %, interpolated {right(interpolate(xe, there)):.2f} %'
+                    f'  missing {missing}: black {right(torch.where(there > 0, xe, torch.tensor(-1.0))):.2f} %,'
+                    f' interpolated {right(interpolate(xe, there)):.2f} %'
                 )
 
 

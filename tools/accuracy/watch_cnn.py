@@ -74,12 +74,14 @@ def main():
     with torch.no_grad():
         right = lambda x: 100 * (model(x).argmax(1) == ye).float().mean().item()
         print(
-            f'{len(xt)} and {len(xe)} windows, {sum(p.numel() for p in model.parameters())} weights; complete {right(xe):.1f} %'
+            f'{len(xt)} and {len(xe)} windows, {sum(p.numel() for p in model.parameters())} weights;'
+            f' complete {right(xe):.1f} %'
         )
         for missing in (0.25, 0.5, 0.75, 0.9):
             there = torch.rand(len(xe), WINDOW, generator=torch.Generator().manual_seed(1)) > missing
             print(
-                f'missing {missing}: zeros {right(xe * there[:, None]):.1f} %, interpolated {right(interpolate(xe, there.numpy())):.1f} %'
+                f'missing {missing}: zeros {right(xe * there[:, None]):.1f} %,'
+                f' interpolated {right(interpolate(xe, there.numpy())):.1f} %'
             )
 
 

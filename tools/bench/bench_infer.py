@@ -281,7 +281,9 @@ def peak():
             ts.append(time.perf_counter() - s)
             cs.append(time.process_time() - c)
         print(
-            f'by CPU time: {2 * 1024**3 / statistics.median(cs) / 1e9:.0f} GFLOP/s per core-second;  sgemm 1024^3, {th} threads: {2 * 1024**3 / statistics.median(ts) / 1e9:.0f} GFLOP/s median, {2 * 1024**3 / min(ts) / 1e9:.0f} best'
+            f'by CPU time: {2 * 1024**3 / statistics.median(cs) / 1e9:.0f} GFLOP/s per core-second;'
+            f'  sgemm 1024^3, {th} threads: {2 * 1024**3 / statistics.median(ts) / 1e9:.0f} GFLOP/s median,'
+            f' {2 * 1024**3 / min(ts) / 1e9:.0f} best'
         )
 
 

@@ -109,7 +109,8 @@ for ph in (1, 2):
     for r in rs:
         _, pc, n, tk, size, t = r
         a = cost(t, n, tk)
-        # B: single loads and stores behind a single load at the address before pipeline to one cycle; stores with immediate offset 1 cycle; P=1
+        # B: single loads and stores behind a single load at the address before pipeline to one cycle;
+        # stores with immediate offset 1 cycle; P=1
         b = a
         m = t.split()[0]
         if re.match(r'v?(ldr|str)', m) and 'rd' not in m[-2:]:
@@ -144,9 +145,14 @@ for ph in (1, 2):
             tot[i] += v
         prev = r
     print(
-        f'== {names[ph]}: instructions {tot[0] / images / 1e6:.3f} M | cycles A {tot[1] / images / 1e6:.2f} M | B loads pipelined, STR 1: {tot[2] / images / 1e6:.2f} | C branch refill 2: {tot[3] / images / 1e6:.2f} | E VMLA at 2: {tot[4] / images / 1e6:.2f} | F +FP result stall: {tot[5] / images / 1e6:.2f} | G = B+F (best estimate): {tot[6] / images / 1e6:.2f} | H = F, refill 3 (worst): {tot[7] / images / 1e6:.2f}'
+        f'== {names[ph]}: instructions {tot[0] / images / 1e6:.3f} M | cycles A {tot[1] / images / 1e6:.2f} M'
+        f' | B loads pipelined, STR 1: {tot[2] / images / 1e6:.2f} | C branch refill 2: {tot[3] / images / 1e6:.2f}'
+        f' | E VMLA at 2: {tot[4] / images / 1e6:.2f} | F +FP result stall: {tot[5] / images / 1e6:.2f}'
+        f' | G = B+F (best estimate): {tot[6] / images / 1e6:.2f}'
+        f' | H = F, refill 3 (worst): {tot[7] / images / 1e6:.2f}'
     )
     for k, v in sorted(f.items(), key=lambda kv: -kv[1][1])[:top]:
         print(
-            f'  {v[0] / images / 1e6:7.3f} M insn {100 * v[0] / tot[0]:5.1f} %  {v[1] / images / 1e6:7.3f} M cyc {100 * v[1] / tot[1]:5.1f} %  B {v[2] / images / 1e6:7.3f}  {k}'
+            f'  {v[0] / images / 1e6:7.3f} M insn {100 * v[0] / tot[0]:5.1f} %  {v[1] / images / 1e6:7.3f} M cyc'
+            f' {100 * v[1] / tot[1]:5.1f} %  B {v[2] / images / 1e6:7.3f}  {k}'
         )

@@ -6,8 +6,8 @@
     python tools/reference/trim.py target/golden                       # cuts them down to tests/fixtures
 
 For each configuration the folder gets NAME.weights, NAME.inputs and NAME.expect (safetensors) and NAME.pt, a checkpoint
-in the layout of the public reference implementation; NAME_step3.pt is one after three outer steps, with the state of its
-optimiser. manifest.json explains the keys and says how far float32 and float64 are apart. The tests that need the full
+in the layout of the public reference implementation; NAME_step3.pt is one after three outer steps, with its optimiser's
+state. manifest.json explains the keys and says how far float32 and float64 are apart. The tests that need the full
 set run with `MWT_GOLDEN_DIR=$PWD/target/golden cargo test -p mwt-tests`.
 
 The same float32 weights, images and coordinates are used in float64 (the truth) and in float32. Weights and inputs are
@@ -36,8 +36,8 @@ TOTAL = 60  # outer steps of the one-cycle schedule
 FULL = ('nano', 'micro')  # with gradients, outer steps and all intermediate values
 LAYOUT = {
     '*.weights': "siren_rgb.*, meta_sgd.*, classifier.* (the reference's state dicts, the checkpoint's key as prefix)",
-    '*.inputs': 'images [4, C, H, W] in [-1, 1]; coords [H*W, 2] = (y, x); indices int32 [outer step, k+1, 4, P]: row k '
-    'is for the outer reconstruction loss; labels [4]',
+    '*.inputs': 'images [4, C, H, W] in [-1, 1]; coords [H*W, 2] = (y, x); indices int32 [outer step, k+1, 4, P]: row '
+    'k is for the outer reconstruction loss; labels [4]',
     '*.expect': '{f64,f32}.<key>: loss_per_step [k, 4] (before update j), offset.j = phi - theta after j updates '
     '[4, |theta|], phi.j, tokens [4, T, D+1] (= (offset + beta) * lambda), act.* (after project_in, each '
     'residual branch, mean), logits, cls_loss, recon_loss [4] (fresh pixels), psnr_sampled, psnr_all, '
@@ -230,8 +230,8 @@ def compare(a, b):
         worst, name = max((distance(x[n], y[n])['max_abs'], n) for n in x if n not in odd)
         rel = max(distance(x[n], y[n])['rel_to_max'] for n in x if n not in odd)
         print(
-            f'{path.name}: {len(x)} tensors, largest difference {worst:.2e} ({name}), {rel:.2e} of a tensor\'s largest value'
-            + (f'; names or shapes differ: {odd}' if odd else '')
+            f'{path.name}: {len(x)} tensors, largest difference {worst:.2e} ({name}),'
+            f' {rel:.2e} of a tensor\'s largest value' + (f'; names or shapes differ: {odd}' if odd else '')
         )
         same &= not odd
     return same
