@@ -7,12 +7,12 @@
 #   MWT_TRAIN=… GOLDEN=… gpu/check.sh
 #
 # Environment: MWT_TRAIN (the program), GOLDEN (the test program golden_gpu-…), BACKEND (cuda), OUT (results), PRESETS
-# (micro base large), BATCHES (16 64 256), STEPS (10), BENCH (the folder of PyTorch's train_bench.py; left out where
-# there is none).
+# (micro base large), BATCHES (16 64 256), STEPS (10), BENCH (the folder of PyTorch's train_bench.py, tools/bench).
+# PyTorch is left out where python3 has no torch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 train=${MWT_TRAIN:-target/release/mwt-train} backend=${BACKEND:-cuda} out=${OUT:-results}
-bench=${BENCH:-../shared/bench} presets=${PRESETS:-micro base large} batches=${BATCHES:-16 64 256} steps=${STEPS:-10}
+bench=${BENCH:-tools/bench} presets=${PRESETS:-micro base large} batches=${BATCHES:-16 64 256} steps=${STEPS:-10}
 mkdir -p "$out"
 failed=0
 
@@ -48,7 +48,7 @@ peak() {
     wait "$watcher" 2>/dev/null || true
 }
 
-echo "== throughput: images a second and the most device memory, MiB"
+echo "== throughput: images per second and the most device memory, MiB"
 device_memory() { sort -n "$out/memory" 2>/dev/null | tail -1; }
 for preset in $presets; do
     for batch in $batches; do
