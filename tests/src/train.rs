@@ -199,10 +199,10 @@ where
     let mut params = Params::<I>::from_weights(&golden.weights, &Default::default());
     let mut optimizer = AdamW::new(&params, AdamWConfig::default());
     for step in 0..3u64 {
-        let rates = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
+        let scheduled = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
         let pixels = pixels::<Autodiff<I>>(golden, step as usize);
         let labels = labels(golden);
-        outer_step(&mut params, &mut optimizer, &pixels, labels, Objective::both(W_CLS), rates);
+        outer_step(&mut params, &mut optimizer, &pixels, labels, Objective::both(W_CLS), scheduled);
         if step == 1 {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Augmentation: each training image varied anew every time that it is used (paper, section 4: reflect-pad and crop,
+//! Augmentation: each training image varied anew every time that it is used (docs/METHOD.md, "Outer loop": reflect-pad and crop,
 //! flip; rotation and resized crop for large images).
 
 use ndarray::{Array3, ArrayView3};

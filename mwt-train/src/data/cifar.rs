@@ -26,7 +26,7 @@ const TRAIN_FILES: [&str; 5] = [
     "data_batch_5.bin",
 ];
 const TEST_FILES: [&str; 1] = ["test_batch.bin"];
-/// A list of the class names, one a line; the archive has it, copies may not.
+/// A list of the class names, one per line; the archive has it, copies may not.
 const NAMES_FILE: &str = "batches.meta.txt";
 /// The folder that the archive unpacks to.
 const ARCHIVE_FOLDER: &str = "cifar-10-batches-bin";

@@ -140,8 +140,8 @@ pub fn fit<B: Backend>(
         let (x, target) = (pixels.coordinates[step].clone(), pixels.targets[step].clone());
         let gradient = gradient(config, siren, &phi, x, target);
         let row = if config.shared_alpha { 0 } else { step };
-        let rates = alpha.clone().slice([row..row + 1, 0..config.theta_len()]);
-        offsets = offsets - rates * gradient;
+        let alpha_j = alpha.clone().slice([row..row + 1, 0..config.theta_len()]);
+        offsets = offsets - alpha_j * gradient;
     }
     let prediction =
         siren.predict(config, &offsets, pixels.coordinates[config.inner_steps].clone());

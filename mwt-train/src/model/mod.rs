@@ -108,7 +108,7 @@ impl<B: Backend> Model<B> {
     }
 
     /// Fits every image of a batch and classifies it. The gradient of whatever is made of the logits reaches
-    /// θ, α and the SIREN's head scaled by `w_cls`, β and the Transformer unscaled (paper, section 3.3); 0 cuts the
+    /// θ, α and the SIREN's head scaled by `w_cls`, β and the Transformer unscaled (docs/METHOD.md, "Outer loop"); 0 cuts the
     /// classifier off from the SIREN, which is the paper's WT.
     pub fn forward(&self, pixels: &Pixels<B>, w_cls: f64) -> Output<B>
     where

@@ -1,4 +1,4 @@
-//! From the fitted weights to what the Transformer reads (paper, section 3.3).
+//! From the fitted weights to what the Transformer reads (docs/METHOD.md, "Tokens").
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;

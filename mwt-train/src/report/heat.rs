@@ -1,4 +1,4 @@
-//! Matrices as colours: the confusion of classes, and the learned rates.
+//! Matrices as colours: the confusion of classes, and the inner learning rates.
 
 use image::{Rgb, RgbImage, imageops};
 use mwt_core::ModelConfig;
@@ -100,13 +100,13 @@ pub(super) fn alpha(weights: &Weights) -> RgbImage {
     picture
 }
 
-/// Rows of a layer's rates: its inputs and the bias.
+/// Rows of a layer's α: its inputs and the bias.
 fn panel_rows(config: &ModelConfig, layer: usize) -> u32 {
     config.layer_inputs(layer) as u32 + 1
 }
 
 /// Mean |α| of each layer and step: `[L + 1][k]`.
-pub(super) fn mean_rates(weights: &Weights) -> Vec<Vec<f32>> {
+pub(super) fn mean_alpha(weights: &Weights) -> Vec<Vec<f32>> {
     let config = weights.config();
     let mean = |l: usize, j: usize| {
         let range = config.layer_ranges(l);

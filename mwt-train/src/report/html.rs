@@ -103,12 +103,12 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, ReportError> {
         "<h2>Inner learning rates</h2>{}<table><tr><th>mean |α|</th>",
         figure("alpha.png")
     ));
-    let steps = report.rates.first().map_or(0, Vec::len);
+    let steps = report.mean_alpha.first().map_or(0, Vec::len);
     (1..=steps).for_each(|step| add(format_args!("<th>step {step}</th>")));
     add(format_args!("</tr>"));
-    for (layer, rates) in report.rates.iter().enumerate() {
+    for (layer, steps) in report.mean_alpha.iter().enumerate() {
         add(format_args!("<tr><td>layer {layer}</td>"));
-        rates.iter().for_each(|rate| add(format_args!("<td>{rate:.2e}</td>")));
+        steps.iter().for_each(|alpha| add(format_args!("<td>{alpha:.2e}</td>")));
         add(format_args!("</tr>"));
     }
     let settings = report.settings.to_toml()?;

@@ -94,7 +94,7 @@ pub(crate) struct Report<'a> {
     rows: &'a [Row],
     figures: Vec<Figure>,
     bundles: Vec<BundleResult>,
-    rates: Vec<Vec<f32>>,
+    mean_alpha: Vec<Vec<f32>>,
     /// Images that the bundles were evaluated on.
     evaluated: usize,
 }
@@ -157,7 +157,7 @@ pub fn write_for<B: MwtBackend>(
     let report = Report {
         name,
         settings: &settings,
-        rates: heat::mean_rates(&model.weights),
+        mean_alpha: heat::mean_alpha(&model.weights),
         model: &model,
         rows: &rows,
         figures,
@@ -259,6 +259,6 @@ fn of_model(
             format!("Confusion over {} validation images", evaluation.labels.len()),
             heat::confusion(&evaluation.confusion(), &model.summary.labels),
         ),
-        ("alpha.png", "The learned rates α".into(), heat::alpha(&model.weights)),
+        ("alpha.png", "The inner learning rates α".into(), heat::alpha(&model.weights)),
     ])
 }

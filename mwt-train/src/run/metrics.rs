@@ -175,4 +175,12 @@ mod tests {
         assert_eq!(rows[0].csv(), "10,1,0.5,2.25,0.125,1,2,3,0.001,0.01,0.002,,20.5,,\n");
         assert_eq!(parse("{}").unwrap_err().0, 1);
     }
+
+    /// Both files have the same columns in the same order.
+    #[test]
+    fn columns_are_the_fields_of_the_json() {
+        let json = row(10).json();
+        let names = json.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(",") + "\n";
+        assert_eq!(head(), names);
+    }
 }

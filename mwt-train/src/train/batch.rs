@@ -31,7 +31,7 @@ pub enum DrawSeed {
 
 /// The pixels that were drawn of a batch's images, on the host.
 ///
-/// They cross to the device as tensors on the CPU too, where the native inner loop copies them out again: the inner loop
+/// They cross to the device as tensors on the CPU too, where the inner loop copies them out again: the inner loop
 /// is an operation of burn's autodiff graph, whose inputs are tensors. The copy is 2 + C values per pixel,
 /// against thousands of multiply-adds.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use crate::model::Params;
 
 /// Learning rate and beta1 of one outer step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
+pub struct Scheduled {
     /// Learning rate.
     pub learning_rate: f64,
     /// Decay of the first moment.
@@ -26,7 +26,7 @@ pub struct OneCycle {
 
 impl OneCycle {
     /// Learning rate and beta1 of step `step` = 0..steps for a peak learning rate.
-    pub fn at(&self, step: u64, peak: f64) -> Rates {
+    pub fn at(&self, step: u64, peak: f64) -> Scheduled {
         let (total, step) = (self.steps as f64, step as f64);
         let up = self.warmup * total - 1.0;
         let cosine = |from: f64, to: f64, share: f64| {
@@ -36,12 +36,15 @@ impl OneCycle {
         // A run so short that no step of it rises starts at its peak.
         if step <= up && up > 0.0 {
             let share = step / up;
-            Rates { learning_rate: cosine(first, peak, share), beta1: cosine(0.95, 0.85, share) }
+            Scheduled {
+                learning_rate: cosine(first, peak, share),
+                beta1: cosine(0.95, 0.85, share),
+            }
         } else {
             let up = up.max(0.0);
             let down = (total - 1.0 - up).max(1.0);
             let share = (step - up) / down;
-            Rates {
+            Scheduled {
                 learning_rate: cosine(peak, first / 1e4, share),
                 beta1: cosine(0.85, 0.95, share),
             }
@@ -92,32 +95,32 @@ impl<B: Backend> AdamW<B> {
         Self { config, step, moments }
     }
 
-    /// Takes one step with the gradients and the rates of each group; a group without rates stays as it is. Returns the
+    /// Takes one step with the gradients and what is scheduled for each group; a group without stays as it is. Returns the
     /// new parameters and each group's gradient norm before clipping, `[3]`.
     pub fn step(
         &mut self,
         params: &Params<B>,
         gradients: [Tensor<B, 1>; 3],
-        rates: [Option<Rates>; 3],
+        scheduled: [Option<Scheduled>; 3],
     ) -> (Params<B>, Tensor<B, 1>) {
         self.step += 1;
         let AdamWConfig { weight_decay, beta2, epsilon, clip } = self.config;
         let steps = i32::try_from(self.step).unwrap_or(i32::MAX);
         let mut groups = params.groups().clone();
         let mut norms = Vec::new();
-        let each = groups.iter_mut().zip(gradients).zip(&mut self.moments).zip(rates);
-        for (((values, gradient), (m, v)), rates) in each {
+        let each = groups.iter_mut().zip(gradients).zip(&mut self.moments).zip(scheduled);
+        for (((values, gradient), (m, v)), scheduled) in each {
             let norm = (gradient.clone() * gradient.clone()).sum().sqrt();
             norms.push(norm.clone());
-            let Some(Rates { learning_rate: rate, beta1 }) = rates else { continue };
+            let Some(Scheduled { learning_rate: lr, beta1 }) = scheduled else { continue };
             // Not from the host: the norm stays on the device.
             let scale = (norm + 1e-6).recip().mul_scalar(clip).clamp_max(1.0);
             let gradient = gradient * scale;
             *m = m.clone() * beta1 + gradient.clone() * (1.0 - beta1);
             *v = v.clone() * beta2 + gradient.clone() * gradient * (1.0 - beta2);
             let (c1, c2) = (1.0 - beta1.powi(steps), 1.0 - beta2.powi(steps));
-            let update = m.clone() / ((v.clone() / c2).sqrt() + epsilon) * (rate / c1);
-            *values = values.clone() * (1.0 - rate * weight_decay) - update;
+            let update = m.clone() / ((v.clone() / c2).sqrt() + epsilon) * (lr / c1);
+            *values = values.clone() * (1.0 - lr * weight_decay) - update;
         }
         (params.with_groups(groups), Tensor::cat(norms, 0))
     }

@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, activation};
 
-use super::optim::{AdamW, Rates, gradients};
+use super::optim::{AdamW, Scheduled, gradients};
 use crate::model::{Model, MwtBackend, Output, Params, Pixels, TrainBackend};
 
 /// Which parts of the model a step trains, and so which losses it uses.
@@ -96,14 +96,14 @@ pub struct StepOutput<B: Backend> {
     pub norms: Tensor<B, 1>,
 }
 
-/// Takes one outer step with each group's rates; groups that the objective does not train stay as they are.
+/// Takes one outer step with what is scheduled for each group; groups that the objective does not train stay as they are.
 pub fn outer_step<B: TrainBackend>(
     params: &mut Params<B::InnerBackend>,
     optimizer: &mut AdamW<B::InnerBackend>,
     pixels: &Pixels<B>,
     labels: Tensor<B, 1, Int>,
     objective: Objective,
-    rates: [Rates; 3],
+    scheduled: [Scheduled; 3],
 ) -> StepOutput<B::InnerBackend> {
     let leaves = params.groups().clone();
     let leaves = params.with_groups(leaves.map(|t| Tensor::from_inner(t).require_grad()));
@@ -117,9 +117,9 @@ pub fn outer_step<B: TrainBackend>(
         TrainedParts::Classifier => (classification, [false, false, true]),
     };
     let gradients = gradients(&leaves, loss);
-    let [siren, alpha, classifier] = rates;
+    let [siren, alpha, classifier] = scheduled;
     let groups = [(siren, trained[0]), (alpha, trained[1]), (classifier, trained[2])];
-    let groups = groups.map(|(rates, trained)| trained.then_some(rates));
+    let groups = groups.map(|(scheduled, trained)| trained.then_some(scheduled));
     let (next, norms) = optimizer.step(params, gradients, groups);
     *params = next;
     let losses = Losses {

@@ -256,11 +256,11 @@ impl<B: TrainBackend> Trainer<B> {
             let (step, images) = (self.position.step, labels.len());
             let pixels = pixels.to_device::<B>(&self.device);
             let labels = batch::labels::<B>(&labels, &self.device);
-            let rates = peaks.map(|peak| schedule.at(step, peak));
+            let scheduled = peaks.map(|peak| schedule.at(step, peak));
             let skip = train.on_divergence == OnDivergence::Skip;
             let before = skip.then(|| (self.params.clone(), self.optimizer.clone()));
             let (params, optimizer) = (&mut self.params, &mut self.optimizer);
-            let new = outer_step(params, optimizer, &pixels, labels, objective, rates);
+            let new = outer_step(params, optimizer, &pixels, labels, objective, scheduled);
             let total = self.position.total + 1;
             // Without a copy to go back to, the next report finds it out.
             let error = before
@@ -293,7 +293,7 @@ impl<B: TrainBackend> Trainer<B> {
                     steps,
                     epoch,
                     end_of_epoch: last,
-                    learning_rates: rates.map(|r| r.learning_rate),
+                    learning_rates: scheduled.map(|s| s.learning_rate),
                     ..means(&pending, images)
                 };
                 progress.check(total)?;

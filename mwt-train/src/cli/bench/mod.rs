@@ -175,7 +175,7 @@ impl Bench {
                 let seed = DrawSeed::Training { seed: 0, step };
                 let pixels = sampler.pixels::<B>(&images, seed, device);
                 let labels = batch::labels::<B>(&labels, device);
-                let rates = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
+                let scheduled = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
                 let (params, optimizer) = (&mut params, &mut optimizer);
                 let taken = outer_step::<B>(
                     params,
@@ -183,7 +183,7 @@ impl Bench {
                     &pixels,
                     labels,
                     Objective::both(0.01),
-                    rates,
+                    scheduled,
                 );
                 // The last thing computed, read back: everything before it is done.
                 host(taken.norms);

@@ -27,7 +27,7 @@ impl<B: Pointwise> InnerLoopOp<B> for AdjointInnerLoop {
         for step in 0..fit.config.inner_steps {
             let pass = fit.pass(step, &saved[step]);
             let gradient = fit.gradient(&pass).flat;
-            saved.push(saved[step].clone() - fit.rates(step) * gradient);
+            saved.push(saved[step].clone() - fit.alpha_row(step) * gradient);
         }
         let offsets = saved[fit.config.inner_steps].clone();
         let error = fit.pass(fit.config.inner_steps, &offsets).error;
@@ -57,8 +57,12 @@ impl<B: Pointwise> InnerLoopOp<B> for AdjointInnerLoop {
             let pass = fit.pass(step, &saved[step]);
             let gradient = fit.gradient(&pass);
             alpha.push((gradient.flat.clone() * phi_bar.clone()).sum_dim(0).neg());
-            let through =
-                fit.step_backward(&pass, &gradient, fit.rates(step) * phi_bar.clone(), &mut head);
+            let through = fit.step_backward(
+                &pass,
+                &gradient,
+                fit.alpha_row(step) * phi_bar.clone(),
+                &mut head,
+            );
             theta_bar = theta_bar + through.clone();
             phi_bar = phi_bar + through;
         }
@@ -163,7 +167,7 @@ impl<'i, B: Pointwise> BatchFit<'i, B> {
     }
 
     /// α of a step, `[1, |θ|]`.
-    fn rates(&self, step: usize) -> Tensor<B, 2> {
+    fn alpha_row(&self, step: usize) -> Tensor<B, 2> {
         let row = if self.config.shared_alpha { 0 } else { step };
         self.inputs.alpha.clone().slice([row..row + 1, 0..self.config.theta_len()])
     }

@@ -1,7 +1,7 @@
 //! The Transformer with its adjoint in closed form.
 //!
 //! SavedBlocks are each block's input and what its attention attended, `[N, T, D]` both; norms, hidden layers and probs are
-//! computed again, a block at a time, so memory does not grow with the blocks times T².
+//! computed again, one block at a time, so memory does not grow with the blocks times T².
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;

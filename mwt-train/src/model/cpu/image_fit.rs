@@ -57,7 +57,7 @@ impl<'a> ImageFit<'a> {
     }
 
     /// α of a step.
-    fn rates(&self, step: usize) -> std::ops::Range<usize> {
+    fn alpha_row(&self, step: usize) -> std::ops::Range<usize> {
         let m = self.batch.config.theta_len();
         let row = if self.batch.config.shared_alpha { 0 } else { step };
         row * m..(row + 1) * m
@@ -79,11 +79,11 @@ impl<'a> ImageFit<'a> {
             let (now, next) = phi[j * m..(j + 2) * m].split_at_mut(m);
             let gradient = &mut gradient[j * m..(j + 1) * m];
             scratch.tile.gradient(config, siren_head, now, self.draw(j), gradient);
-            let rates = alpha[self.rates(j)].iter().zip(gradient.iter());
+            let alpha_and_gradient = alpha[self.alpha_row(j)].iter().zip(gradient.iter());
             // φ is θ plus the offsets, rather than the old φ plus a change: one rounding, not k.
             let values = offsets.iter_mut().zip(next).zip(theta);
-            for (((offset, next), theta), (rate, g)) in values.zip(rates) {
-                *offset -= rate * g;
+            for (((offset, next), theta), (alpha, g)) in values.zip(alpha_and_gradient) {
+                *offset -= alpha * g;
                 *next = theta + *offset;
             }
         }
@@ -123,12 +123,12 @@ impl<'a> ImageFit<'a> {
         // θ reaches the output through each φ_j, but not through φ_k - θ itself.
         add(grads.theta, step_bar);
         for j in (0..k).rev() {
-            let rates = self.rates(j);
+            let row = self.alpha_row(j);
             let gradient = &gradient[j * m..(j + 1) * m];
-            let alpha_bar = grads.alpha[rates.clone()].iter_mut().zip(gradient);
+            let alpha_bar = grads.alpha[row.clone()].iter_mut().zip(gradient);
             alpha_bar.zip(&*phi_bar).for_each(|((a, g), bar)| *a -= g * bar);
-            let bars = gradient_bar.iter_mut().zip(&alpha[rates]).zip(&*phi_bar);
-            bars.for_each(|((g, rate), bar)| *g = -rate * bar);
+            let bars = gradient_bar.iter_mut().zip(&alpha[row]).zip(&*phi_bar);
+            bars.for_each(|((g, alpha), bar)| *g = -alpha * bar);
             step_bar.fill(0.0);
             let phi = &phi[j * m..(j + 1) * m];
             tile.gradient_adjoint(
