@@ -6,7 +6,8 @@ use std::vec::Vec;
 use mwt_core::Bundle;
 use rayon::prelude::*;
 
-use crate::classifier::{Arithmetic, Classifier};
+use crate::arithmetic::Arithmetic;
+use crate::classifier::Classifier;
 use crate::error::Error;
 use crate::source::PixelSource;
 use crate::workspace::workspace_len;

@@ -43,6 +43,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod arithmetic;
 #[cfg(feature = "std")]
 mod batch;
 pub mod classifier;
@@ -54,9 +55,10 @@ pub mod source;
 mod transformer;
 pub mod workspace;
 
+pub use arithmetic::Arithmetic;
 #[cfg(feature = "std")]
 pub use batch::classify_batch;
-pub use classifier::{Arithmetic, Classifier, Prediction, Quality, SelfTest};
+pub use classifier::{Classifier, Prediction, Quality, SelfTest};
 pub use error::Error;
 pub use kernels::Isa;
 pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};

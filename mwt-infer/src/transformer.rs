@@ -10,7 +10,7 @@ use mwt_core::bundle::{Block, Norm};
 use mwt_core::quant::{Matrix, Vector};
 use mwt_core::{Bundle, ModelConfig};
 
-use crate::classifier::Arithmetic;
+use crate::arithmetic::Arithmetic;
 use crate::error::Error;
 use crate::fit::layer;
 use crate::kernels::{Init, Kernel, Mat, MatMut, words};
