@@ -13,7 +13,7 @@ use mwt_core::{Bundle, ModelConfig};
 use crate::arithmetic::Arithmetic;
 use crate::error::Error;
 use crate::fit::layer;
-use crate::kernels::{Init, Kernel, Mat, MatMut, words};
+use crate::kernels::{Init, Kernel, Mat, MatMut, packed_i16};
 use crate::profile::{Phase, Profiler};
 use crate::workspace::{Carve, Plan};
 
@@ -210,11 +210,11 @@ impl Attention<'_> {
         self.rounded = None;
         let (d, t, dim) = (config.dim, config.tokens(), config.head_dim());
         let even = dim.is_multiple_of(2) && t.is_multiple_of(2) && self.chunk.is_multiple_of(2);
-        if !K::FAST || arithmetic == Arithmetic::F32 || !even || t < TOKENS {
+        if !K::FASTER || arithmetic == Arithmetic::F32 || !even || t < TOKENS {
             return;
         }
-        let key = kernel.largest(self.keys) / words::limit(dim);
-        let value = kernel.largest(self.values) / words::limit(self.chunk);
+        let key = kernel.largest(self.keys) / packed_i16::limit(dim);
+        let value = kernel.largest(self.values) / packed_i16::limit(self.chunk);
         kernel.pack_columns(self.keys, reciprocal(key));
         kernel.pack_rows(self.values, d, reciprocal(value));
         self.rounded = Some([key, value]);
@@ -233,9 +233,9 @@ impl Attention<'_> {
         let (d, t, dim) = (config.dim, config.tokens(), config.head_dim());
         let rows = queries.len() / d.max(1);
         let mut scale = 1.0 / libm::sqrtf(dim as f32);
-        let weight_limit = words::limit(self.chunk);
+        let weight_limit = packed_i16::limit(self.chunk);
         if let Some([key, _]) = self.rounded {
-            let query = kernel.largest(queries) / words::limit(dim);
+            let query = kernel.largest(queries) / packed_i16::limit(dim);
             kernel.pack_rows(queries, rows, reciprocal(query));
             scale *= query * key;
         }
@@ -255,7 +255,7 @@ impl Attention<'_> {
                     let k = self.keys.get((first * d + head) / 2..).unwrap_or_default();
                     let q = queries.get(head / 2 * rows..).unwrap_or_default();
                     let (k, q) = (Mat::new(k, count, dim / 2, d / 2), Mat::dense(q, dim / 2, rows));
-                    kernel.words_product(k, q, view);
+                    kernel.packed_product(k, q, view);
                 } else {
                     let k = self.keys.get(first * d + head..).unwrap_or_default();
                     let q = queries.get(head * rows..).unwrap_or_default();
@@ -275,7 +275,7 @@ impl Attention<'_> {
                     let v = self.values.get(first / 2 * d + head..).unwrap_or_default();
                     let weights = Mat::dense(scores, count / 2, rows);
                     let v = Mat::new(v, count / 2, dim, d);
-                    kernel.words_product_tn(weights, v, value / weight_limit, view);
+                    kernel.packed_product_tn(weights, v, value / weight_limit, view);
                 } else {
                     let v = self.values.get(first * d + head..).unwrap_or_default();
                     let weights = Mat::dense(scores, count, rows);

@@ -4,14 +4,14 @@ use core::arch::aarch64::*;
 
 use half::f16;
 
-use super::Words;
+use super::PackedI16;
 use super::simd::Simd;
 
 /// The NEON kernel.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Neon;
 
-impl Words for Neon {}
+impl PackedI16 for Neon {}
 
 // SAFETY of every block below: this module is only compiled for targets that have NEON; what pointers must
 // point at is the caller's to keep, as `Simd` says.

@@ -9,14 +9,14 @@ mod linear;
 mod math;
 mod rows;
 
-use super::{Init, Kernel, Mat, MatMut, Words};
+use super::{Init, Kernel, Mat, MatMut, PackedI16};
 use mwt_core::quant::{Matrix, Vector};
 
 /// The operations of one instruction set on registers of [`LANES`](Self::LANES) f32.
 ///
 /// The pointers of the methods that take some are read and written for as many values as the method's
 /// name says, and need no alignment.
-pub(crate) trait Simd: Words {
+pub(crate) trait Simd: PackedI16 {
     /// f32 values of a register.
     const LANES: usize;
     /// Rows of a register block, of two registers each, whose sums stay in registers.

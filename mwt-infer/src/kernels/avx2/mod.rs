@@ -1,11 +1,14 @@
 //! AVX2 with FMA and F16C, as found from Haswell and Zen on.
 
+mod int8;
+mod packed_i16;
+
 use core::arch::x86_64::*;
 
 use mwt_core::quant::{Matrix, Vector};
 
 use super::simd::Simd;
-use super::{Mat, MatMut, int8};
+use super::{Mat, MatMut};
 
 /// The AVX2 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +100,7 @@ impl Simd for Avx2 {
         bias: Option<Vector<'_>>,
         c: &mut MatMut<'_>,
     ) -> bool {
-        int8::linear(self, a, w, bias, c)
+        super::int8::linear(self, a, w, bias, c)
     }
 
     #[inline(always)]

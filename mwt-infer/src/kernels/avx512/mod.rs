@@ -1,11 +1,13 @@
 //! AVX-512, as found from Cascade Lake and Zen 4 on: with VNNI.
 
+mod int8;
+
 use core::arch::x86_64::*;
 
 use mwt_core::quant::{Matrix, Vector};
 
 use super::simd::Simd;
-use super::{Mat, MatMut, Words, int8};
+use super::{Mat, MatMut, PackedI16};
 
 /// The AVX-512 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +31,7 @@ fn with_features<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-impl Words for Avx512 {}
+impl PackedI16 for Avx512 {}
 
 // SAFETY of every block below: a value of `Avx512` proves that the CPU has the instructions; what pointers
 // must point at is the caller's to keep, as `Simd` says.
@@ -95,7 +97,7 @@ impl Simd for Avx512 {
         bias: Option<Vector<'_>>,
         c: &mut MatMut<'_>,
     ) -> bool {
-        int8::linear(self, a, w, bias, c)
+        super::int8::linear(self, a, w, bias, c)
     }
 
     #[inline(always)]
