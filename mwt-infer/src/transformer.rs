@@ -51,8 +51,8 @@ struct Tile<'w> {
     norm: &'w mut [f32],
     /// Queries `[rows, D]`, then scores `[chunk, rows]`, then the MLP's hidden layer `[rows, mlp_mult·D]`.
     query: &'w mut [f32],
-    /// What attention gathered, then what a branch adds to the residual stream, `[rows, D]`.
-    gathered: &'w mut [f32],
+    /// What attention gives, then what a branch adds to the residual stream, `[rows, D]`.
+    attended: &'w mut [f32],
     panel: &'w mut [f32],
 }
 
@@ -75,7 +75,7 @@ impl<'w> Transformer<'w> {
             },
             tile: Tile {
                 query: scratch.take(rows * plan.query)?,
-                gathered: scratch.take(rows * d)?,
+                attended: scratch.take(rows * d)?,
                 norm: scratch.take(rows * config.token_len())?,
                 panel: scratch.take(plan.panel)?,
             },
@@ -104,7 +104,7 @@ impl<'w> Transformer<'w> {
         }
         profiler.begin(Phase::Head);
         let d = config.dim;
-        let mean = self.tile.gathered.get_mut(..d).unwrap_or_default();
+        let mean = self.tile.attended.get_mut(..d).unwrap_or_default();
         mean.fill(0.0);
         for row in self.x.chunks_exact(d.max(1)) {
             mean.iter_mut().zip(row).for_each(|(m, x)| *m += x);
@@ -147,7 +147,7 @@ impl<'w> Transformer<'w> {
 
     fn block<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, block: &Block<'_>) {
         let d = config.dim;
-        let Tile { norm, query, gathered, panel } = &mut self.tile;
+        let Tile { norm, query, attended, panel } = &mut self.tile;
         for (n, x) in self.x.chunks((self.rows * d).max(1)).enumerate() {
             let Attention { keys, values, .. } = &mut self.attention;
             let norm = normed(kernel, x, &block.norm1, norm);
@@ -159,7 +159,7 @@ impl<'w> Transformer<'w> {
         }
         self.attention.round(kernel, config, self.arithmetic);
         for x in self.x.chunks_mut((self.rows * d).max(1)) {
-            let gathered = gathered.get_mut(..x.len()).unwrap_or_default();
+            let attended = attended.get_mut(..x.len()).unwrap_or_default();
             let normed1 = normed(kernel, x, &block.norm1, norm);
             let queries = query.get_mut(..x.len()).unwrap_or_default();
             linear((kernel, self.arithmetic), normed1, &block.query, None, queries, panel);
@@ -167,10 +167,10 @@ impl<'w> Transformer<'w> {
             let out = norm.get_mut(..x.len()).unwrap_or_default();
             let rows = x.len() / d.max(1);
             kernel.transpose(Mat::dense(queries, rows, d), MatMut::dense(out, d, rows));
-            self.attention.attend(kernel, config, out, query, gathered);
+            self.attention.attend(kernel, config, out, query, attended);
             linear(
                 (kernel, self.arithmetic),
-                gathered,
+                attended,
                 &block.attn_out.weight,
                 Some(block.attn_out.bias),
                 out,
@@ -194,10 +194,10 @@ impl<'w> Transformer<'w> {
                 hidden,
                 &block.mlp2.weight,
                 Some(block.mlp2.bias),
-                gathered,
+                attended,
                 panel,
             );
-            kernel.add_scaled(x, gathered, block.layer_scale2);
+            kernel.add_scaled(x, attended, block.layer_scale2);
         }
     }
 }
@@ -264,7 +264,7 @@ impl Attention<'_> {
                 }
                 let view = MatMut::dense(scores, count, rows);
                 kernel.softmax(view, scale, max, sum, correction);
-                // What was gathered so far was weighted against the old maximum.
+                // What came so far was weighted against the old maximum.
                 if first > 0 && correction.iter().any(|c| *c != 1.0) {
                     kernel.scale_rows(MatMut::new(out, rows, dim, d), correction);
                 }

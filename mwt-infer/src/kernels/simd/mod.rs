@@ -162,6 +162,18 @@ pub(crate) trait Simd: PackedI16 {
     }
 }
 
+/// Methods of a [`Simd`] that take registers, give one and touch no memory: `name(arguments) = intrinsics;`.
+macro_rules! register_ops {
+    ($($name:ident($($argument:ident),*) = $run:expr;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($argument: Self::F),*) -> Self::F {
+            // SAFETY: the value of the instruction set proves that the CPU has the instructions.
+            unsafe { $run }
+        }
+    )*};
+}
+pub(super) use register_ops;
+
 impl<S: Simd> Kernel for S {
     #[inline(always)]
     fn compiled<R>(self, f: impl FnOnce() -> R) -> R {
