@@ -7,6 +7,7 @@
 //! neighbouring lanes of a register never need to be added up.
 
 use mwt_core::bundle::{Block, Norm};
+use mwt_core::math::NORM_EPS;
 use mwt_core::quant::{Matrix, Vector};
 use mwt_core::{Bundle, ModelConfig};
 
@@ -16,9 +17,6 @@ use crate::fit::layer;
 use crate::kernels::{Init, Kernel, Mat, MatMut, packed_i16};
 use crate::profile::{Phase, Profiler};
 use crate::workspace::{Carve, Plan};
-
-/// eps of the layer norms.
-const NORM_EPS: f32 = 1e-5;
 
 /// The scratch of the Transformer.
 pub(crate) struct Transformer<'w> {
