@@ -5,10 +5,11 @@ use mwt_core::{Bundle, ImageSize, ModelConfig, draw};
 
 use crate::arithmetic::Arithmetic;
 use crate::error::Error;
-use crate::fit::{self, Fit, Picked};
+use crate::fit::{self, FitScratch, Picked};
 use crate::kernels::Isa;
 use crate::profile::{Phase, Profiler};
 use crate::source::{Image, PixelSource};
+use crate::top_k::{Prediction, TopK};
 use crate::transformer::{self, Transformer};
 use crate::with_kernel;
 use crate::workspace::{Carve, Plan, workspace_len};
@@ -30,17 +31,6 @@ pub struct Classifier<'b, 'w, P = ()> {
     steps: Option<usize>,
     /// Whether `logits` belong to φ as it is.
     classified: bool,
-}
-
-/// A class and how likely it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prediction {
-    /// Index of the class, 0..K.
-    pub class: usize,
-    /// Its logit.
-    pub logit: f32,
-    /// Its softmax probability.
-    pub probability: f32,
 }
 
 /// How well the fitted SIREN reproduces a source.
@@ -151,16 +141,16 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         indices: &[u32],
     ) -> Result<f32, Error> {
         let steps = self.config().inner_steps;
-        let count = indices.len() / steps;
+        let pixels_per_step = indices.len() / steps;
         let inside = indices.iter().all(|i| (*i as usize) < source.len());
-        if count == 0 || count * steps != indices.len() || !inside {
+        if pixels_per_step == 0 || pixels_per_step * steps != indices.len() || !inside {
             return Err(Error::Indices);
         }
         self.begin();
         let mut loss = 0.0;
-        for indices in indices.chunks_exact(count) {
+        for indices in indices.chunks_exact(pixels_per_step) {
             let index = |i| indices.get(i).map_or(0, |index| *index as usize);
-            loss = self.step_on(&Picked { source, count, index })?;
+            loss = self.step_on(&Picked { source, pixels_per_step, index })?;
         }
         Ok(loss)
     }
@@ -185,9 +175,9 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
             return Ok(None);
         }
         let samples = source.len();
-        let count = draw::share(config.pixels_per_step, config.image.pixels(), samples);
-        let pixels = config.draw.step(step, count, samples);
-        self.step_on(&Picked { source, count, index: |i| pixels.index(i) }).map(Some)
+        let pixels_per_step = draw::share(config.pixels_per_step, config.image.pixels(), samples);
+        let pixels = config.draw.step(step, pixels_per_step, samples);
+        self.step_on(&Picked { source, pixels_per_step, index: |i| pixels.index(i) }).map(Some)
     }
 
     // One copy, whoever calls: on a microcontroller it is a fifth of the program.
@@ -202,10 +192,10 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if picked.source.is_empty() {
             return Err(Error::NoSamples);
         }
-        let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
         self.profiler.begin(Phase::Step(step));
         let loss = with_kernel!(self.isa, kernel => {
-            fit.step(kernel, &self.bundle, self.phi, step, picked)
+            scratch.step(kernel, &self.bundle, self.phi, step, picked)
         })?;
         self.profiler.end(Phase::Step(step));
         self.steps = Some(step + 1);
@@ -238,16 +228,16 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     ///
     /// # Errors
     /// As [`logits`](Self::logits).
-    pub fn top_k<const N: usize>(&mut self) -> Result<heapless::Vec<Prediction, N>, Error> {
+    pub fn top_k<const N: usize>(&mut self) -> Result<TopK<N>, Error> {
         let logits = self.logits()?;
-        let mut best = heapless::Vec::<Prediction, N>::new();
+        let mut best = TopK::new();
         for (class, &logit) in logits.iter().enumerate() {
             // Takes its place, moves all behind it by one, and forgets what falls off the end.
             let mut new = Prediction { class, logit, probability: 0.0 };
             for b in best.iter_mut().skip_while(|b| logit <= b.logit) {
                 core::mem::swap(b, &mut new);
             }
-            let _ = best.push(new);
+            best.push(new);
         }
         let max = best.first().map_or(0.0, |b| b.logit);
         let sum: f32 = logits.iter().map(|l| libm::expf(l - max)).sum();
@@ -265,9 +255,9 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if source.is_empty() {
             return Err(Error::NoSamples);
         }
-        let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
         let (mse, clamped) = with_kernel!(self.isa, kernel => {
-            fit.quality(kernel, &self.bundle, self.phi, source)
+            scratch.quality(kernel, &self.bundle, self.phi, source)
         })?;
         // φ is finite, but what it draws need not be.
         let finite = mse.is_finite() && clamped.is_finite();
@@ -313,14 +303,14 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if channels != self.config().channels {
             return Err(Error::OutputLength);
         }
-        let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
         let mut finite = true;
         let out = &mut |i, values: &[f32]| {
             finite &= values.iter().all(|v| v.is_finite());
             out(i, values);
         };
         with_kernel!(self.isa, kernel => {
-            fit.predict(kernel, self.bundle.config(), self.phi, count, coordinate, out);
+            scratch.predict(kernel, self.bundle.config(), self.phi, count, coordinate, out);
         });
         if finite { Ok(()) } else { Err(Error::Diverged) }
     }

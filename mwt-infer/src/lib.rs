@@ -52,16 +52,18 @@ mod fit;
 pub mod kernels;
 mod profile;
 pub mod source;
+mod top_k;
 mod transformer;
 pub mod workspace;
 
 pub use arithmetic::Arithmetic;
 #[cfg(feature = "std")]
 pub use batch::classify_batch;
-pub use classifier::{Classifier, Prediction, Quality, SelfTest};
+pub use classifier::{Classifier, Quality, SelfTest};
 pub use error::Error;
 pub use kernels::Isa;
 pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};
 pub use profile::{Phase, Profiler};
 pub use source::{Image, PixelSource, Sample, Scattered};
+pub use top_k::{Prediction, TopK};
 pub use workspace::{STACK_HOST, STACK_PORTABLE, Workspace, workspace_len};

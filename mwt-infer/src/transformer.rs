@@ -100,7 +100,7 @@ impl<'w> Transformer<'w> {
             self.block(kernel, config, &bundle.block(b));
             profiler.end(Phase::Block(b));
         }
-        profiler.begin(Phase::Head);
+        profiler.begin(Phase::Logits);
         let d = config.dim;
         let mean = self.tile.attended.get_mut(..d).unwrap_or_default();
         mean.fill(0.0);
@@ -117,7 +117,7 @@ impl<'w> Transformer<'w> {
             logits,
             self.tile.panel,
         );
-        profiler.end(Phase::Head);
+        profiler.end(Phase::Logits);
         if logits.iter().all(|l| l.is_finite()) { Ok(()) } else { Err(Error::Diverged) }
     }
 

@@ -63,8 +63,8 @@ pub(crate) struct Plan {
     pub(crate) gradient: usize,
     /// W_lᵀ of the hidden layers.
     pub(crate) transposed: usize,
-    /// Wo ⊙ out_scale as `[C, D]`, then bo ⊙ out_scale.
-    pub(crate) head: usize,
+    /// Wo ⊙ out_scale, `[C, D]`, then bo ⊙ out_scale, `[C]`.
+    pub(crate) siren_head: usize,
     /// Pixels of a tile.
     pub(crate) pixels: usize,
     /// Values that each pixel of a tile takes: coordinate, target, h and cos of each sine layer, δ.
@@ -110,7 +110,7 @@ impl Plan {
             logits: c.classes,
             gradient: c.theta_len(),
             transposed: layers * d * d,
-            head: c.channels * (d + 1),
+            siren_head: c.channels * (d + 1),
             pixels,
             pixel: 2 + 2 * c.channels + (2 * (layers + 1) + 1) * d,
             stream: c.tokens() * d,
@@ -127,7 +127,7 @@ impl Plan {
     }
 
     const fn fit(&self) -> usize {
-        self.gradient + self.transposed + self.head + self.pixels * self.pixel
+        self.gradient + self.transposed + self.siren_head + self.pixels * self.pixel
     }
 
     const fn transformer(&self) -> usize {

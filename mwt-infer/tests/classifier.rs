@@ -125,7 +125,7 @@ fn a_profiler_sees_each_phase_once_and_in_order() {
         Phase::Tokens,
         Phase::Block(0),
         Phase::Block(1),
-        Phase::Head,
+        Phase::Logits,
     ];
     assert_eq!(log.closed, want);
     assert!(log.open.is_empty());
