@@ -6,12 +6,11 @@ use mwt_core::{Bundle, ImageSize, ModelConfig, draw};
 use crate::arithmetic::Arithmetic;
 use crate::error::Error;
 use crate::fit::{self, FitScratch, Picked};
-use crate::kernels::Isa;
+use crate::kernels::{Isa, with_kernel};
 use crate::profile::{Phase, Profiler};
 use crate::source::{Image, PixelSource};
 use crate::top_k::{Prediction, TopK};
 use crate::transformer::{self, Transformer};
-use crate::with_kernel;
 use crate::workspace::{Carve, Plan, workspace_len};
 
 /// Fits one image after the other and classifies each, in the caller's memory.

@@ -49,7 +49,12 @@ mod batch;
 pub mod classifier;
 mod error;
 mod fit;
+#[cfg(feature = "kernels")]
 pub mod kernels;
+// What mwt-train alone uses is neither reachable nor used without the feature.
+#[cfg(not(feature = "kernels"))]
+#[allow(dead_code, unreachable_pub)]
+mod kernels;
 mod profile;
 pub mod source;
 mod top_k;

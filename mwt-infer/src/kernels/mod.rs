@@ -44,6 +44,7 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use isa::Isa;
+pub(crate) use isa::with_kernel;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 pub use neon::Neon;
 pub use packed_i16::PackedI16;
@@ -104,8 +105,8 @@ pub trait Kernel: PackedI16 {
         self.linear(a, w, bias, c, panel);
     }
 
-    /// z ← sin z, cos ← cos z.
-    fn sin_cos(self, z: &mut [f32], cos: &mut [f32]);
+    /// x ← sin x, cos ← cos x.
+    fn sin_cos(self, x: &mut [f32], cos: &mut [f32]);
 
     /// x ← gelu(x), the exact form.
     fn gelu(self, x: &mut [f32]);

@@ -6,8 +6,7 @@ use std::println;
 use mwt_core::draw::mix;
 use mwt_core::quant::{Matrix, Scheme, Vector, encode};
 
-use super::{Init, Isa, Kernel, Mat, MatMut, PackedI16, Portable};
-use crate::with_kernel;
+use super::{Init, Isa, Kernel, Mat, MatMut, PackedI16, Portable, with_kernel};
 
 pub(super) fn values(n: usize, seed: u32) -> Vec<f32> {
     (0..n as u32).map(|i| (mix(i ^ mix(seed)) as i32) as f32 / 2f32.powi(31)).collect()

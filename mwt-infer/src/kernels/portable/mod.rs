@@ -53,9 +53,9 @@ impl Kernel for Portable {
         }
     }
 
-    fn sin_cos(self, z: &mut [f32], cos: &mut [f32]) {
-        for (z, c) in z.iter_mut().zip(cos) {
-            (*z, *c) = math::sin_cos(*z);
+    fn sin_cos(self, x: &mut [f32], cos: &mut [f32]) {
+        for (x, cos) in x.iter_mut().zip(cos) {
+            (*x, *cos) = math::sin_cos(*x);
         }
     }
 

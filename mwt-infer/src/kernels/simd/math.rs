@@ -59,15 +59,15 @@ pub(super) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     s.mul_add(half, s.div(s.mul(y, p), q), half)
 }
 
-/// z ← sin z, cos ← cos z.
+/// x ← sin x, cos ← cos x.
 #[inline(always)]
-pub(super) fn sin_cos_slices<S: Simd>(s: S, z: &mut [f32], cos: &mut [f32]) {
-    let len = z.len().min(cos.len());
-    let (z, cos) = (z.get_mut(..len), cos.get_mut(..len));
-    let (Some(z), Some(cos)) = (z, cos) else { return };
-    for (z, cos) in z.chunks_mut(S::LANES).zip(cos.chunks_mut(S::LANES)) {
-        let (sin_z, cos_z) = sin_cos(s, s.load(z));
-        s.store(sin_z, z);
-        s.store(cos_z, cos);
+pub(super) fn sin_cos_slices<S: Simd>(s: S, x: &mut [f32], cos: &mut [f32]) {
+    let len = x.len().min(cos.len());
+    let (x, cos) = (x.get_mut(..len), cos.get_mut(..len));
+    let (Some(x), Some(cos)) = (x, cos) else { return };
+    for (x, cos) in x.chunks_mut(S::LANES).zip(cos.chunks_mut(S::LANES)) {
+        let (sin_x, cos_x) = sin_cos(s, s.load(x));
+        s.store(sin_x, x);
+        s.store(cos_x, cos);
     }
 }

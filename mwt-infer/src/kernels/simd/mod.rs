@@ -226,10 +226,10 @@ impl<S: Simd> Kernel for S {
     }
 
     #[inline]
-    fn sin_cos(self, z: &mut [f32], cos: &mut [f32]) {
+    fn sin_cos(self, x: &mut [f32], cos: &mut [f32]) {
         self.vectorize(
             #[inline(always)]
-            || math::sin_cos_slices(self, z, cos),
+            || math::sin_cos_slices(self, x, cos),
         );
     }
 
