@@ -38,7 +38,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "alloc"))]
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
@@ -71,4 +71,6 @@ pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};
 pub use profile::{Phase, Profiler};
 pub use source::{Image, PixelSource, Sample, Scattered};
 pub use top_k::{Prediction, TopK};
+#[cfg(feature = "alloc")]
+pub use workspace::WorkspaceBuf;
 pub use workspace::{STACK_HOST, STACK_PORTABLE, Workspace, workspace_len};

@@ -4,6 +4,9 @@
 //! else is scratch: what the fit needs and what the Transformer needs lie over each other. Regions of odd sizes
 //! come last, so that the rows of the others start on cache lines when the workspace does.
 
+#[cfg(feature = "alloc")]
+use alloc::{vec, vec::Vec};
+
 use mwt_core::ModelConfig;
 
 use crate::error::Error;
@@ -50,6 +53,38 @@ impl<const N: usize> Workspace<N> {
 impl<const N: usize> Default for Workspace<N> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Workspace on the heap, for a model that is known at run time alone. It begins on a cache line, as [`Workspace`] does.
+///
+/// ```
+/// use mwt_infer::{ModelConfig, WorkspaceBuf, workspace_len};
+/// let mut workspace = WorkspaceBuf::new(&ModelConfig::MICRO);
+/// assert_eq!(workspace.as_mut_slice().len(), workspace_len(&ModelConfig::MICRO));
+/// ```
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug)]
+pub struct WorkspaceBuf {
+    /// A line more than is needed, because a `Vec` begins anywhere.
+    memory: Vec<f32>,
+}
+
+#[cfg(feature = "alloc")]
+impl WorkspaceBuf {
+    /// f32 values of a cache line.
+    const LINE: usize = 64 / size_of::<f32>();
+
+    /// [`workspace_len`] values for a model, all zero.
+    pub fn new(config: &ModelConfig) -> Self {
+        Self { memory: vec![0.0; workspace_len(config) + Self::LINE] }
+    }
+
+    /// The values, for [`Classifier::new`](crate::Classifier::new).
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        let len = self.memory.len() - Self::LINE;
+        let start = self.memory.as_ptr().align_offset(64).min(Self::LINE);
+        self.memory.get_mut(start..start + len).unwrap_or_default()
     }
 }
 
