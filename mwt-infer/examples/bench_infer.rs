@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let least = rest.get(2).map_or(Ok(10), |n| n.parse())?;
     let limits = (seconds, least);
     let (bundle, inputs) = (std::fs::read(bundle)?, std::fs::read(inputs)?);
-    let bundle = Bundle::parse(&bundle).map_err(|e| e.to_string())?;
+    let bundle = Bundle::parse(&bundle)?;
     let inputs = SafeTensors::deserialize(&inputs)?;
     for isa in Isa::all_available().filter(|isa| wanted.is_none_or(|w| w == isa.name())) {
         for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
