@@ -9,7 +9,7 @@ use crate::fit::{self, FitScratch, Picked};
 use crate::kernels::{Isa, with_kernel};
 use crate::profile::{Phase, Profiler};
 use crate::source::{Image, PixelSource};
-use crate::top_k::{Prediction, TopK};
+use crate::top_k::TopK;
 use crate::transformer::{self, Transformer};
 use crate::workspace::{Carve, Plan, workspace_len};
 
@@ -228,20 +228,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     /// # Errors
     /// As [`logits`](Self::logits).
     pub fn top_k<const N: usize>(&mut self) -> Result<TopK<N>, Error> {
-        let logits = self.logits()?;
-        let mut best = TopK::new();
-        for (class, &logit) in logits.iter().enumerate() {
-            // Takes its place, moves all behind it by one, and forgets what falls off the end.
-            let mut new = Prediction { class, logit, probability: 0.0 };
-            for b in best.iter_mut().skip_while(|b| logit <= b.logit) {
-                core::mem::swap(b, &mut new);
-            }
-            best.push(new);
-        }
-        let max = best.first().map_or(0.0, |b| b.logit);
-        let sum: f32 = logits.iter().map(|l| libm::expf(l - max)).sum();
-        best.iter_mut().for_each(|b| b.probability = libm::expf(b.logit - max) / sum);
-        Ok(best)
+        self.logits().map(TopK::new)
     }
 
     /// Mean squared error and PSNR of the fit over all samples of a source.

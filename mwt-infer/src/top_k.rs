@@ -1,7 +1,7 @@
 //! The most likely classes.
 
 use core::fmt;
-use core::ops::{Deref, DerefMut};
+use core::ops::Deref;
 
 /// A class and how likely it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,23 +17,27 @@ pub struct Prediction {
 /// Up to `N` predictions, the most likely first: a slice of [`Prediction`] that needs no heap.
 #[derive(Clone)]
 pub struct TopK<const N: usize> {
-    /// Of which the first `len` are there.
+    /// The first `len` are classes, any others are not.
     predictions: [Prediction; N],
     len: usize,
 }
 
 impl<const N: usize> TopK<N> {
-    pub(crate) const fn new() -> Self {
-        let none = Prediction { class: 0, logit: 0.0, probability: 0.0 };
-        Self { predictions: [none; N], len: 0 }
-    }
-
-    /// Adds a prediction at the end, where there is room.
-    pub(crate) fn push(&mut self, prediction: Prediction) {
-        if let Some(place) = self.predictions.get_mut(self.len) {
-            *place = prediction;
-            self.len += 1;
+    /// The most likely of all classes, whose finite logits these are.
+    pub(crate) fn new(logits: &[f32]) -> Self {
+        let none = Prediction { class: 0, logit: f32::NEG_INFINITY, probability: 0.0 };
+        let mut predictions = [none; N];
+        for (class, &logit) in logits.iter().enumerate() {
+            // Takes its place, moves all behind it by one, and forgets what falls off the end.
+            let mut new = Prediction { class, logit, probability: 0.0 };
+            for p in predictions.iter_mut().skip_while(|p| logit <= p.logit) {
+                core::mem::swap(p, &mut new);
+            }
         }
+        let max = predictions.first().map_or(0.0, |p| p.logit);
+        let sum: f32 = logits.iter().map(|l| libm::expf(l - max)).sum();
+        predictions.iter_mut().for_each(|p| p.probability = libm::expf(p.logit - max) / sum);
+        Self { predictions, len: logits.len().min(N) }
     }
 }
 
@@ -42,12 +46,6 @@ impl<const N: usize> Deref for TopK<N> {
 
     fn deref(&self) -> &[Prediction] {
         self.predictions.get(..self.len).unwrap_or_default()
-    }
-}
-
-impl<const N: usize> DerefMut for TopK<N> {
-    fn deref_mut(&mut self) -> &mut [Prediction] {
-        self.predictions.get_mut(..self.len).unwrap_or_default()
     }
 }
 
