@@ -1,25 +1,78 @@
-//! sin and cos together, exp and gelu, from +, -, × and ÷ alone.
+//! sin and cos together, exp and gelu, from +, -, × and ÷ alone; and the constants that other implementations of them
+//! share.
 //!
 //! Rust neither fuses nor reassociates f32 arithmetic, so these give the same bits on every target. Written
 //! without branches on the value, so that loops over them vectorize.
 
 /// Adding and taking away 1.5·2²³ rounds a float below 2²² to the nearest integer, ties to even, and
 /// leaves that integer in the low bits.
-const ROUND: f32 = 12_582_912.0;
+pub const ROUND: f32 = 12_582_912.0;
+
+/// eps of every layer norm: y = (x - mean)/√(variance + eps) ⊙ weight + bias. The default of PyTorch's `LayerNorm`, which
+/// the reference implementation uses.
+pub const NORM_EPS: f32 = 1e-5;
+
+// Coefficients, the highest power first.
+
+/// π/2 in three parts; the first two have so few bits that their products with a small integer are exact.
+pub const FRAC_PI_2: [f32; 3] = [1.570_312_5, 4.837_513e-4, 7.549_79e-8];
+
+/// sin r ≈ r + r·z·p(z) with z = r² and |r| ≤ π/4: Cephes' minimax polynomial.
+pub const SIN: [f32; 3] = [-1.951_529_6e-4, 8.332_161e-3, -1.666_665_5e-1];
+
+/// cos r ≈ p(r²) for |r| ≤ π/4: Cephes' minimax polynomial.
+pub const COS: [f32; 5] = [2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2, -0.5, 1.0];
+
+/// ln 2 in two parts, as [`FRAC_PI_2`].
+pub const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+
+/// eʳ ≈ 1 + r + r²·p(r) for |r| ≤ ln 2 / 2: Cephes' minimax polynomial.
+pub const EXP: [f32; 6] =
+    [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+
+/// 2ʳ ≈ p(r) for |r| ≤ 1/2: a minimax polynomial.
+pub const EXP2: [f32; 6] =
+    [1.327_646_5e-3, 9.675_541e-3, 5.550_713_5e-2, 2.402_212e-1, 6.931_469_4e-1, 1.000_000_1];
+
+/// erf x ≈ x·p(x²)/q(x²) for |x| ≤ 4: p and q of Eigen's minimax approximation.
+pub const ERF: ([f32; 7], [f32; 5]) = (
+    [
+        -2.726_142_3e-10,
+        2.770_681_4e-8,
+        -2.101_024e-6,
+        -5.692_506_4e-5,
+        -7.349_906_3e-4,
+        -2.954_6e-3,
+        -1.609_603_3e-2,
+    ],
+    [-1.456_607_2e-5, -2.133_740_5e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2],
+);
+
+/// A polynomial by Horner's rule.
+#[inline(always)]
+fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
+    let mut sum = coefficients[0];
+    for i in 1..N {
+        sum = sum * x + coefficients[i];
+    }
+    sum
+}
 
 /// (sin x, cos x) with an absolute error below 1.2e-7 for |x| ≤ 8192.
 ///
-/// Cody-Waite reduction by π/2 in three parts, then Cephes' minimax polynomials on [-π/4, π/4]. Beyond 8192
+/// Cody-Waite reduction by π/2 in three parts, then minimax polynomials on [-π/4, π/4]. Beyond 8192
 /// the error grows with |x| and the result may leave [-1, 1]; a NaN or an infinity gives NaN.
 #[inline(always)]
 pub fn sin_cos(x: f32) -> (f32, f32) {
     let shifted = x * core::f32::consts::FRAC_2_PI + ROUND;
     let quadrant = shifted.to_bits();
     let n = shifted - ROUND;
-    let r = x - n * 1.570_312_5 - n * 4.837_513e-4 - n * 7.549_79e-8;
+    let r = x - n * FRAC_PI_2[0] - n * FRAC_PI_2[1] - n * FRAC_PI_2[2];
     let z = r * r;
-    let s = ((-1.951_529_6e-4 * z + 8.332_161e-3) * z - 1.666_665_5e-1) * z * r + r;
-    let c = ((2.443_315_7e-5 * z - 1.388_731_6e-3) * z + 4.166_664_6e-2) * z * z - 0.5 * z + 1.0;
+    let s = polynomial(z, SIN) * z * r + r;
+    // In Cephes' order: the two largest terms last.
+    let [c4, c3, c2, c1, c0] = COS;
+    let c = polynomial(z, [c4, c3, c2]) * z * z + c1 * z + c0;
     // Odd quadrants swap sine and cosine; the sign of each follows from the quadrant's bits.
     let (sin, cos) = if quadrant & 1 == 0 { (s, c) } else { (c, s) };
     let sin_sign = (quadrant & 2) << 30;
@@ -35,33 +88,19 @@ pub fn exp(x: f32) -> f32 {
     let x = if x > 88.0 { 88.0 } else { x };
     let shifted = x * core::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
-    let p = ((((1.987_569_1e-4 * r + 1.398_2e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r
-        + 1.666_666_5e-1)
-        * r
-        + 0.5;
-    let y = p * r * r + r + 1.0;
+    let r = x - n * LN_2[0] - n * LN_2[1];
+    let y = polynomial(r, EXP) * r * r + r + 1.0;
     // 2ⁿ through the exponent's bits; ROUND's own low bits are 0.
     y * f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000))
 }
 
-/// The Gauss error function with an absolute error below 5e-7: a rational minimax approximation on [-4, 4]
-/// (the coefficients are Eigen's).
+/// The Gauss error function with an absolute error below 5e-7: a rational minimax approximation on [-4, 4].
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
     let x = if x < -4.0 { -4.0 } else { x };
     let x = if x > 4.0 { 4.0 } else { x };
     let z = x * x;
-    let p = (((((-2.726_142_3e-10 * z + 2.770_681_4e-8) * z - 2.101_024e-6) * z - 5.692_506_4e-5)
-        * z
-        - 7.349_906_3e-4)
-        * z
-        - 2.954_6e-3)
-        * z
-        - 1.609_603_3e-2;
-    let q = (((-1.456_607_2e-5 * z - 2.133_740_5e-4) * z - 1.682_827e-3) * z - 7.373_329e-3) * z
-        - 1.426_473_9e-2;
-    x * p / q
+    x * polynomial(z, ERF.0) / polynomial(z, ERF.1)
 }
 
 /// gelu(x) = x/2·(1 + erf(x/√2)), the exact form, with an absolute error below 2e-6 for |x| ≤ 8.

@@ -127,7 +127,7 @@ pub enum Values<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Views the bytes that [`encode`] wrote. Missing bytes read as missing values, never as a panic;
+    /// Views the bytes that `encode` wrote. Missing bytes read as missing values, never as a panic;
     /// the bundle reader makes sure that none are missing.
     pub fn new(rows: usize, columns: usize, scheme: Scheme, bytes: &'a [u8]) -> Self {
         let values = match scheme {

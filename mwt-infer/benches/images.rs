@@ -1,4 +1,4 @@
-//! Whole images: fit and logits on one core, and batches on all of them with the feature `std`.
+//! Whole images: fit and logits on one core, and batches on all of them.
 
 #![allow(missing_docs)] // criterion_group! makes functions without any.
 
@@ -7,10 +7,7 @@ mod random_model;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use mwt_core::Schemes;
-use mwt_infer::{Arithmetic, Bundle, Classifier, Image, Isa, ModelConfig, workspace_len};
-
-/// f32 values of a cache line.
-const LINE: usize = 16;
+use mwt_infer::{Arithmetic, Bundle, Classifier, Image, Isa, ModelConfig, WorkspaceBuf};
 
 fn images(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("image");
@@ -21,11 +18,10 @@ fn images(criterion: &mut Criterion) {
         let pixels = random_model::image(&config, 1);
         let (height, width) = (config.image.height, config.image.width);
         let image = Image::new(&pixels, height, width, config.channels).expect("an image");
-        let mut memory = vec![0.0; workspace_len(&config) + LINE];
-        let aligned = memory.as_ptr().align_offset(4 * LINE);
+        let mut workspace = WorkspaceBuf::new(&config);
         for isa in Isa::all_available() {
             for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
-                let classifier = Classifier::new(&bundle, &mut memory[aligned..]);
+                let classifier = Classifier::new(&bundle, workspace.as_mut_slice());
                 let mut classifier = classifier.expect("memory").with_isa(isa);
                 classifier.set_arithmetic(arithmetic);
                 let id = BenchmarkId::new(format!("{name} {arithmetic:?}"), isa.name());
@@ -41,7 +37,6 @@ fn images(criterion: &mut Criterion) {
     group.finish();
 }
 
-#[cfg(feature = "std")]
 fn batches(criterion: &mut Criterion) {
     let config = ModelConfig::MICRO;
     let bytes = random_model::bundle(config, Schemes::default());
@@ -61,9 +56,6 @@ fn batches(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-#[cfg(not(feature = "std"))]
-fn batches(_: &mut Criterion) {}
 
 criterion_group!(benches, images, batches);
 criterion_main!(benches);

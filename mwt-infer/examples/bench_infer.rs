@@ -11,12 +11,9 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use mwt_infer::{
-    Arithmetic, Bundle, Classifier, Isa, ModelConfig, Sample, Scattered, workspace_len,
+    Arithmetic, Bundle, Classifier, Isa, ModelConfig, Sample, Scattered, WorkspaceBuf,
 };
 use safetensors::SafeTensors;
-
-/// f32 values of a cache line.
-const LINE: usize = 16;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let least = rest.get(2).map_or(Ok(10), |n| n.parse())?;
     let limits = (seconds, least);
     let (bundle, inputs) = (std::fs::read(bundle)?, std::fs::read(inputs)?);
-    let bundle = Bundle::parse(&bundle).map_err(|e| e.to_string())?;
+    let bundle = Bundle::parse(&bundle)?;
     let inputs = SafeTensors::deserialize(&inputs)?;
     for isa in Isa::all_available().filter(|isa| wanted.is_none_or(|w| w == isa.name())) {
         for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
@@ -55,9 +52,8 @@ fn run<const C: usize>(
     let images = images::<C>(inputs, &config)?;
     let indices = indices(inputs, &config, images.len())?;
     let expected = floats(inputs, "logits")?;
-    let mut workspace = vec![0.0; workspace_len(&config) + LINE];
-    let aligned = workspace.as_ptr().align_offset(4 * LINE);
-    let mut classifier = Classifier::new(bundle, &mut workspace[aligned..])?.with_isa(isa);
+    let mut workspace = WorkspaceBuf::new(&config);
+    let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?.with_isa(isa);
     classifier.set_arithmetic(arithmetic);
 
     let mut error = 0.0f32;

@@ -3,13 +3,14 @@
 use mwt_core::grid::{self, psnr};
 use mwt_core::{Bundle, ImageSize, ModelConfig, draw};
 
+use crate::arithmetic::Arithmetic;
 use crate::error::Error;
-use crate::fit::{self, Fit, Picked};
-use crate::kernels::Isa;
+use crate::fit::{self, FitScratch, Picked};
+use crate::kernels::{Isa, with_kernel};
 use crate::profile::{Phase, Profiler};
 use crate::source::{Image, PixelSource};
+use crate::top_k::TopK;
 use crate::transformer::{self, Transformer};
-use crate::with_kernel;
 use crate::workspace::{Carve, Plan, workspace_len};
 
 /// Fits one image after the other and classifies each, in the caller's memory.
@@ -29,29 +30,6 @@ pub struct Classifier<'b, 'w, P = ()> {
     steps: Option<usize>,
     /// Whether `logits` belong to φ as it is.
     classified: bool,
-}
-
-/// How the Transformer's products are computed. The fit is always computed in f32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Arithmetic {
-    /// In f32, whatever the weights are stored as.
-    #[default]
-    F32,
-    /// In integers where the instruction set is faster that way, in f32 elsewhere, so logits differ a little. Linear
-    /// layers whose weights are int8 round each token to int8 with a scale of its own (AVX2, AVX-512); attention over 128
-    /// tokens or more rounds queries, keys, values and weights to 12 bits (AVX2).
-    Int8,
-}
-
-/// A class and how likely it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prediction {
-    /// Index of the class, 0..K.
-    pub class: usize,
-    /// Its logit.
-    pub logit: f32,
-    /// Its softmax probability.
-    pub probability: f32,
 }
 
 /// How well the fitted SIREN reproduces a source.
@@ -162,16 +140,16 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         indices: &[u32],
     ) -> Result<f32, Error> {
         let steps = self.config().inner_steps;
-        let count = indices.len() / steps;
+        let pixels_per_step = indices.len() / steps;
         let inside = indices.iter().all(|i| (*i as usize) < source.len());
-        if count == 0 || count * steps != indices.len() || !inside {
+        if pixels_per_step == 0 || pixels_per_step * steps != indices.len() || !inside {
             return Err(Error::Indices);
         }
         self.begin();
         let mut loss = 0.0;
-        for indices in indices.chunks_exact(count) {
+        for indices in indices.chunks_exact(pixels_per_step) {
             let index = |i| indices.get(i).map_or(0, |index| *index as usize);
-            loss = self.step_on(&Picked { source, count, index })?;
+            loss = self.step_on(&Picked { source, pixels_per_step, index })?;
         }
         Ok(loss)
     }
@@ -196,9 +174,9 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
             return Ok(None);
         }
         let samples = source.len();
-        let count = draw::share(config.pixels_per_step, config.image.pixels(), samples);
-        let pixels = config.draw.step(step, count, samples);
-        self.step_on(&Picked { source, count, index: |i| pixels.index(i) }).map(Some)
+        let pixels_per_step = draw::share(config.pixels_per_step, config.image.pixels(), samples);
+        let pixels = config.draw.step(step, pixels_per_step, samples);
+        self.step_on(&Picked { source, pixels_per_step, index: |i| pixels.index(i) }).map(Some)
     }
 
     // One copy, whoever calls: on a microcontroller it is a fifth of the program.
@@ -213,10 +191,10 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if picked.source.is_empty() {
             return Err(Error::NoSamples);
         }
-        let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
         self.profiler.begin(Phase::Step(step));
         let loss = with_kernel!(self.isa, kernel => {
-            fit.step(kernel, &self.bundle, self.phi, step, picked)
+            scratch.step(kernel, &self.bundle, self.phi, step, picked)
         })?;
         self.profiler.end(Phase::Step(step));
         self.steps = Some(step + 1);
@@ -249,21 +227,8 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     ///
     /// # Errors
     /// As [`logits`](Self::logits).
-    pub fn top_k<const N: usize>(&mut self) -> Result<heapless::Vec<Prediction, N>, Error> {
-        let logits = self.logits()?;
-        let mut best = heapless::Vec::<Prediction, N>::new();
-        for (class, &logit) in logits.iter().enumerate() {
-            // Takes its place, moves all behind it by one, and forgets what falls off the end.
-            let mut new = Prediction { class, logit, probability: 0.0 };
-            for b in best.iter_mut().skip_while(|b| logit <= b.logit) {
-                core::mem::swap(b, &mut new);
-            }
-            let _ = best.push(new);
-        }
-        let max = best.first().map_or(0.0, |b| b.logit);
-        let sum: f32 = logits.iter().map(|l| libm::expf(l - max)).sum();
-        best.iter_mut().for_each(|b| b.probability = libm::expf(b.logit - max) / sum);
-        Ok(best)
+    pub fn top_k<const N: usize>(&mut self) -> Result<TopK<N>, Error> {
+        self.logits().map(TopK::new)
     }
 
     /// Mean squared error and PSNR of the fit over all samples of a source.
@@ -276,9 +241,9 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if source.is_empty() {
             return Err(Error::NoSamples);
         }
-        let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
         let (mse, clamped) = with_kernel!(self.isa, kernel => {
-            fit.quality(kernel, &self.bundle, self.phi, source)
+            scratch.quality(kernel, &self.bundle, self.phi, source)
         })?;
         // φ is finite, but what it draws need not be.
         let finite = mse.is_finite() && clamped.is_finite();
@@ -324,14 +289,14 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if channels != self.config().channels {
             return Err(Error::OutputLength);
         }
-        let mut fit = Fit::new(&self.bundle, self.scratch)?;
+        let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
         let mut finite = true;
         let out = &mut |i, values: &[f32]| {
             finite &= values.iter().all(|v| v.is_finite());
             out(i, values);
         };
         with_kernel!(self.isa, kernel => {
-            fit.predict(kernel, self.bundle.config(), self.phi, count, coordinate, out);
+            scratch.predict(kernel, self.bundle.config(), self.phi, count, coordinate, out);
         });
         if finite { Ok(()) } else { Err(Error::Diverged) }
     }

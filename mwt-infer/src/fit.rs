@@ -2,8 +2,14 @@
 //!
 //! Pixels go through in tiles: forward, gradient, and on to the next tile, so that no activation outlives its
 //! tile. The gradient is in closed form (paper section 3, the SIREN's own chain rule):
-//! e = out - target; δ = 2/(P·C)·(e ⊙ out_scale)·Wo; for l = L..0: u = δ ⊙ cos(z_l) (times ω for l = 0),
-//! ∇W_l = h_{l-1}ᵀ·u, ∇b_l = Σ u, δ = u·W_lᵀ. Both ω are moved to where the fewest values have to be scaled.
+//!
+//! - forward, with h_{-1} the coordinates: a_l = (ω if l = 0)·(h_{l-1}·W_l + b_l), h_l = sin a_l, and
+//!   out = (h_L·Woᵀ + bo) ⊙ out_scale;
+//! - e = out - target, δ_L = 2/(P·C)·(e ⊙ out_scale)·Wo;
+//! - for l = L..0: u_l = (ω if l = 0)·δ_l ⊙ cos a_l, ∇W_l = h_{l-1}ᵀ·u_l, ∇b_l = Σ u_l over the pixels, and
+//!   δ_{l-1} = u_l·W_lᵀ.
+//!
+//! Both ω are moved to where the fewest values have to be scaled. docs/METHOD.md derives all of it.
 
 use mwt_core::grid::clamped_squared_error;
 use mwt_core::quant::{Matrix, Values};
@@ -18,7 +24,7 @@ use crate::workspace::{Carve, Plan};
 pub(crate) struct Picked<'p, S, F> {
     pub(crate) source: &'p S,
     /// P.
-    pub(crate) count: usize,
+    pub(crate) pixels_per_step: usize,
     /// Index of the i-th of them.
     pub(crate) index: F,
 }
@@ -58,29 +64,30 @@ pub(crate) fn start(bundle: &Bundle<'_>, phi: &mut [f32]) {
 }
 
 /// The scratch of a fit.
-pub(crate) struct Fit<'w> {
+pub(crate) struct FitScratch<'w> {
     gradient: &'w mut [f32],
     transposed: &'w mut [f32],
-    head: &'w mut [f32],
+    /// Wo ⊙ out_scale, `[C, D]`, then bo ⊙ out_scale, `[C]`.
+    siren_head: &'w mut [f32],
     coordinates: &'w mut [f32],
     targets: &'w mut [f32],
     /// Prediction, then its error.
     errors: &'w mut [f32],
-    /// h_l and cos(z_l) of each sine layer, [L+1][tile, D].
+    /// h_l and cos a_l of each sine layer, `[L+1, tile, D]`.
     h: &'w mut [f32],
     cos: &'w mut [f32],
     delta: &'w mut [f32],
     tile: usize,
 }
 
-impl<'w> Fit<'w> {
-    /// Cuts up `scratch` and reads the head, folding out_scale into it.
+impl<'w> FitScratch<'w> {
+    /// Cuts up `scratch` and reads the SIREN's head, folding out_scale into it.
     pub(crate) fn new(bundle: &Bundle<'_>, scratch: &'w mut [f32]) -> Result<Self, Error> {
         let config = bundle.config();
         let (plan, mut scratch) = (Plan::new(config), Carve(scratch));
         let (tile, d) = (plan.pixels, config.dim);
         let layers = config.hidden_layers + 1;
-        let fit = Self {
+        let scratch = Self {
             gradient: scratch.take(plan.gradient)?,
             transposed: scratch.take(plan.transposed)?,
             h: scratch.take(layers * tile * d)?,
@@ -89,12 +96,12 @@ impl<'w> Fit<'w> {
             coordinates: scratch.take(2 * tile)?,
             targets: scratch.take(config.channels * tile)?,
             errors: scratch.take(config.channels * tile)?,
-            head: scratch.take(plan.head)?,
+            siren_head: scratch.take(plan.siren_head)?,
             tile,
         };
         let stored = bundle.siren_head();
         let (weights, biases) =
-            fit.head.split_at_mut_checked(config.channels * d).unwrap_or_default();
+            scratch.siren_head.split_at_mut_checked(config.channels * d).unwrap_or_default();
         let scales = stored.scale.iter().zip(stored.bias.iter());
         let outputs = weights.chunks_exact_mut(d.max(1)).zip(biases);
         for (c, ((weight, bias), (scale, stored_bias))) in outputs.zip(scales).enumerate() {
@@ -104,7 +111,7 @@ impl<'w> Fit<'w> {
             }
             *bias = stored_bias * scale;
         }
-        Ok(fit)
+        Ok(scratch)
     }
 
     /// Inner step `step`: φ ← φ - α ⊙ ∇loss over the picked samples. Gives the loss before the update.
@@ -116,7 +123,7 @@ impl<'w> Fit<'w> {
         step: usize,
         picked: &Picked<'_, S, impl Fn(usize) -> usize>,
     ) -> Result<f32, Error> {
-        let (config, count) = (bundle.config(), picked.count);
+        let (config, pixels_per_step) = (bundle.config(), picked.pixels_per_step);
         let d = config.dim;
         for l in 1..=config.hidden_layers {
             let (weight, _) = layer(config, phi, l);
@@ -125,18 +132,18 @@ impl<'w> Fit<'w> {
         }
         self.gradient.fill(0.0);
         let mut loss = 0.0;
-        for first in (0..count).step_by(self.tile.max(1)) {
-            let pixels = self.tile.min(count - first);
+        for first in (0..pixels_per_step).step_by(self.tile.max(1)) {
+            let pixels = self.tile.min(pixels_per_step - first);
             self.load(bundle, picked.source, pixels, &|i| (picked.index)(first + i))?;
             self.forward(kernel, config, phi, pixels);
-            loss += self.errors(config, pixels, count);
+            loss += self.errors(config, pixels, pixels_per_step);
             self.backward(kernel, config, pixels);
         }
         // ω of the first layer's u, which its whole gradient has as a factor.
         let (weight, bias) = layer_mut(config, self.gradient, 0);
         kernel.scale(weight, config.omega);
         kernel.scale(bias, config.omega);
-        loss /= (count * config.channels) as f32;
+        loss /= (pixels_per_step * config.channels) as f32;
         // A NaN or an infinity anywhere in the gradient ends up in φ: one sum over φ finds it.
         let finite = self.update(kernel, bundle, phi, step);
         if loss.is_finite() && finite { Ok(loss) } else { Err(Error::Diverged) }
@@ -212,20 +219,20 @@ impl<'w> Fit<'w> {
         Ok(())
     }
 
-    /// h and cos of every layer, and the prediction into `errors`.
+    /// h_l and cos a_l of every layer, and the prediction into `errors`.
     fn forward<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, phi: &[f32], pixels: usize) {
         let d = config.dim;
-        // ω·(x·W + b) as x·ωW + ωb, which lie where δ will: fewer values to scale than z has.
+        // ω·(x·W + b) as x·ωW + ωb, which lie where δ will: fewer values to scale than a_0 has.
         let first = config.layer_ranges(0).1.end;
         let scaled = self.delta.get_mut(..first).unwrap_or_default();
         scaled.iter_mut().zip(phi).for_each(|(scaled, phi)| *scaled = config.omega * phi);
         let (weight, bias) = scaled.split_at_checked(2 * d).unwrap_or_default();
-        let z = self.h.get_mut(..pixels * d).unwrap_or_default();
+        let a = self.h.get_mut(..pixels * d).unwrap_or_default();
         kernel.gemm(
             Mat::dense(self.coordinates, pixels, 2),
             Mat::dense(weight, 2, d),
             Init::Bias(bias),
-            MatMut::dense(z, pixels, d),
+            MatMut::dense(a, pixels, d),
         );
         let size = self.tile * d;
         let mut layers =
@@ -233,19 +240,20 @@ impl<'w> Fit<'w> {
         let used = pixels * d;
         let Some((mut h, cos)) = layers.next() else { return };
         sin_cos(kernel, h, cos, used);
-        for (l, (z, cos)) in layers.enumerate() {
+        for (l, (a, cos)) in layers.enumerate() {
             let (weight, bias) = layer(config, phi, l + 1);
             let weight = Mat::dense(weight, d, d);
             kernel.gemm(
                 Mat::dense(h, pixels, d),
                 weight,
                 Init::Bias(bias),
-                MatMut::dense(z, pixels, d),
+                MatMut::dense(a, pixels, d),
             );
-            sin_cos(kernel, z, cos, used);
-            h = z;
+            sin_cos(kernel, a, cos, used);
+            h = a;
         }
-        let (weights, biases) = self.head.split_at_checked(config.channels * d).unwrap_or_default();
+        let (weights, biases) =
+            self.siren_head.split_at_checked(config.channels * d).unwrap_or_default();
         let pixels = h
             .chunks_exact(d.max(1))
             .zip(self.errors.chunks_exact_mut(config.channels.max(1)))
@@ -260,8 +268,8 @@ impl<'w> Fit<'w> {
     }
 
     /// Turns predictions into 2/(P·C)·(out - target) and gives the sum of squared errors of the tile.
-    fn errors(&mut self, config: &ModelConfig, pixels: usize, count: usize) -> f32 {
-        let scale = 2.0 / (count * config.channels) as f32;
+    fn errors(&mut self, config: &ModelConfig, pixels: usize, pixels_per_step: usize) -> f32 {
+        let scale = 2.0 / (pixels_per_step * config.channels) as f32;
         let mut sum = 0.0;
         let values = self.errors.iter_mut().zip(self.targets.iter());
         for (out, target) in values.take(pixels * config.channels) {
@@ -277,15 +285,15 @@ impl<'w> Fit<'w> {
         let d = config.dim;
         let size = self.tile * d;
         let used = pixels * d;
-        let head = self.head.get(..config.channels * d).unwrap_or_default();
+        let siren_head = self.siren_head.get(..config.channels * d).unwrap_or_default();
         kernel.gemm(
             Mat::dense(self.errors, pixels, config.channels),
-            Mat::dense(head, config.channels, d),
+            Mat::dense(siren_head, config.channels, d),
             Init::Zero,
             MatMut::dense(self.delta, pixels, d),
         );
         for l in (0..=config.hidden_layers).rev() {
-            // u = δ ⊙ cos z takes cos z's place.
+            // u_l takes the place of cos a_l.
             let u = self.cos.get_mut(l * size..l * size + used).unwrap_or_default();
             kernel.multiply(u, self.delta);
             let u = Mat::dense(u, pixels, d);
@@ -328,6 +336,6 @@ impl<'w> Fit<'w> {
     }
 }
 
-fn sin_cos<K: Kernel>(kernel: K, z: &mut [f32], cos: &mut [f32], used: usize) {
-    kernel.sin_cos(z.get_mut(..used).unwrap_or_default(), cos);
+fn sin_cos<K: Kernel>(kernel: K, a: &mut [f32], cos: &mut [f32], used: usize) {
+    kernel.sin_cos(a.get_mut(..used).unwrap_or_default(), cos);
 }

@@ -1,65 +1,92 @@
 //! Fits and classifies images with a Meta Weight Transformer bundle, on any CPU target from a Cortex-M4F to a
 //! server, without std, without a heap, in memory that is known at build time.
 //!
-//! The layers, from the bottom up:
+//! In firmware the workspace is a `static`; its size is a constant of the model:
+//!
+//! ```no_run
+//! use mwt_infer::{Bundle, Classifier, Error, Image, ModelConfig, Workspace, workspace_len};
+//! use std::sync::Mutex;
+//!
+//! // On a microcontroller a `ConstStaticCell` of the crate `static_cell` in place of the mutex.
+//! static WORKSPACE: Mutex<Workspace<{ workspace_len(&ModelConfig::MICRO) }>> =
+//!     Mutex::new(Workspace::new());
+//!
+//! /// The class of a grey image of 28 by 28 bytes.
+//! fn classify(bundle: &[u8], pixels: &[u8]) -> Result<Option<usize>, Error> {
+//!     let mut workspace = WORKSPACE.lock().expect("no thread panics with it");
+//!     let bundle = Bundle::parse(bundle)?;
+//!     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice())?;
+//!     classifier.fit(&Image::grey(pixels, 28, 28)?)?;
+//!     Ok(classifier.top_k::<1>()?.first().map(|best| best.class))
+//! }
+//! ```
+//!
+//! On a host, `WorkspaceBuf` has the size of a model that is known at run time alone.
+//!
+//! The modules, from the bottom up:
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`kernels`] | the arithmetic on slices: matrix products, sin and cos, gelu, exp |
+//! | `kernels` | the arithmetic on slices: matrix products, sin and cos, gelu, exp; [`Isa`] chooses the instruction set |
 //! | [`workspace`] | the caller's memory: its size as a `const fn` of the configuration, and how it is cut up |
 //! | [`source`] | where pixels come from: byte images, scattered samples, or a type of yours |
+//! | `profile` | [`Profiler`], a hook to see where the time goes |
 //! | `fit` | the inner loop: φ ← φ - α ⊙ ∇loss, k times |
+//! | `arithmetic` | [`Arithmetic`], the choice between f32 and integer products |
 //! | `transformer` | tokens λ(φ - θ + β), the blocks, the logits |
+//! | `top_k` | [`TopK`], the most likely classes |
 //! | [`classifier`] | [`Classifier`], which puts them together |
+//! | `batch` | `classify_batch`, many images on many cores |
 //!
-//! With the feature `std`, `classify_batch` classifies many images on many cores.
-//!
-//! ```no_run
-//! use mwt_infer::{Bundle, Classifier, Image, ModelConfig, Workspace, workspace_len};
-//!
-//! # fn main() -> Result<(), mwt_infer::Error> {
-//! # let (bytes, pixels): (&[u8], &[u8]) = (&[], &[]);
-//! // In firmware the workspace is a `static`; its size is a constant of the model.
-//! let mut workspace = Workspace::<{ workspace_len(&ModelConfig::MICRO) }>::new();
-//! let bundle = Bundle::parse(bytes)?;
-//! let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice())?;
-//! classifier.fit(&Image::grey(pixels, 28, 28)?)?;
-//! let best = classifier.top_k::<1>()?;
-//! if let Some(best) = best.first() {
-//!     let label = bundle.header().label(best.class);
-//!     # let _ = label;
-//! }
-//! # Ok(())
-//! # }
-//! ```
+//! | feature | adds |
+//! |---|---|
+//! | `alloc` | `WorkspaceBuf`, a workspace on the heap |
+//! | `std` | `classify_batch`; implies `alloc` |
+//! | `kernels` | the arithmetic itself, for mwt-train; no promise of stability |
 
 // A step or a chunk is given as `.max(1)` where the compiler cannot know that it is not 0: a checked configuration
 // never makes it so, and the static library is held to be free of reachable panics.
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "alloc"))]
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod arithmetic;
 #[cfg(feature = "std")]
 mod batch;
 pub mod classifier;
 mod error;
 mod fit;
+#[cfg(feature = "kernels")]
 pub mod kernels;
+// What mwt-train alone uses is neither reachable nor used without the feature.
+#[cfg(not(feature = "kernels"))]
+#[allow(dead_code, unreachable_pub)]
+mod kernels;
 mod profile;
 pub mod source;
+mod top_k;
 mod transformer;
 pub mod workspace;
 
+pub use arithmetic::Arithmetic;
 #[cfg(feature = "std")]
 pub use batch::classify_batch;
-pub use classifier::{Arithmetic, Classifier, Prediction, Quality, SelfTest};
+pub use classifier::{Classifier, Quality, SelfTest};
 pub use error::Error;
 pub use kernels::Isa;
 pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};
 pub use profile::{Phase, Profiler};
 pub use source::{Image, PixelSource, Sample, Scattered};
+pub use top_k::{Prediction, TopK};
+#[cfg(feature = "alloc")]
+pub use workspace::WorkspaceBuf;
 pub use workspace::{STACK_HOST, STACK_PORTABLE, Workspace, workspace_len};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

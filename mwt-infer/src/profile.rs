@@ -11,7 +11,7 @@ pub enum Phase {
     /// Transformer block b.
     Block(usize),
     /// The mean over the tokens and the logits.
-    Head,
+    Logits,
 }
 
 /// Is told when each phase begins and ends: reads a cycle counter, toggles a pin, or does nothing, as `()`, which

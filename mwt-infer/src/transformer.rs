@@ -7,18 +7,16 @@
 //! neighbouring lanes of a register never need to be added up.
 
 use mwt_core::bundle::{Block, Norm};
+use mwt_core::math::NORM_EPS;
 use mwt_core::quant::{Matrix, Vector};
 use mwt_core::{Bundle, ModelConfig};
 
-use crate::classifier::Arithmetic;
+use crate::arithmetic::Arithmetic;
 use crate::error::Error;
 use crate::fit::layer;
-use crate::kernels::{Init, Kernel, Mat, MatMut, words};
+use crate::kernels::{Init, Kernel, Mat, MatMut, packed_i16};
 use crate::profile::{Phase, Profiler};
 use crate::workspace::{Carve, Plan};
-
-/// eps of the layer norms.
-const NORM_EPS: f32 = 1e-5;
 
 /// The scratch of the Transformer.
 pub(crate) struct Transformer<'w> {
@@ -51,8 +49,8 @@ struct Tile<'w> {
     norm: &'w mut [f32],
     /// Queries `[rows, D]`, then scores `[chunk, rows]`, then the MLP's hidden layer `[rows, mlp_mult·D]`.
     query: &'w mut [f32],
-    /// What attention gathered, then what a branch adds to the residual stream, `[rows, D]`.
-    gathered: &'w mut [f32],
+    /// What attention gives, then what a branch adds to the residual stream, `[rows, D]`.
+    attended: &'w mut [f32],
     panel: &'w mut [f32],
 }
 
@@ -75,7 +73,7 @@ impl<'w> Transformer<'w> {
             },
             tile: Tile {
                 query: scratch.take(rows * plan.query)?,
-                gathered: scratch.take(rows * d)?,
+                attended: scratch.take(rows * d)?,
                 norm: scratch.take(rows * config.token_len())?,
                 panel: scratch.take(plan.panel)?,
             },
@@ -102,9 +100,9 @@ impl<'w> Transformer<'w> {
             self.block(kernel, config, &bundle.block(b));
             profiler.end(Phase::Block(b));
         }
-        profiler.begin(Phase::Head);
+        profiler.begin(Phase::Logits);
         let d = config.dim;
-        let mean = self.tile.gathered.get_mut(..d).unwrap_or_default();
+        let mean = self.tile.attended.get_mut(..d).unwrap_or_default();
         mean.fill(0.0);
         for row in self.x.chunks_exact(d.max(1)) {
             mean.iter_mut().zip(row).for_each(|(m, x)| *m += x);
@@ -119,7 +117,7 @@ impl<'w> Transformer<'w> {
             logits,
             self.tile.panel,
         );
-        profiler.end(Phase::Head);
+        profiler.end(Phase::Logits);
         if logits.iter().all(|l| l.is_finite()) { Ok(()) } else { Err(Error::Diverged) }
     }
 
@@ -147,7 +145,7 @@ impl<'w> Transformer<'w> {
 
     fn block<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, block: &Block<'_>) {
         let d = config.dim;
-        let Tile { norm, query, gathered, panel } = &mut self.tile;
+        let Tile { norm, query, attended, panel } = &mut self.tile;
         for (n, x) in self.x.chunks((self.rows * d).max(1)).enumerate() {
             let Attention { keys, values, .. } = &mut self.attention;
             let norm = normed(kernel, x, &block.norm1, norm);
@@ -159,7 +157,7 @@ impl<'w> Transformer<'w> {
         }
         self.attention.round(kernel, config, self.arithmetic);
         for x in self.x.chunks_mut((self.rows * d).max(1)) {
-            let gathered = gathered.get_mut(..x.len()).unwrap_or_default();
+            let attended = attended.get_mut(..x.len()).unwrap_or_default();
             let normed1 = normed(kernel, x, &block.norm1, norm);
             let queries = query.get_mut(..x.len()).unwrap_or_default();
             linear((kernel, self.arithmetic), normed1, &block.query, None, queries, panel);
@@ -167,10 +165,10 @@ impl<'w> Transformer<'w> {
             let out = norm.get_mut(..x.len()).unwrap_or_default();
             let rows = x.len() / d.max(1);
             kernel.transpose(Mat::dense(queries, rows, d), MatMut::dense(out, d, rows));
-            self.attention.attend(kernel, config, out, query, gathered);
+            self.attention.attend(kernel, config, out, query, attended);
             linear(
                 (kernel, self.arithmetic),
-                gathered,
+                attended,
                 &block.attn_out.weight,
                 Some(block.attn_out.bias),
                 out,
@@ -194,10 +192,10 @@ impl<'w> Transformer<'w> {
                 hidden,
                 &block.mlp2.weight,
                 Some(block.mlp2.bias),
-                gathered,
+                attended,
                 panel,
             );
-            kernel.add_scaled(x, gathered, block.layer_scale2);
+            kernel.add_scaled(x, attended, block.layer_scale2);
         }
     }
 }
@@ -210,11 +208,11 @@ impl Attention<'_> {
         self.rounded = None;
         let (d, t, dim) = (config.dim, config.tokens(), config.head_dim());
         let even = dim.is_multiple_of(2) && t.is_multiple_of(2) && self.chunk.is_multiple_of(2);
-        if !K::FAST || arithmetic == Arithmetic::F32 || !even || t < TOKENS {
+        if !K::FASTER || arithmetic == Arithmetic::F32 || !even || t < TOKENS {
             return;
         }
-        let key = kernel.largest(self.keys) / words::limit(dim);
-        let value = kernel.largest(self.values) / words::limit(self.chunk);
+        let key = kernel.largest(self.keys) / packed_i16::limit(dim);
+        let value = kernel.largest(self.values) / packed_i16::limit(self.chunk);
         kernel.pack_columns(self.keys, reciprocal(key));
         kernel.pack_rows(self.values, d, reciprocal(value));
         self.rounded = Some([key, value]);
@@ -233,9 +231,9 @@ impl Attention<'_> {
         let (d, t, dim) = (config.dim, config.tokens(), config.head_dim());
         let rows = queries.len() / d.max(1);
         let mut scale = 1.0 / libm::sqrtf(dim as f32);
-        let weight_limit = words::limit(self.chunk);
+        let weight_limit = packed_i16::limit(self.chunk);
         if let Some([key, _]) = self.rounded {
-            let query = kernel.largest(queries) / words::limit(dim);
+            let query = kernel.largest(queries) / packed_i16::limit(dim);
             kernel.pack_rows(queries, rows, reciprocal(query));
             scale *= query * key;
         }
@@ -255,7 +253,7 @@ impl Attention<'_> {
                     let k = self.keys.get((first * d + head) / 2..).unwrap_or_default();
                     let q = queries.get(head / 2 * rows..).unwrap_or_default();
                     let (k, q) = (Mat::new(k, count, dim / 2, d / 2), Mat::dense(q, dim / 2, rows));
-                    kernel.words_product(k, q, view);
+                    kernel.packed_product(k, q, view);
                 } else {
                     let k = self.keys.get(first * d + head..).unwrap_or_default();
                     let q = queries.get(head * rows..).unwrap_or_default();
@@ -264,7 +262,7 @@ impl Attention<'_> {
                 }
                 let view = MatMut::dense(scores, count, rows);
                 kernel.softmax(view, scale, max, sum, correction);
-                // What was gathered so far was weighted against the old maximum.
+                // What came so far was weighted against the old maximum.
                 if first > 0 && correction.iter().any(|c| *c != 1.0) {
                     kernel.scale_rows(MatMut::new(out, rows, dim, d), correction);
                 }
@@ -275,7 +273,7 @@ impl Attention<'_> {
                     let v = self.values.get(first / 2 * d + head..).unwrap_or_default();
                     let weights = Mat::dense(scores, count / 2, rows);
                     let v = Mat::new(v, count / 2, dim, d);
-                    kernel.words_product_tn(weights, v, value / weight_limit, view);
+                    kernel.packed_product_tn(weights, v, value / weight_limit, view);
                 } else {
                     let v = self.values.get(first * d + head..).unwrap_or_default();
                     let weights = Mat::dense(scores, count, rows);

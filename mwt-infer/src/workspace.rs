@@ -4,6 +4,9 @@
 //! else is scratch: what the fit needs and what the Transformer needs lie over each other. Regions of odd sizes
 //! come last, so that the rows of the others start on cache lines when the workspace does.
 
+#[cfg(feature = "alloc")]
+use alloc::{vec, vec::Vec};
+
 use mwt_core::ModelConfig;
 
 use crate::error::Error;
@@ -53,6 +56,38 @@ impl<const N: usize> Default for Workspace<N> {
     }
 }
 
+/// Workspace on the heap, for a model that is known at run time alone. It begins on a cache line, as [`Workspace`] does.
+///
+/// ```
+/// use mwt_infer::{ModelConfig, WorkspaceBuf, workspace_len};
+/// let mut workspace = WorkspaceBuf::new(&ModelConfig::MICRO);
+/// assert_eq!(workspace.as_mut_slice().len(), workspace_len(&ModelConfig::MICRO));
+/// ```
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug)]
+pub struct WorkspaceBuf {
+    /// A line more than is needed, because a `Vec` begins anywhere.
+    memory: Vec<f32>,
+}
+
+#[cfg(feature = "alloc")]
+impl WorkspaceBuf {
+    /// f32 values of a cache line.
+    const LINE: usize = 64 / size_of::<f32>();
+
+    /// [`workspace_len`] values for a model, all zero.
+    pub fn new(config: &ModelConfig) -> Self {
+        Self { memory: vec![0.0; workspace_len(config) + Self::LINE] }
+    }
+
+    /// The values, for [`Classifier::new`](crate::Classifier::new).
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        let len = self.memory.len() - Self::LINE;
+        let start = self.memory.as_ptr().align_offset(64).min(Self::LINE);
+        self.memory.get_mut(start..start + len).unwrap_or_default()
+    }
+}
+
 /// Sizes of the workspace's regions, in values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
@@ -63,8 +98,8 @@ pub(crate) struct Plan {
     pub(crate) gradient: usize,
     /// W_lᵀ of the hidden layers.
     pub(crate) transposed: usize,
-    /// Wo ⊙ out_scale as `[C, D]`, then bo ⊙ out_scale.
-    pub(crate) head: usize,
+    /// Wo ⊙ out_scale, `[C, D]`, then bo ⊙ out_scale, `[C]`.
+    pub(crate) siren_head: usize,
     /// Pixels of a tile.
     pub(crate) pixels: usize,
     /// Values that each pixel of a tile takes: coordinate, target, h and cos of each sine layer, δ.
@@ -110,7 +145,7 @@ impl Plan {
             logits: c.classes,
             gradient: c.theta_len(),
             transposed: layers * d * d,
-            head: c.channels * (d + 1),
+            siren_head: c.channels * (d + 1),
             pixels,
             pixel: 2 + 2 * c.channels + (2 * (layers + 1) + 1) * d,
             stream: c.tokens() * d,
@@ -127,7 +162,7 @@ impl Plan {
     }
 
     const fn fit(&self) -> usize {
-        self.gradient + self.transposed + self.head + self.pixels * self.pixel
+        self.gradient + self.transposed + self.siren_head + self.pixels * self.pixel
     }
 
     const fn transformer(&self) -> usize {

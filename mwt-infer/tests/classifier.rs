@@ -6,7 +6,7 @@ mod random_model;
 use mwt_core::Schemes;
 use mwt_core::quant::Scheme;
 use mwt_infer::{
-    Arithmetic, Bundle, Classifier, Error, Image, Isa, ModelConfig, Phase, Profiler, workspace_len,
+    Arithmetic, Bundle, Classifier, Error, Image, Isa, ModelConfig, Phase, Profiler, WorkspaceBuf,
 };
 
 fn logits(
@@ -16,8 +16,8 @@ fn logits(
     image: &[u8],
 ) -> Result<Vec<f32>, Error> {
     let config = bundle.config();
-    let mut workspace = vec![0.0; workspace_len(config)];
-    let mut classifier = Classifier::new(bundle, &mut workspace)?.with_isa(isa);
+    let mut workspace = WorkspaceBuf::new(config);
+    let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?.with_isa(isa);
     classifier.set_arithmetic(arithmetic);
     let size = config.image;
     classifier.fit(&Image::new(image, size.height, size.width, config.channels)?)?;
@@ -113,9 +113,10 @@ fn a_profiler_sees_each_phase_once_and_in_order() {
     let bytes = random_model::bundle(config, Schemes::default());
     let bundle = Bundle::parse(&bytes).unwrap();
     let image = random_model::image(&config, 3);
-    let mut workspace = vec![0.0; workspace_len(&config)];
+    let mut workspace = WorkspaceBuf::new(&config);
     let mut log = Log::default();
-    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap().with_profiler(&mut log);
+    let mut classifier =
+        Classifier::new(&bundle, workspace.as_mut_slice()).unwrap().with_profiler(&mut log);
     classifier.fit(&Image::grey(&image, 8, 8).unwrap()).unwrap();
     let with = classifier.logits().unwrap().to_vec();
     let want = [
@@ -125,7 +126,7 @@ fn a_profiler_sees_each_phase_once_and_in_order() {
         Phase::Tokens,
         Phase::Block(0),
         Phase::Block(1),
-        Phase::Head,
+        Phase::Logits,
     ];
     assert_eq!(log.closed, want);
     assert!(log.open.is_empty());
@@ -133,7 +134,6 @@ fn a_profiler_sees_each_phase_once_and_in_order() {
     assert_eq!(with, without);
 }
 
-#[cfg(feature = "std")]
 #[test]
 fn a_batch_is_its_images_one_by_one() {
     let config = ModelConfig::MICRO;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mwt_infer::{Bundle, Classifier, Image, Isa, workspace_len};
+use mwt_infer::{Bundle, Classifier, Image, Isa, WorkspaceBuf};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example")
@@ -65,8 +65,9 @@ fn same_bits(board: &str) {
     fs::write(file.path(), &images).expect("a file");
     let Some(report) = run(&["-b", board, file.path().to_str().expect("a path")]) else { return };
 
-    let mut workspace = vec![0.0; workspace_len(&config)];
-    let mut host = Classifier::new(&bundle, &mut workspace).expect("fits").with_isa(Isa::PORTABLE);
+    let mut workspace = WorkspaceBuf::new(&config);
+    let mut host =
+        Classifier::new(&bundle, workspace.as_mut_slice()).expect("fits").with_isa(Isa::PORTABLE);
     let lines: Vec<&str> = report.lines().filter(|l| l.starts_with("image ")).collect();
     let images = images.chunks_exact(config.image.pixels());
     assert!(images.len() > 1);

@@ -2,7 +2,9 @@
 
 use mwt_core::draw::Draw;
 use mwt_core::{Bundle, ModelConfig, Schemes, quant::Scheme};
-use mwt_infer::{Classifier, Error, Image, ImageSize, Sample, Scattered, Workspace, workspace_len};
+use mwt_infer::{
+    Classifier, Error, Image, ImageSize, Sample, Scattered, Workspace, WorkspaceBuf, workspace_len,
+};
 use mwt_train::export::Export;
 use mwt_train::model::params::initial;
 
@@ -35,8 +37,8 @@ fn a_workspace_is_needed_whole_and_no_more() {
 fn unsuitable_sources_are_refused() {
     let bytes = bundle(CONFIG);
     let bundle = Bundle::parse(&bytes).unwrap();
-    let mut workspace = vec![0.0; workspace_len(&CONFIG)];
-    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    let mut workspace = WorkspaceBuf::new(&CONFIG);
+    let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
     assert_eq!(classifier.logits().unwrap_err(), Error::NotFitted);
     assert_eq!(classifier.phi().unwrap_err(), Error::NotFitted);
     assert_eq!(Image::grey(&image(1), 8, 9).unwrap_err(), Error::ImageBytes);
@@ -80,8 +82,8 @@ fn unsuitable_sources_are_refused() {
 fn degenerate_images_give_finite_results() {
     let bytes = bundle(CONFIG);
     let bundle = Bundle::parse(&bytes).unwrap();
-    let mut workspace = vec![0.0; workspace_len(&CONFIG)];
-    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    let mut workspace = WorkspaceBuf::new(&CONFIG);
+    let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
     for value in [0, 127, 255] {
         classifier.fit(&Image::grey(&[value; 64], 8, 8).unwrap()).unwrap();
         assert!(classifier.logits().unwrap().iter().all(|l| l.is_finite()));
@@ -143,8 +145,8 @@ fn scattered_samples_of_all_pixels_are_the_image() {
             Sample { y, x, values: [bundle.header().input.value(pixels[i])] }
         })
         .collect();
-    let mut workspace = vec![0.0; workspace_len(&config)];
-    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    let mut workspace = WorkspaceBuf::new(&config);
+    let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
     classifier.fit(&Image::grey(&pixels, 8, 8).unwrap()).unwrap();
     let want = classifier.logits().unwrap().to_vec();
     classifier.fit(&Scattered(&samples)).unwrap();
@@ -155,8 +157,8 @@ fn scattered_samples_of_all_pixels_are_the_image() {
 fn top_k_is_sorted_and_its_probabilities_are_a_softmax() {
     let bytes = bundle(CONFIG);
     let bundle = Bundle::parse(&bytes).unwrap();
-    let mut workspace = vec![0.0; workspace_len(&CONFIG)];
-    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    let mut workspace = WorkspaceBuf::new(&CONFIG);
+    let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
     classifier.fit(&Image::grey(&image(1), 8, 8).unwrap()).unwrap();
     let logits = classifier.logits().unwrap().to_vec();
     let all = classifier.top_k::<16>().unwrap();

@@ -1,7 +1,7 @@
 //! mwt-infer against the golden vectors of an independent PyTorch implementation.
 
 use mwt_core::{Bundle, Schemes, quant::Scheme};
-use mwt_infer::{Classifier, Isa, Scattered, workspace_len};
+use mwt_infer::{Classifier, Isa, Scattered, WorkspaceBuf};
 use mwt_tests::{Golden, IMAGES, assert_close, full_golden, golden, skipped};
 use mwt_train::export::Export;
 
@@ -18,8 +18,8 @@ fn check_isa<const C: usize>(golden: &Golden, isa: Isa) {
     let bytes = export.bundle(&golden.weights).unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
     let config = golden.config;
-    let mut workspace = vec![0.0; workspace_len(&config)];
-    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap().with_isa(isa);
+    let mut workspace = WorkspaceBuf::new(&config);
+    let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap().with_isa(isa);
     let theta = golden.weights.theta();
 
     for image in 0..IMAGES {
@@ -89,8 +89,8 @@ fn nano_step_by_step() {
             .bundle(&weights)
             .unwrap();
         let bundle = Bundle::parse(&bytes).unwrap();
-        let mut workspace = vec![0.0; workspace_len(&config)];
-        let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+        let mut workspace = WorkspaceBuf::new(&config);
+        let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
         for image in 0..IMAGES {
             let samples = golden.samples::<1>(image);
             let indices: Vec<u32> =

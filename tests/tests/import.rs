@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use mwt_core::draw::mix;
 use mwt_core::{Bundle, ModelConfig, Schemes, quant::Scheme};
-use mwt_infer::{Classifier, Scattered, workspace_len};
+use mwt_infer::{Classifier, Scattered, WorkspaceBuf};
 use mwt_tests::{Golden, IMAGES, assert_close, fixture, full_golden, golden, golden_dir, skipped};
 use mwt_train::export::Export;
 use mwt_train::weights::Weights;
@@ -22,8 +22,8 @@ fn same_logits<const C: usize>(golden: &Golden, path: &std::path::Path) {
     let export = Export { schemes: Schemes::all(Scheme::F32), ..Export::default() };
     let bytes = export.bundle(&weights).unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
-    let mut workspace = vec![0.0; workspace_len(&config)];
-    let mut classifier = Classifier::new(&bundle, &mut workspace).unwrap();
+    let mut workspace = WorkspaceBuf::new(&config);
+    let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
     for image in 0..IMAGES {
         let samples = golden.samples::<C>(image);
         classifier.fit_indices(&Scattered(&samples), &golden.inner_indices(image)).unwrap();

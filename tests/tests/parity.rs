@@ -6,7 +6,7 @@
 use burn::backend::Flex;
 use mwt_core::quant::Scheme;
 use mwt_core::{Bundle, ModelConfig, Schemes};
-use mwt_infer::{Arithmetic, Classifier, Image, Isa, workspace_len};
+use mwt_infer::{Arithmetic, Classifier, Image, Isa, WorkspaceBuf};
 use mwt_tests::{assert_close, fixture};
 use mwt_train::data::{LoadOptions, Split, load};
 use mwt_train::evaluate::{on_backend, on_bundle};
@@ -54,8 +54,9 @@ fn exported_bundles_pass_their_self_test() {
     for scheme in [Scheme::Int8, Scheme::F16, Scheme::F32] {
         let bytes = with_golden::<Flex>(&model, Schemes::all(scheme), &Default::default()).unwrap();
         let bundle = Bundle::parse(&bytes).unwrap();
-        let mut workspace = vec![0.0; workspace_len(bundle.config())];
-        let tested = Classifier::new(&bundle, &mut workspace).unwrap().self_test().unwrap();
+        let mut workspace = WorkspaceBuf::new(bundle.config());
+        let tested =
+            Classifier::new(&bundle, workspace.as_mut_slice()).unwrap().self_test().unwrap();
         assert_eq!(tested.samples, 2);
     }
     let mut other = model.clone();
@@ -74,8 +75,9 @@ fn exported_bundles_pass_their_self_test() {
     let export = mwt_train::export::Export { golden: &golden, ..Default::default() };
     let bytes = export.bundle(&other.weights).unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
-    let mut workspace = vec![0.0; workspace_len(bundle.config())];
-    let error = Classifier::new(&bundle, &mut workspace).unwrap().self_test().unwrap_err();
+    let mut workspace = WorkspaceBuf::new(bundle.config());
+    let error =
+        Classifier::new(&bundle, workspace.as_mut_slice()).unwrap().self_test().unwrap_err();
     assert_eq!(error, mwt_infer::Error::SelfTest);
 }
 
@@ -94,9 +96,9 @@ fn integer_arithmetic_stays_close_to_float() {
         let image = Image::new(&pixels, size.height, size.width, config.channels).unwrap();
         for isa in Isa::all_available() {
             let logits = |arithmetic| {
-                let mut workspace = vec![0.0; workspace_len(&config)];
+                let mut workspace = WorkspaceBuf::new(&config);
                 let mut classifier =
-                    Classifier::new(&bundle, &mut workspace).unwrap().with_isa(isa);
+                    Classifier::new(&bundle, workspace.as_mut_slice()).unwrap().with_isa(isa);
                 classifier.set_arithmetic(arithmetic);
                 classifier.fit(&image).unwrap();
                 classifier.logits().unwrap().to_vec()

@@ -6,7 +6,7 @@ use super::Portable;
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512};
 
-/// An instruction set that this CPU has. Where there is only [`Portable`], as on microcontrollers, nothing of
+/// An instruction set that this CPU has. Where there is only the portable one, as on microcontrollers, nothing of
 /// the choice is left after compilation.
 #[derive(Clone, Copy, Debug)]
 pub enum Isa {
@@ -71,8 +71,9 @@ impl Default for Isa {
     }
 }
 
-/// Evaluates an expression with the kernel of an [`Isa`](crate::kernels::Isa), compiled once for each.
-#[macro_export]
+/// Evaluates an expression with the kernel of an [`Isa`](crate::Isa), compiled once for each.
+#[cfg_attr(feature = "kernels", macro_export)]
+#[doc(hidden)]
 macro_rules! with_kernel {
     ($isa:expr, $kernel:ident => $run:expr) => {
         match $isa {
@@ -86,3 +87,4 @@ macro_rules! with_kernel {
         }
     };
 }
+pub(crate) use with_kernel;

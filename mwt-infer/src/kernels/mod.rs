@@ -1,8 +1,16 @@
 //! The arithmetic that a model needs, on slices.
 //!
-//! [`Kernel`] is the one interface, and everything above is generic over it. [`Portable`] implements it in safe
-//! Rust for any target; [`Avx512`], [`Avx2`] and [`Neon`](https://developer.arm.com/neon) are written once over
-//! an internal trait of register operations. [`Isa`] chooses among those that this CPU has.
+//! [`Kernel`] is the one interface, and everything above is generic over it. [`Isa`] chooses among the kernels that
+//! this CPU has, each of which is a module:
+//!
+//! | module | holds |
+//! |---|---|
+//! | `portable` | safe Rust for any target |
+//! | `avx2`, `avx512`, `neon` | the operations of one instruction set on one register |
+//! | `simd` | the kernel of these three, written once over a trait of such operations |
+//! | `int8` | linear layers in int8, written once for AVX2 and AVX-512 |
+//! | `packed_i16` | attention in 16-bit integers: its definition, which AVX2 overrides |
+//! | `view` | matrices inside slices, whose views reach past nothing |
 //!
 //! All unsafe code of the crate lies in the modules that are allowed it below.
 
@@ -16,12 +24,10 @@ mod avx512;
 #[allow(unsafe_code)]
 mod int8;
 mod isa;
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod madd;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 #[allow(unsafe_code)]
 mod neon;
+pub(crate) mod packed_i16;
 mod portable;
 #[cfg(any(
     target_arch = "x86_64",
@@ -32,25 +38,18 @@ mod simd;
 #[cfg(test)]
 mod tests;
 mod view;
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod vnni;
-pub(crate) mod words;
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod words_avx2;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use isa::Isa;
-
+pub(crate) use isa::with_kernel;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 pub use neon::Neon;
+pub use packed_i16::PackedI16;
 pub use portable::Portable;
 pub use view::{Mat, MatMut};
-pub use words::Words;
 
 use mwt_core::quant::{Matrix, Vector};
 
@@ -70,7 +69,7 @@ pub const PANEL: usize = 8;
 
 /// The arithmetic of one instruction set. Operands are views, which cannot reach past their slices; where
 /// views disagree on a dimension, the smaller one counts.
-pub trait Kernel: Words {
+pub trait Kernel: PackedI16 {
     /// Runs `f` compiled for the instruction set, so that plain loops over slices in it use its registers. What `f`
     /// calls must be inlined for that.
     fn compiled<R>(self, f: impl FnOnce() -> R) -> R {
@@ -106,8 +105,8 @@ pub trait Kernel: Words {
         self.linear(a, w, bias, c, panel);
     }
 
-    /// z ← sin z, cos ← cos z.
-    fn sin_cos(self, z: &mut [f32], cos: &mut [f32]);
+    /// x ← sin x, cos ← cos x.
+    fn sin_cos(self, x: &mut [f32], cos: &mut [f32]);
 
     /// x ← gelu(x), the exact form.
     fn gelu(self, x: &mut [f32]);

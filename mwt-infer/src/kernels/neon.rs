@@ -4,14 +4,14 @@ use core::arch::aarch64::*;
 
 use half::f16;
 
-use super::Words;
-use super::simd::Simd;
+use super::PackedI16;
+use super::simd::{Simd, register_ops};
 
 /// The NEON kernel.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Neon;
 
-impl Words for Neon {}
+impl PackedI16 for Neon {}
 
 // SAFETY of every block below: this module is only compiled for targets that have NEON; what pointers must
 // point at is the caller's to keep, as `Simd` says.
@@ -101,65 +101,34 @@ impl Simd for Neon {
         unsafe { vdupq_n_f32(value) }
     }
 
-    #[inline(always)]
-    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vaddq_f32(a, b) }
-    }
-
-    #[inline(always)]
-    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vsubq_f32(a, b) }
-    }
-
-    #[inline(always)]
-    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vmulq_f32(a, b) }
-    }
-
-    #[inline(always)]
-    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vdivq_f32(a, b) }
-    }
-
-    #[inline(always)]
-    fn mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vfmaq_f32(c, a, b) }
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vfmaq_f32(vnegq_f32(c), a, b) }
-    }
-
-    #[inline(always)]
-    fn sqrt(self, a: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vsqrtq_f32(a) }
-    }
-
-    #[inline(always)]
-    fn neg_mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vfmsq_f32(c, a, b) }
-    }
-
-    #[inline(always)]
-    fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    register_ops! {
+        add(a, b) = vaddq_f32(a, b);
+        sub(a, b) = vsubq_f32(a, b);
+        mul(a, b) = vmulq_f32(a, b);
+        div(a, b) = vdivq_f32(a, b);
+        mul_add(a, b, c) = vfmaq_f32(c, a, b);
+        mul_sub(a, b, c) = vfmaq_f32(vnegq_f32(c), a, b);
+        neg_mul_add(a, b, c) = vfmsq_f32(c, a, b);
+        sqrt(a) = vsqrtq_f32(a);
         // A comparison and a choice: NEON's maximum would give a NaN from either side.
-        // SAFETY: see above.
-        unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) }
-    }
-
-    #[inline(always)]
-    fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe { vbslq_f32(vcltq_f32(a, b), a, b) }
+        max(a, b) = vbslq_f32(vcgtq_f32(a, b), a, b);
+        min(a, b) = vbslq_f32(vcltq_f32(a, b), a, b);
+        and(a, b) = {
+            let bits = vandq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
+            vreinterpretq_f32_u32(bits)
+        };
+        xor(a, b) = {
+            let bits = veorq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
+            vreinterpretq_f32_u32(bits)
+        };
+        add_bits(a, b) = {
+            let bits = vaddq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
+            vreinterpretq_f32_u32(bits)
+        };
+        select(sign, negative, positive) = {
+            let mask = vcltzq_s32(vreinterpretq_s32_f32(sign));
+            vbslq_f32(mask, negative, positive)
+        };
     }
 
     #[inline(always)]
@@ -168,47 +137,6 @@ impl Simd for Neon {
         unsafe {
             let bits = vshlq_u32(vreinterpretq_u32_f32(a), vdupq_n_s32(BITS as i32));
             vreinterpretq_f32_u32(bits)
-        }
-    }
-
-    #[inline(always)]
-    fn add_bits(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe {
-            let sum = vaddq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
-            vreinterpretq_f32_u32(sum)
-        }
-    }
-
-    #[inline(always)]
-    fn and(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe {
-            let bits = vandq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
-            vreinterpretq_f32_u32(bits)
-        }
-    }
-
-    #[inline(always)]
-    fn xor(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe {
-            let bits = veorq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));
-            vreinterpretq_f32_u32(bits)
-        }
-    }
-
-    #[inline(always)]
-    fn select(
-        self,
-        sign: float32x4_t,
-        negative: float32x4_t,
-        positive: float32x4_t,
-    ) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe {
-            let mask = vcltzq_s32(vreinterpretq_s32_f32(sign));
-            vbslq_f32(mask, negative, positive)
         }
     }
 

@@ -6,10 +6,9 @@ use std::println;
 use mwt_core::draw::mix;
 use mwt_core::quant::{Matrix, Scheme, Vector, encode};
 
-use super::{Init, Isa, Kernel, Mat, MatMut, Portable, Words};
-use crate::with_kernel;
+use super::{Init, Isa, Kernel, Mat, MatMut, PackedI16, Portable, with_kernel};
 
-fn values(n: usize, seed: u32) -> Vec<f32> {
+pub(super) fn values(n: usize, seed: u32) -> Vec<f32> {
     (0..n as u32).map(|i| (mix(i ^ mix(seed)) as i32) as f32 / 2f32.powi(31)).collect()
 }
 
@@ -163,7 +162,7 @@ fn a_nan_is_not_rounded_away() {
 
 /// Integers leave no room for rounding: packed values and products must be those of the portable kernel, bit for bit.
 #[test]
-fn products_of_words() {
+fn products_of_packed_integers() {
     let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     each(|isa| {
         for x in [vec![], values(7, 1), values(8, 2), values(100, 3), vec![-3.0, f32::NAN, 1.0]] {
@@ -187,14 +186,14 @@ fn products_of_words() {
         for m in ROWS {
             for n in COLUMNS.into_iter().chain([48, 64]) {
                 for pairs in [1, 2, 16, 33] {
-                    with_kernel!(isa, kernel => product_of_words(kernel, m, n, pairs));
+                    with_kernel!(isa, kernel => product_of_packed_integers(kernel, m, n, pairs));
                 }
             }
         }
     });
 }
 
-fn product_of_words<K: Kernel>(kernel: K, m: usize, n: usize, pairs: usize) {
+fn product_of_packed_integers<K: Kernel>(kernel: K, m: usize, n: usize, pairs: usize) {
     let packed = |len: usize, seed: u32| {
         let mut x = values(2 * len, seed);
         Portable.pack_columns(&mut x, 4095.0);
@@ -210,11 +209,11 @@ fn product_of_words<K: Kernel>(kernel: K, m: usize, n: usize, pairs: usize) {
         c
     };
     let a = Mat::new(&a, m, pairs, pairs + 1);
-    let want = run(&|c| Portable.words_product(a, b, c));
-    assert_eq!(run(&|c| kernel.words_product(a, b, c)), want, "{m}×{n}×{pairs}");
+    let want = run(&|c| Portable.packed_product(a, b, c));
+    assert_eq!(run(&|c| kernel.packed_product(a, b, c)), want, "{m}×{n}×{pairs}");
     let at = Mat::new(&at, pairs, m, m + 1);
-    let want = run(&|c| Portable.words_product_tn(at, b, 1e-7, c));
-    assert_eq!(run(&|c| kernel.words_product_tn(at, b, 1e-7, c)), want, "{m}×{n}×{pairs}");
+    let want = run(&|c| Portable.packed_product_tn(at, b, 1e-7, c));
+    assert_eq!(run(&|c| kernel.packed_product_tn(at, b, 1e-7, c)), want, "{m}×{n}×{pairs}");
 }
 
 #[test]

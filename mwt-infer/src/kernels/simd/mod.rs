@@ -9,14 +9,14 @@ mod linear;
 mod math;
 mod rows;
 
-use super::{Init, Kernel, Mat, MatMut, Words};
+use super::{Init, Kernel, Mat, MatMut, PackedI16};
 use mwt_core::quant::{Matrix, Vector};
 
 /// The operations of one instruction set on registers of [`LANES`](Self::LANES) f32.
 ///
 /// The pointers of the methods that take some are read and written for as many values as the method's
 /// name says, and need no alignment.
-pub(crate) trait Simd: Words {
+pub(crate) trait Simd: PackedI16 {
     /// f32 values of a register.
     const LANES: usize;
     /// Rows of a register block, of two registers each, whose sums stay in registers.
@@ -162,6 +162,18 @@ pub(crate) trait Simd: Words {
     }
 }
 
+/// Methods of a [`Simd`] that take registers, give one and touch no memory: `name(arguments) = intrinsics;`.
+macro_rules! register_ops {
+    ($($name:ident($($argument:ident),*) = $run:expr;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($argument: Self::F),*) -> Self::F {
+            // SAFETY: the value of the instruction set proves that the CPU has the instructions.
+            unsafe { $run }
+        }
+    )*};
+}
+pub(super) use register_ops;
+
 impl<S: Simd> Kernel for S {
     #[inline(always)]
     fn compiled<R>(self, f: impl FnOnce() -> R) -> R {
@@ -214,10 +226,10 @@ impl<S: Simd> Kernel for S {
     }
 
     #[inline]
-    fn sin_cos(self, z: &mut [f32], cos: &mut [f32]) {
+    fn sin_cos(self, x: &mut [f32], cos: &mut [f32]) {
         self.vectorize(
             #[inline(always)]
-            || math::sin_cos_slices(self, z, cos),
+            || math::sin_cos_slices(self, x, cos),
         );
     }
 

@@ -4,8 +4,8 @@
 use core::arch::x86_64::*;
 
 use super::Avx2;
-use super::int8::{Ends, Products};
-use super::words_avx2::largest;
+use super::packed_i16::largest;
+use crate::kernels::int8::{Ends, Products};
 
 const COLUMNS: usize = 16;
 

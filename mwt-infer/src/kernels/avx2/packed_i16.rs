@@ -2,15 +2,16 @@
 
 use core::arch::x86_64::*;
 
-use super::{Avx2, Mat, MatMut, Portable, Words};
+use super::Avx2;
+use crate::kernels::{Mat, MatMut, PackedI16, Portable};
 
 /// Columns of a block: two registers of sums.
 const COLUMNS: usize = 16;
 /// Rows of a block: 6 × 2 sums, 2 registers of B, one of A and a product are all 16.
 const ROWS: usize = 6;
 
-impl Words for Avx2 {
-    const FAST: bool = true;
+impl PackedI16 for Avx2 {
+    const FASTER: bool = true;
 
     #[inline]
     fn largest(self, x: &[f32]) -> f32 {
@@ -35,9 +36,9 @@ impl Words for Avx2 {
     }
 
     #[inline]
-    fn words_product(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
+    fn packed_product(self, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
         if !c.columns().is_multiple_of(COLUMNS) || b.columns() != c.columns() {
-            return Portable.words_product(a, b, c);
+            return Portable.packed_product(a, b, c);
         }
         let sizes = [a.columns().min(b.rows()), a.rows().min(c.rows())];
         // SAFETY: rows of as many pairs are there.
@@ -45,9 +46,9 @@ impl Words for Avx2 {
     }
 
     #[inline]
-    fn words_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, c: MatMut<'_>) {
+    fn packed_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, c: MatMut<'_>) {
         if !c.columns().is_multiple_of(COLUMNS) || b.columns() != c.columns() {
-            return Portable.words_product_tn(a, b, scale, c);
+            return Portable.packed_product_tn(a, b, scale, c);
         }
         let sizes = [a.rows().min(b.rows()), a.columns().min(c.rows())];
         let add = |sum: __m256, old: *const f32| {
@@ -125,8 +126,8 @@ unsafe fn pack_columns(x: &mut [f32], factor: f32) {
             let a = _mm256_cvtps_epi32(_mm256_mul_ps(a, all));
             let b = _mm256_cvtps_epi32(_mm256_mul_ps(b, all));
             // Within lanes: a's and b's fours take turns.
-            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(a, b));
-            _mm256_storeu_si256(start.add(8 * n).cast(), words);
+            let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(a, b));
+            _mm256_storeu_si256(start.add(8 * n).cast(), packed);
         }
     }
     // The rest goes to where it belongs, behind what was packed.

@@ -1,11 +1,13 @@
 //! AVX-512, as found from Cascade Lake and Zen 4 on: with VNNI.
 
+mod int8;
+
 use core::arch::x86_64::*;
 
 use mwt_core::quant::{Matrix, Vector};
 
-use super::simd::Simd;
-use super::{Mat, MatMut, Words, int8};
+use super::simd::{Simd, register_ops};
+use super::{Mat, MatMut, PackedI16};
 
 /// The AVX-512 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +31,7 @@ fn with_features<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-impl Words for Avx512 {}
+impl PackedI16 for Avx512 {}
 
 // SAFETY of every block below: a value of `Avx512` proves that the CPU has the instructions; what pointers
 // must point at is the caller's to keep, as `Simd` says.
@@ -95,7 +97,7 @@ impl Simd for Avx512 {
         bias: Option<Vector<'_>>,
         c: &mut MatMut<'_>,
     ) -> bool {
-        int8::linear(self, a, w, bias, c)
+        super::int8::linear(self, a, w, bias, c)
     }
 
     #[inline(always)]
@@ -110,100 +112,32 @@ impl Simd for Avx512 {
         unsafe { _mm512_set1_ps(value) }
     }
 
-    #[inline(always)]
-    fn add(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_add_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn sub(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_sub_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn mul(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_mul_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn div(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_div_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_fmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_fmsub_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn sqrt(self, a: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_sqrt_ps(a) }
-    }
-
-    #[inline(always)]
-    fn neg_mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_fnmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn max(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_max_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn min(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_min_ps(a, b) }
+    register_ops! {
+        add(a, b) = _mm512_add_ps(a, b);
+        sub(a, b) = _mm512_sub_ps(a, b);
+        mul(a, b) = _mm512_mul_ps(a, b);
+        div(a, b) = _mm512_div_ps(a, b);
+        mul_add(a, b, c) = _mm512_fmadd_ps(a, b, c);
+        mul_sub(a, b, c) = _mm512_fmsub_ps(a, b, c);
+        neg_mul_add(a, b, c) = _mm512_fnmadd_ps(a, b, c);
+        sqrt(a) = _mm512_sqrt_ps(a);
+        max(a, b) = _mm512_max_ps(a, b);
+        min(a, b) = _mm512_min_ps(a, b);
+        and(a, b) = _mm512_and_ps(a, b);
+        xor(a, b) = _mm512_xor_ps(a, b);
+        add_bits(a, b) = {
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)))
+        };
+        select(sign, negative, positive) = {
+            let mask = _mm512_movepi32_mask(_mm512_castps_si512(sign));
+            _mm512_mask_blend_ps(mask, positive, negative)
+        };
     }
 
     #[inline(always)]
     fn shift_left<const BITS: u32>(self, a: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<BITS>(_mm512_castps_si512(a))) }
-    }
-
-    #[inline(always)]
-    fn add_bits(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe {
-            let sum = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b));
-            _mm512_castsi512_ps(sum)
-        }
-    }
-
-    #[inline(always)]
-    fn and(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_and_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn xor(self, a: __m512, b: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_xor_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn select(self, sign: __m512, negative: __m512, positive: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe {
-            let mask = _mm512_movepi32_mask(_mm512_castps_si512(sign));
-            _mm512_mask_blend_ps(mask, positive, negative)
-        }
     }
 
     #[inline(always)]

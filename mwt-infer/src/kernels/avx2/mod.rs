@@ -1,11 +1,14 @@
 //! AVX2 with FMA and F16C, as found from Haswell and Zen on.
 
+mod int8;
+mod packed_i16;
+
 use core::arch::x86_64::*;
 
 use mwt_core::quant::{Matrix, Vector};
 
-use super::simd::Simd;
-use super::{Mat, MatMut, int8};
+use super::simd::{Simd, register_ops};
+use super::{Mat, MatMut};
 
 /// The AVX2 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +100,7 @@ impl Simd for Avx2 {
         bias: Option<Vector<'_>>,
         c: &mut MatMut<'_>,
     ) -> bool {
-        int8::linear(self, a, w, bias, c)
+        super::int8::linear(self, a, w, bias, c)
     }
 
     #[inline(always)]
@@ -112,64 +115,23 @@ impl Simd for Avx2 {
         unsafe { _mm256_set1_ps(value) }
     }
 
-    #[inline(always)]
-    fn add(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_add_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn sub(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_sub_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn mul(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_mul_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn div(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_div_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_fmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, a: __m256, b: __m256, c: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_fmsub_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn sqrt(self, a: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_sqrt_ps(a) }
-    }
-
-    #[inline(always)]
-    fn neg_mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_fnmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn max(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_max_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn min(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_min_ps(a, b) }
+    register_ops! {
+        add(a, b) = _mm256_add_ps(a, b);
+        sub(a, b) = _mm256_sub_ps(a, b);
+        mul(a, b) = _mm256_mul_ps(a, b);
+        div(a, b) = _mm256_div_ps(a, b);
+        mul_add(a, b, c) = _mm256_fmadd_ps(a, b, c);
+        mul_sub(a, b, c) = _mm256_fmsub_ps(a, b, c);
+        neg_mul_add(a, b, c) = _mm256_fnmadd_ps(a, b, c);
+        sqrt(a) = _mm256_sqrt_ps(a);
+        max(a, b) = _mm256_max_ps(a, b);
+        min(a, b) = _mm256_min_ps(a, b);
+        and(a, b) = _mm256_and_ps(a, b);
+        xor(a, b) = _mm256_xor_ps(a, b);
+        add_bits(a, b) = {
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)))
+        };
+        select(sign, negative, positive) = _mm256_blendv_ps(positive, negative, sign);
     }
 
     #[inline(always)]
@@ -180,33 +142,6 @@ impl Simd for Avx2 {
             let count = _mm_cvtsi32_si128(BITS as i32);
             _mm256_castsi256_ps(_mm256_sll_epi32(_mm256_castps_si256(a), count))
         }
-    }
-
-    #[inline(always)]
-    fn add_bits(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe {
-            let sum = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b));
-            _mm256_castsi256_ps(sum)
-        }
-    }
-
-    #[inline(always)]
-    fn and(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_and_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn xor(self, a: __m256, b: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_xor_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn select(self, sign: __m256, negative: __m256, positive: __m256) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_blendv_ps(positive, negative, sign) }
     }
 
     #[inline(always)]

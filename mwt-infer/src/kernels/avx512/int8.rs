@@ -6,7 +6,7 @@
 use core::arch::x86_64::*;
 
 use super::Avx512;
-use super::int8::{Ends, Products};
+use crate::kernels::int8::{Ends, Products};
 
 const COLUMNS: usize = 32;
 

@@ -13,8 +13,8 @@ pub(crate) fn limit(terms: usize) -> f32 {
 
 /// Two integers as one value; what is not finite becomes anything.
 fn pair(low: f32, high: f32) -> f32 {
-    let word = |x: f32| u32::from(libm::rintf(x) as i16 as u16);
-    f32::from_bits(word(low) | word(high) << 16)
+    let integer = |x: f32| u32::from(libm::rintf(x) as i16 as u16);
+    f32::from_bits(integer(low) | integer(high) << 16)
 }
 
 /// Both integers.
@@ -24,9 +24,9 @@ fn apart(pair: f32) -> [i32; 2] {
 }
 
 /// The products, as they are defined; an instruction set that is faster with integers has its own.
-pub trait Words: Copy {
+pub trait PackedI16: Copy {
     /// Whether these products are faster than those of f32.
-    const FAST: bool = false;
+    const FASTER: bool = false;
 
     /// The largest magnitude in a slice, NaN when one of its values is not finite.
     #[inline]
@@ -65,7 +65,7 @@ pub trait Words: Copy {
 
     /// C = A·B for A `[m, k/2]` of packed columns and B `[k/2, n]` of packed rows: sums of integers, as f32.
     #[inline]
-    fn words_product(self, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
+    fn packed_product(self, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
         for row in 0..a.rows().min(c.rows()) {
             for (column, c) in c.row_mut(row, 0).iter_mut().enumerate() {
                 let pairs = a.row(row).iter().enumerate();
@@ -76,7 +76,7 @@ pub trait Words: Copy {
 
     /// C = C + scale·Aᵀ·B for A `[p/2, m]` and B `[p/2, n]`, both of packed rows.
     #[inline]
-    fn words_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, mut c: MatMut<'_>) {
+    fn packed_product_tn(self, a: Mat<'_>, b: Mat<'_>, scale: f32, mut c: MatMut<'_>) {
         for row in 0..a.columns().min(c.rows()) {
             for (column, c) in c.row_mut(row, 0).iter_mut().enumerate() {
                 let pairs = 0..a.rows().min(b.rows());
