@@ -100,8 +100,10 @@ impl Crate {
                 let module = self.0.get_mut(name).unwrap();
                 for path in paths(&tokens[at + 1..end]) {
                     if public {
-                        let alias = path.last().unwrap().clone();
-                        module.handed_on.insert(alias, path);
+                        // Of one word: a macro, which is this file's own.
+                        if let [.., _, alias] = &path[..] {
+                            module.handed_on.insert(alias.clone(), path);
+                        }
                     } else if !test_only {
                         module.uses.push(path);
                     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mwt_infer::{Classifier, Image, workspace_len};
 
-use super::CliResult;
+use super::common::{self, CliResult};
 
 #[derive(Debug, Args)]
 pub(super) struct Classify {
@@ -21,15 +21,15 @@ pub(super) struct Classify {
 
 impl Classify {
     pub(super) fn run(&self) -> CliResult {
-        let bytes = super::read(&self.bundle)?;
-        let bundle = super::parse(&self.bundle, &bytes)?;
+        let bytes = common::read(&self.bundle)?;
+        let bundle = common::parse(&self.bundle, &bytes)?;
         let config = *bundle.config();
         let mut workspace = vec![0.0; workspace_len(&config)];
         let mut classifier = Classifier::new(&bundle, &mut workspace)?;
         let mut report = Vec::new();
         for path in &self.images {
             let named = |e: mwt_infer::Error| format!("{}: {e}", path.display());
-            let pixels = super::read_image(&config, path)?;
+            let pixels = common::read_image(&config, path)?;
             let size = config.image;
             let source = Image::new(&pixels, size.height, size.width, config.channels);
             let source = source.map_err(named)?;

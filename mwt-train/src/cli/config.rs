@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 
-use super::CliResult;
+use super::common::CliResult;
 use super::recipe::Recipe;
 use crate::settings::keys;
 use crate::settings::layers::default_of;

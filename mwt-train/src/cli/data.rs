@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use mwt_core::ImageSize;
 
-use super::CliResult;
+use super::common::{self, CliResult};
 use super::recipe::Recipe;
 use crate::data::{self, DataError, Dataset, DatasetLayout, Split};
 use crate::report::picture;
@@ -29,7 +29,7 @@ enum Command {
         /// `digits`, or a directory
         data: String,
         /// Bring the images of a folder to this size [default: their own]
-        #[arg(long, value_name = "HxW", value_parser = super::parse_size)]
+        #[arg(long, value_name = "HxW", value_parser = common::parse_size)]
         image_size: Option<(usize, usize)>,
     },
     /// Draw training images beside what augmentation makes of them
@@ -78,7 +78,7 @@ fn check(layout: DatasetLayout, set: &Dataset) {
         set.test.len(),
         set.classes.len()
     );
-    if let Some(note) = super::memory_note(set) {
+    if let Some(note) = common::memory_note(set) {
         println!("{note}");
     }
     let counts = |split: &Split| {

@@ -7,7 +7,7 @@ use clap::Args;
 use mwt_core::{Bundle, Draw, ModelConfig, Scheme, Schemes};
 use mwt_infer::workspace_len;
 
-use super::CliResult;
+use super::common::CliResult;
 use super::progress::Verbosity;
 use super::train::train;
 use crate::backend::BackendName;

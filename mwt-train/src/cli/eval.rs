@@ -7,7 +7,7 @@ use mwt_core::ModelConfig;
 use mwt_core::draw::Draw;
 use mwt_infer::Arithmetic;
 
-use super::CliResult;
+use super::common::{self, CliResult};
 use crate::backend::BackendName;
 use crate::evaluate::{self, Evaluation, Spread};
 use crate::model::Params;
@@ -107,7 +107,7 @@ impl Eval {
         }
         let model = TrainedModel::load(&self.model)?;
         let config = model.summary.model;
-        let set = super::load_for(&config, &self.data, self.limit)?;
+        let set = common::load_for(&config, &self.data, self.limit)?;
         let evaluations = with_backend!(self.backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
             let evaluate = |draw| -> CliResult<Evaluation> {
@@ -121,9 +121,9 @@ impl Eval {
     }
 
     fn bundle(&self) -> CliResult<(Vec<Evaluation>, Vec<String>)> {
-        let bytes = super::read(&self.model)?;
-        let bundle = super::parse(&self.model, &bytes)?;
-        let set = super::load_for(bundle.config(), &self.data, self.limit)?;
+        let bytes = common::read(&self.model)?;
+        let bundle = common::parse(&self.model, &bytes)?;
+        let set = common::load_for(bundle.config(), &self.data, self.limit)?;
         let arithmetic = match self.arithmetic {
             ArithmeticName::F32 => Arithmetic::F32,
             ArithmeticName::Int8 => Arithmetic::Int8,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use mwt_core::Bundle;
 
-use super::{CliResult, QuantArgs};
+use super::common::{self, CliResult};
+use super::quant::QuantArgs;
 use crate::backend::BackendName;
 use crate::export::{card, embed};
 use crate::run::RunDir;
@@ -43,11 +44,11 @@ pub(super) struct ExportArgs {
 impl ExportArgs {
     pub(super) fn run(&self) -> CliResult {
         let bytes = if self.run.extension().is_some_and(|e| e == "mwt") {
-            super::read(&self.run)?
+            common::read(&self.run)?
         } else {
             self.bundle()?
         };
-        let bundle = super::parse(&self.run, &bytes)?;
+        let bundle = common::parse(&self.run, &bytes)?;
         if let Some(path) = &self.output {
             write(path, &bytes)?;
             println!("{}: {} bytes", path.display(), bytes.len());

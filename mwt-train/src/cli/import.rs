@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use mwt_core::{Draw, ImageSize, ModelConfig};
 
+use super::common::{self, CliResult};
+use super::quant::QuantArgs;
 use super::recipe::PresetName;
-use super::{CliResult, QuantArgs};
 use crate::export::Export;
 use crate::util::durable::write;
 use crate::weights::trained::{Summary, TrainedModel};
@@ -32,7 +33,7 @@ pub(super) struct Import {
     #[arg(long, value_enum, default_value = "base")]
     preset: PresetName,
     /// Size of the images that the model is for [default: the preset's]
-    #[arg(long, value_name = "HxW", value_parser = super::parse_size)]
+    #[arg(long, value_name = "HxW", value_parser = common::parse_size)]
     image_size: Option<(usize, usize)>,
     /// ω, the frequency of the first sine layer [default: the preset's]
     #[arg(long)]

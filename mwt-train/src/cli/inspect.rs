@@ -7,7 +7,7 @@ use mwt_core::ModelConfig;
 use mwt_core::draw::DrawKind;
 use mwt_infer::{Classifier, workspace_len};
 
-use super::CliResult;
+use super::common::{self, CliResult};
 use crate::export::card;
 
 #[derive(Debug, Args)]
@@ -37,8 +37,8 @@ pub(super) fn sizes(c: &ModelConfig) -> String {
 
 impl Inspect {
     pub(super) fn run(&self) -> CliResult {
-        let bytes = super::read(&self.bundle)?;
-        let bundle = super::parse(&self.bundle, &bytes)?;
+        let bytes = common::read(&self.bundle)?;
+        let bundle = common::parse(&self.bundle, &bytes)?;
         let (header, config) = (bundle.header(), bundle.config());
         let workspace = 4 * workspace_len(config);
         let labels: Vec<&str> = header.labels().collect();

@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum}
 use mwt_core::ModelConfig;
 use toml::Value;
 
+use super::common;
 use crate::settings::layers::default_of;
 use crate::settings::{Key, ValueType, keys, phrase};
 use crate::settings::{Layers, SettingsError};
@@ -147,7 +148,7 @@ fn parse(kind: ValueType, text: &str) -> Result<Value, String> {
         ValueType::Integer(_) => text.parse().map(Value::Integer).map_err(|e| e.to_string()),
         ValueType::Number(_) => text.parse().map(Value::Float).map_err(|e| e.to_string()),
         ValueType::Size => {
-            let (height, width) = super::parse_size(text)?;
+            let (height, width) = common::parse_size(text)?;
             Ok(Value::Array(vec![Value::Integer(height as i64), Value::Integer(width as i64)]))
         }
         _ => Ok(Value::String(text.to_owned())),

@@ -6,7 +6,7 @@ use clap::Args;
 use mwt_core::ImageSize;
 use mwt_infer::{Classifier, Image, workspace_len};
 
-use super::CliResult;
+use super::common::{self, CliResult};
 use crate::report::picture;
 
 #[derive(Debug, Args)]
@@ -25,11 +25,11 @@ pub(super) struct Reconstruct {
 
 impl Reconstruct {
     pub(super) fn run(&self) -> CliResult {
-        let bytes = super::read(&self.bundle)?;
-        let bundle = super::parse(&self.bundle, &bytes)?;
+        let bytes = common::read(&self.bundle)?;
+        let bundle = common::parse(&self.bundle, &bytes)?;
         let config = *bundle.config();
         let named = |e: mwt_infer::Error| format!("{}: {e}", self.image.display());
-        let pixels = super::read_image(&config, &self.image)?;
+        let pixels = common::read_image(&config, &self.image)?;
         let size = config.image;
         let source =
             Image::new(&pixels, size.height, size.width, config.channels).map_err(named)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::CliResult;
+use super::common::CliResult;
 use crate::backend::BackendName;
 use crate::{report, with_backend};
 

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, CliResult};
+use super::common::CliResult;
 use crate::util::durable::FileError;
 
 #[derive(Debug, Args)]
@@ -15,10 +15,9 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self) -> CliResult {
-        let mut command = Cli::command();
+    pub(super) fn run(&self, command: &mut Command) -> CliResult {
         let name = command.get_name().to_owned();
-        clap_complete::generate(self.shell, &mut command, name, &mut std::io::stdout());
+        clap_complete::generate(self.shell, command, name, &mut std::io::stdout());
         Ok(())
     }
 }
@@ -31,8 +30,7 @@ pub(super) struct Man {
 }
 
 impl Man {
-    pub(super) fn run(&self) -> CliResult {
-        let command = Cli::command();
+    pub(super) fn run(&self, command: Command) -> CliResult {
         match &self.output {
             Some(dir) => std::fs::create_dir_all(dir)
                 .and_then(|()| clap_mangen::generate_to(command, dir))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::CliResult;
+use super::common::{self, CliResult};
 use super::progress::{Console, Verbosity};
 use super::recipe::Recipe;
 use crate::backend::BackendName;
@@ -31,7 +31,7 @@ impl Train {
         self.how.backend.check()?;
         let layers = self.recipe.layers()?;
         let data = layers.data()?.load()?;
-        super::warn_of_left_out(&data);
+        common::warn_of_left_out(&data);
         let settings = layers.settings(Some(data.shape()))?;
         self.how.train(Run::with_data(&self.runs.join(&self.name), settings, data)?)
     }
@@ -49,7 +49,7 @@ impl Resume {
     pub(super) fn run(&self) -> CliResult {
         self.how.backend.check()?;
         let run = Run::resume(&self.run)?;
-        super::warn_of_left_out(run.data());
+        common::warn_of_left_out(run.data());
         self.how.train(run)
     }
 }
@@ -109,7 +109,7 @@ impl How {
 pub(super) fn train(run: Run, backend: BackendName, verbosity: Verbosity) -> CliResult<Outcome> {
     let path = run.path().to_owned();
     let mut console = Console::new(verbosity, &path)?;
-    if let Some(note) = super::memory_note(run.data()) {
+    if let Some(note) = common::memory_note(run.data()) {
         console.say(&note);
     }
     let outcome = with_backend!(backend, B, device => run.train::<B>(&device, &mut console));

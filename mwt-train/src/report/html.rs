@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mwt_core::Scheme;
 use mwt_infer::workspace_len;
 
-use super::{Report, ReportError};
+use crate::run::metrics::Row;
+use crate::settings::{Settings, SettingsError};
+use crate::weights::trained::TrainedModel;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1d2127; --paper: #fff; --pale: #d8dde4; --soft: #5b6470; }
@@ -25,8 +28,36 @@ td, th { padding: .25rem .8rem; border-bottom: 1px solid var(--pale); text-align
 pre { border: 1px solid var(--pale); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .85rem; }
 ";
 
+/// A picture and what it shows.
+pub(super) struct Figure {
+    pub(super) file: &'static str,
+    pub(super) caption: String,
+    pub(super) png: Vec<u8>,
+}
+
+/// How a bundle did.
+pub(super) struct BundleResult {
+    pub(super) scheme: Scheme,
+    pub(super) bytes: usize,
+    pub(super) accuracy: f32,
+    pub(super) psnr: f32,
+}
+
+/// All that a report shows.
+pub(super) struct Report<'a> {
+    pub(super) name: String,
+    pub(super) settings: &'a Settings,
+    pub(super) model: &'a TrainedModel,
+    pub(super) rows: &'a [Row],
+    pub(super) figures: Vec<Figure>,
+    pub(super) bundles: Vec<BundleResult>,
+    pub(super) mean_alpha: Vec<Vec<f32>>,
+    /// Images that the bundles were evaluated on.
+    pub(super) evaluated: usize,
+}
+
 /// The whole page: styles and pictures inside it, no script.
-pub(super) fn page(report: &Report<'_>) -> Result<String, ReportError> {
+pub(super) fn page(report: &Report<'_>) -> Result<String, SettingsError> {
     let summary = &report.model.summary;
     let config = &summary.model;
     let mut body = String::new();

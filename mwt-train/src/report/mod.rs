@@ -24,6 +24,7 @@ use crate::settings::{Settings, SettingsError};
 use crate::util::durable::{FileError, write};
 use crate::weights::trained::{TrainedModel, TrainedModelError};
 use chart::{Curve, chart};
+use html::{BundleResult, Figure, Report};
 
 /// Images whose fits are drawn.
 const DRAWN: usize = 6;
@@ -69,34 +70,6 @@ pub enum ReportError {
     /// A file of the report cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
-}
-
-/// A picture and what it shows.
-pub(crate) struct Figure {
-    file: &'static str,
-    caption: String,
-    png: Vec<u8>,
-}
-
-/// How a bundle did.
-pub(crate) struct BundleResult {
-    scheme: Scheme,
-    bytes: usize,
-    accuracy: f32,
-    psnr: f32,
-}
-
-/// All that a report shows.
-pub(crate) struct Report<'a> {
-    name: String,
-    settings: &'a Settings,
-    model: &'a TrainedModel,
-    rows: &'a [Row],
-    figures: Vec<Figure>,
-    bundles: Vec<BundleResult>,
-    mean_alpha: Vec<Vec<f32>>,
-    /// Images that the bundles were evaluated on.
-    evaluated: usize,
 }
 
 /// The images that a run's report is about, chosen from all its training images.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::cli::CliResult;
+use crate::cli::common::CliResult;
 use crate::report::growth::{Axis, growth};
 use crate::report::picture;
 

@@ -12,7 +12,7 @@ use ndarray::Array4;
 
 use growth::Sizes;
 
-use super::CliResult;
+use super::common::{self, CliResult};
 use super::recipe::PresetName;
 use crate::backend::BackendName;
 use crate::model::TrainBackend;
@@ -118,8 +118,8 @@ impl Bench {
 
     /// Milliseconds of one image, fitted and classified, with each instruction set and arithmetic.
     fn infer(&self, path: &Path) -> CliResult {
-        let bytes = super::read(path)?;
-        let bundle = super::parse(path, &bytes)?;
+        let bytes = common::read(path)?;
+        let bundle = common::parse(path, &bytes)?;
         let config = *bundle.config();
         let (images, _) = noise(&config, 1);
         let pixels = images.as_slice().unwrap_or_default();
