@@ -3,7 +3,7 @@
 use mwt_core::draw::Draw;
 use mwt_core::grid::{clamped_squared_error, psnr};
 use mwt_core::{Bundle, ModelConfig};
-use mwt_infer::{Arithmetic, Classifier, Image, workspace_len};
+use mwt_infer::{Arithmetic, Classifier, Image, WorkspaceBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -165,12 +165,12 @@ pub fn on_bundle_with(
         .flat_map(|step| (0..pixels_per_step).map(move |i| step.index(i) as u32))
         .collect();
     let answers = (0..split.len()).into_par_iter().map_init(
-        || vec![0.0; workspace_len(&config)],
+        || WorkspaceBuf::new(&config),
         |workspace, n| {
             let pixels = split.image(n)?;
             let bytes = pixels.as_slice().unwrap_or_default();
             let source = Image::new(bytes, image.height, image.width, channels)?;
-            let mut classifier = Classifier::new(bundle, workspace)?;
+            let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?;
             classifier.set_arithmetic(arithmetic);
             classifier.fit_indices(&source, &indices)?;
             let psnr = classifier.quality(&source)?.psnr;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mwt_infer::{Classifier, Image, workspace_len};
+use mwt_infer::{Classifier, Image, WorkspaceBuf};
 
 use super::common::{self, CliResult};
 
@@ -24,8 +24,8 @@ impl Classify {
         let bytes = common::read(&self.bundle)?;
         let bundle = common::parse(&self.bundle, &bytes)?;
         let config = *bundle.config();
-        let mut workspace = vec![0.0; workspace_len(&config)];
-        let mut classifier = Classifier::new(&bundle, &mut workspace)?;
+        let mut workspace = WorkspaceBuf::new(&config);
+        let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice())?;
         let mut report = Vec::new();
         for path in &self.images {
             let named = |e: mwt_infer::Error| format!("{}: {e}", path.display());

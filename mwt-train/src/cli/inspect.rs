@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mwt_core::ModelConfig;
 use mwt_core::draw::DrawKind;
-use mwt_infer::{Classifier, workspace_len};
+use mwt_infer::{Classifier, WorkspaceBuf, workspace_len};
 
 use super::common::{self, CliResult};
 use crate::export::card;
@@ -42,8 +42,9 @@ impl Inspect {
         let (header, config) = (bundle.header(), bundle.config());
         let workspace = 4 * workspace_len(config);
         let labels: Vec<&str> = header.labels().collect();
-        let mut scratch = vec![0.0; workspace_len(config)];
-        let self_test = Classifier::new(&bundle, &mut scratch).and_then(|mut c| c.self_test());
+        let mut scratch = WorkspaceBuf::new(config);
+        let self_test =
+            Classifier::new(&bundle, scratch.as_mut_slice()).and_then(|mut c| c.self_test());
         let self_test = self_test.map_err(|e| format!("{}: {e}", self.bundle.display()))?;
         if self.json {
             let report = serde_json::json!({

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mwt_core::ImageSize;
-use mwt_infer::{Classifier, Image, workspace_len};
+use mwt_infer::{Classifier, Image, WorkspaceBuf};
 
 use super::common::{self, CliResult};
 use crate::report::picture;
@@ -33,8 +33,8 @@ impl Reconstruct {
         let size = config.image;
         let source =
             Image::new(&pixels, size.height, size.width, config.channels).map_err(named)?;
-        let mut workspace = vec![0.0; workspace_len(&config)];
-        let mut classifier = Classifier::new(&bundle, &mut workspace).map_err(named)?;
+        let mut workspace = WorkspaceBuf::new(&config);
+        let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).map_err(named)?;
         classifier.fit(&source).map_err(named)?;
         let scale = self.scale as usize;
         let large = ImageSize { height: size.height * scale, width: size.width * scale };

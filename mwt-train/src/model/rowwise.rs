@@ -7,9 +7,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, activation};
-
-/// ε of the layer norms.
-pub(crate) const NORM_EPS: f64 = 1e-5; // TODO core
+use mwt_core::math::NORM_EPS;
 
 /// A back end's own form of these functions, where it has a better one.
 pub trait Rowwise: Backend {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageBuffer, ImageError, Rgb, RgbImage, imageops};
 use mwt_core::{Bundle, ImageSize};
-use mwt_infer::{Classifier, Image, workspace_len};
+use mwt_infer::{Classifier, Image, WorkspaceBuf};
 use ndarray::ArrayView3;
 
 /// Pixels between the images of a picture.
@@ -21,8 +21,8 @@ pub fn steps(
 ) -> Result<RgbImage, mwt_infer::Error> {
     let config = *bundle.config();
     let size = config.image;
-    let mut workspace = vec![0.0; workspace_len(&config)];
-    let mut classifier = Classifier::new(bundle, &mut workspace)?;
+    let mut workspace = WorkspaceBuf::new(&config);
+    let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?;
     let mut rows = Vec::new();
     for image in images {
         let bytes = image.as_slice().unwrap_or_default();

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use mwt_core::ModelConfig;
-use mwt_infer::{Arithmetic, Classifier, Image, Isa, workspace_len};
+use mwt_infer::{Arithmetic, Classifier, Image, Isa, WorkspaceBuf};
 use ndarray::Array4;
 
 use growth::Sizes;
@@ -126,11 +126,11 @@ impl Bench {
         let size = config.image;
         let image = Image::new(pixels, size.height, size.width, config.channels);
         let image = image?;
-        let mut workspace = vec![0.0; workspace_len(&config)];
+        let mut workspace = WorkspaceBuf::new(&config);
         let mut results = Vec::new();
         for isa in Isa::all_available() {
             for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
-                let classifier = Classifier::new(&bundle, &mut workspace);
+                let classifier = Classifier::new(&bundle, workspace.as_mut_slice());
                 let mut classifier = classifier?.with_isa(isa);
                 classifier.set_arithmetic(arithmetic);
                 let mut once = || -> Result<f64, mwt_infer::Error> {

@@ -1,9 +1,7 @@
 //! What runs over values and rows between the products, in plain loops that the compiler vectorizes: called inside
 //! [`Kernel::compiled`](mwt_infer::kernels::Kernel::compiled), into which all of it is inlined.
 
-use mwt_core::math;
-
-const NORM_EPS: f32 = 1e-5;
+use mwt_core::math::{self, NORM_EPS};
 
 /// Sums that run side by side: one alone would wait for itself, and the order of additions is the program's.
 const LANES: usize = 16;

@@ -4,11 +4,12 @@ use burn::tensor::{Tensor, TensorMetadata};
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
 use cubecl::prelude::CubeCount;
+use mwt_core::math::NORM_EPS;
 
 use super::kernels::{LANES, rowwise as kernels};
 use super::{DIM, like, tensor};
 use crate::model::operation::primitive;
-use crate::model::rowwise::{NORM_EPS, Rowwise};
+use crate::model::rowwise::Rowwise;
 
 impl<R, F, I, T> Rowwise for CubeBackend<R, F, I, T>
 where
@@ -28,7 +29,7 @@ where
             primitive(weight).into_tensor_arg(),
             primitive(bias).into_tensor_arg(),
             y.clone().into_tensor_arg(),
-            NORM_EPS as f32,
+            NORM_EPS,
         );
         tensor(y)
     }
@@ -49,7 +50,7 @@ where
             primitive(y_bar).into_tensor_arg(),
             x_bar.clone().into_tensor_arg(),
             weight_bar.clone().into_tensor_arg(),
-            NORM_EPS as f32,
+            NORM_EPS,
         );
         [tensor(x_bar), tensor(weight_bar)]
     }
