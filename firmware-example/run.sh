@@ -64,7 +64,7 @@ if ! command -v $qemu >/dev/null; then
     echo "no $qemu: on Debian 'apt-get install --no-install-recommends $package'" >&2
     exit 3
 fi
-# icount makes a run repeatable: one virtual nanosecond an instruction.
+# icount makes a run repeatable: one virtual nanosecond per instruction.
 semihosting=enable=on,target=native,arg=firmware${images:+,arg=$images}
 [ $board != virt ] || set -- -bios none
 [ $board = virt ] || set --

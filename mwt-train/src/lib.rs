@@ -30,3 +30,8 @@ pub mod settings;
 pub mod train;
 pub mod util;
 pub mod weights;
+
+/// The README's example.
+#[cfg(all(doctest, feature = "cpu"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

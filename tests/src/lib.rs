@@ -174,3 +174,8 @@ pub fn assert_close(what: &str, got: &[f32], want: &[f32], tolerance: f32) {
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/EMBEDDED.md")]
 struct FirmwareGuide;
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
