@@ -2,7 +2,7 @@
 
 use super::names::{Group, Spec};
 
-/// Values of every tensor, group by group: the tensors of a group follow each other in [`specs`], and the groups do.
+/// Values of every tensor, group by group: the tensors of a group follow each other in [`specs`](super::specs), and the groups do.
 pub fn join<'v>(specs: &[Spec], values: impl IntoIterator<Item = &'v [f32]>) -> [Vec<f32>; 3] {
     let mut groups = Group::ALL.map(|_| Vec::new());
     for (spec, values) in specs.iter().zip(values) {

@@ -1,7 +1,7 @@
 //! The order of all learned values, written once: which tensors there are, under which names and in which shapes, and
 //! where each lies in its group's flat values.
 //!
-//! [`specs`](super::specs) names them for files, [`params`](crate::model::params) holds each group as one flat tensor,
+//! [`specs`] names them for files, [`params`](crate::model::params) holds each group as one flat tensor,
 //! and both forms of the Transformer, in tensors and on the CPU's kernels, take their views from here.
 
 use std::ops::Range;
