@@ -10,7 +10,8 @@ use mwt_train::model::params::host;
 use mwt_train::model::pointwise::Pointwise;
 use mwt_train::model::rowwise::Rowwise;
 use mwt_train::model::tokens::boundary;
-use mwt_train::model::{Model, MwtBackend, Output, Params, Pixels, TrainBackend, inner};
+use mwt_train::model::{Model, MwtBackend, Output, Params, Pixels, Product, TrainBackend, inner};
+use mwt_train::settings::Precision;
 use mwt_train::train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
 use mwt_train::train::step::{Losses, Objective, losses_of, outer_step};
 use mwt_train::weights::{Group, Spec, specs, split};
@@ -21,9 +22,9 @@ use crate::{Golden, IMAGES, assert_close, distance};
 pub const W_CLS: f64 = 0.01;
 
 /// A back end on which the model has every form.
-pub trait Tested: Pointwise + Rowwise + MwtBackend {}
+pub trait Tested: Pointwise + Rowwise + Product + MwtBackend {}
 
-impl<B: Pointwise + Rowwise + MwtBackend> Tested for B {}
+impl<B: Pointwise + Rowwise + Product + MwtBackend> Tested for B {}
 
 /// An implementation of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,19 +174,34 @@ fn psnr(predicted: &[f32], target: &[f32]) -> Vec<f32> {
     images.map(|image| mwt_core::grid::psnr(error(image) / len as f32)).collect()
 }
 
+/// How far logits and each parameter's gradient are from the golden values, as shares of their largest one.
+pub fn deviations<I: Tested>(golden: &Golden, way: Way, precision: Precision) -> Vec<(String, f32)>
+where
+    Autodiff<I>: MwtBackend,
+{
+    let params = leaves::<I>(golden);
+    let model = Model::new(&params).with_precision(precision);
+    let (output, losses) = pass(golden, &model, way, W_CLS);
+    let share = |name: String, got: &[f32], want: &[f32]| {
+        let largest = want.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        (name, distance(got, want) / largest)
+    };
+    let logits = share("logits".into(), &host(output.logits), golden.expect("logits"));
+    let gradients = gradients(&params, losses.reconstruction + losses.classification);
+    let gradients = by_parameter(golden, &gradients).into_iter().map(|(spec, gradient)| {
+        let want = golden.expect(&format!("grad.{}", spec.name));
+        share(spec.name, &gradient, want)
+    });
+    [logits].into_iter().chain(gradients).collect()
+}
+
 /// Asserts every golden outer gradient.
 pub fn assert_gradients<I: Tested>(golden: &Golden, way: Way, within: Tolerances)
 where
     Autodiff<I>: MwtBackend,
 {
-    let params = leaves::<I>(golden);
-    let (_, losses) = pass(golden, &Model::new(&params), way, W_CLS);
-    let gradients = gradients(&params, losses.reconstruction + losses.classification);
-    for (spec, gradient) in by_parameter(golden, &gradients) {
-        let want = golden.expect(&format!("grad.{}", spec.name));
-        let largest = want.iter().fold(0.0f32, |m, g| m.max(g.abs()));
-        let apart = distance(&gradient, want) / largest;
-        let (name, allowed) = (&spec.name, within.gradient);
+    for (name, apart) in deviations::<I>(golden, way, Precision::F32).into_iter().skip(1) {
+        let allowed = within.gradient;
         assert!(apart <= allowed, "{way:?}: gradient of {name} {apart:e} of its maximum");
     }
 }

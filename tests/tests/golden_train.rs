@@ -3,11 +3,12 @@
 
 use burn::backend::Flex;
 use mwt_tests::train::{
-    F32, W_CLS, Way, assert_forward, assert_gradients, assert_outer_steps, by_parameter, leaves,
-    pass,
+    F32, W_CLS, Way, assert_forward, assert_gradients, assert_outer_steps, by_parameter,
+    deviations, leaves, pass,
 };
 use mwt_tests::{Golden, assert_close, full_golden, golden, skipped};
 use mwt_train::model::Model;
+use mwt_train::settings::Precision;
 use mwt_train::train::optim::gradients;
 use mwt_train::weights::Group;
 
@@ -57,6 +58,29 @@ fn micro_outer_steps() {
     match full_golden("micro") {
         Some(golden) => assert_outer_steps::<Flex>(&golden),
         None => skipped("micro_outer_steps", "MWT_GOLDEN_DIR"),
+    }
+}
+
+/// What tensor cores will come to, on the CPU: the Transformer's factors rounded as they round them. Exact products
+/// are within 1e-4.
+#[test]
+fn rounded_products_stay_close() {
+    for (precision, logits, gradient) in
+        [(Precision::Tf32, 1e-3, 2e-3), (Precision::Bf16, 1e-2, 2e-2)]
+    {
+        for name in ["nano", "micro"] {
+            let apart = deviations::<Flex>(&golden(name), Way::Adjoint, precision);
+            eprintln!("{name} {precision:?}: {apart:?}");
+            for (tensor, apart) in &apart {
+                let allowed = if tensor == "logits" { logits } else { gradient };
+                assert!(
+                    *apart <= allowed,
+                    "{name}, {precision:?}: {tensor} {apart:e} of its maximum"
+                );
+            }
+            // The rounding is there.
+            assert!(apart[0].1 > 1e-2 * logits, "{name}, {precision:?}: logits {:e}", apart[0].1);
+        }
     }
 }
 

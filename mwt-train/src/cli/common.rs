@@ -6,6 +6,7 @@ use std::path::Path;
 use mwt_core::{Bundle, ModelConfig};
 
 use crate::data::{self, Dataset, DatasetLayout, LoadOptions};
+use crate::settings::Precision;
 use crate::util::durable::FileError;
 
 /// What a command comes to: any error of the library, or a text made here.
@@ -72,6 +73,11 @@ pub(super) fn memory_note(set: &Dataset) -> Option<String> {
             set.bytes() as f64 / f64::from(1 << 30)
         )
     })
+}
+
+/// A word of [`Precision`].
+pub(super) fn parse_precision(word: &str) -> Result<Precision, String> {
+    toml::Value::from(word).try_into().map_err(|_| "expected f32, tf32 or bf16".into())
 }
 
 /// `28x28` as (height, width).

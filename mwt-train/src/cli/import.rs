@@ -89,6 +89,7 @@ impl Import {
             outer_steps: 0,
             accuracy: None,
             psnr: None,
+            precision: None,
         };
         if self.output.extension().is_some_and(|e| e == "safetensors") {
             TrainedModel { weights, summary, examples: None }.save(&self.output)?;

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::evaluate::Evaluation;
 use crate::run::metrics::Row;
 use crate::run::{Interrupt, Observer, Pace};
+use crate::settings::Precision;
 use crate::train::{Position, Progress};
 use crate::util::durable::FileError;
 
@@ -38,10 +39,16 @@ pub(super) struct Console {
     /// When the last plain line was written.
     line: Instant,
     interrupt: Interrupt,
+    /// The precision that the settings ask for.
+    wanted: Precision,
 }
 
 impl Console {
-    pub(super) fn new(verbosity: Verbosity, run: &Path) -> Result<Self, FileError> {
+    pub(super) fn new(
+        verbosity: Verbosity,
+        run: &Path,
+        wanted: Precision,
+    ) -> Result<Self, FileError> {
         let silent = verbosity.quiet || verbosity.json;
         let terminal = std::io::stderr().is_terminal() && !silent;
         let bar = terminal.then(|| {
@@ -59,6 +66,7 @@ impl Console {
             log: log.map_err(FileError::at(&path))?,
             line: Instant::now(),
             interrupt: Interrupt::on_ctrl_c(),
+            wanted,
         })
     }
 
@@ -75,6 +83,16 @@ impl Console {
 }
 
 impl Observer for Console {
+    fn on_begin(&mut self, precision: Precision) {
+        if precision != Precision::F32 {
+            self.say(&format!(
+                "the Transformer's products in {precision}, the inner loop's in f32"
+            ));
+        } else if self.wanted != Precision::F32 {
+            self.say(&format!("all products in f32: the device has no {}", self.wanted));
+        }
+    }
+
     fn on_progress(&mut self, p: &Progress, pace: &Pace) {
         let db = mwt_core::grid::psnr(p.reconstruction / 4.0);
         let speed = pace.mean.map_or_else(String::new, |mean| format!("{mean:.0} images/s, "));

@@ -108,7 +108,8 @@ impl How {
 /// Trains on a back end, shown on the terminal.
 pub(super) fn train(run: Run, backend: BackendName, verbosity: Verbosity) -> CliResult<Outcome> {
     let path = run.path().to_owned();
-    let mut console = Console::new(verbosity, &path)?;
+    let wanted = run.settings().train.precision;
+    let mut console = Console::new(verbosity, &path, wanted)?;
     if let Some(note) = common::memory_note(run.data()) {
         console.say(&note);
     }
@@ -126,6 +127,7 @@ fn event(path: &Path, outcome: &Outcome) -> serde_json::Value {
             "outer_steps": summary.outer_steps,
             "validation_accuracy": summary.accuracy,
             "validation_psnr": summary.psnr,
+            "precision": summary.precision,
         }),
         Outcome::Stopped => serde_json::json!({
             "event": "stopped",

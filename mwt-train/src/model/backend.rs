@@ -5,6 +5,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::inner::Fitted;
 use super::operation::{FitInputs, TransformerInputs};
+use super::product::Product;
 
 /// A back end that can fit a batch and classify it, differentiably if it has autodiff.
 pub trait MwtBackend: Backend {
@@ -17,6 +18,6 @@ pub trait MwtBackend: Backend {
 }
 
 /// A back end to train on.
-pub trait TrainBackend: AutodiffBackend<InnerBackend: MwtBackend> + MwtBackend {}
+pub trait TrainBackend: AutodiffBackend<InnerBackend: MwtBackend + Product> + MwtBackend {}
 
-impl<B: AutodiffBackend<InnerBackend: MwtBackend> + MwtBackend> TrainBackend for B {}
+impl<B: AutodiffBackend<InnerBackend: MwtBackend + Product> + MwtBackend> TrainBackend for B {}

@@ -18,6 +18,7 @@ pub mod inner;
 pub mod operation;
 pub mod params;
 pub mod pointwise;
+pub mod product;
 pub mod rowwise;
 pub mod tokens;
 pub mod transformer;
@@ -26,6 +27,7 @@ pub use backend::{MwtBackend, TrainBackend};
 pub use inner::{Fitted, Pixels, Siren};
 pub use operation::{FitInputs, TransformerInputs};
 pub use params::Params;
+pub use product::Product;
 pub use transformer::Transformer;
 
 use std::ops::Range;
@@ -34,6 +36,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use mwt_core::ModelConfig;
 
+use crate::settings::Precision;
 use crate::weights::layout::Layout;
 
 /// A model whose tensors are ready for use: views of [`Params`], one autodiff graph with them.
@@ -50,6 +53,8 @@ pub struct Model<B: Backend> {
     beta: Tensor<B, 2>,
     /// The Transformer's parameters, flat.
     transformer: Tensor<B, 1>,
+    /// Of the Transformer's products.
+    precision: Precision,
 }
 
 /// What one pass over a batch gives.
@@ -77,7 +82,13 @@ impl<B: Backend> Model<B> {
             alpha: alpha.clone().reshape([config.alpha_rows(), config.theta_len()]),
             beta: part(classifier, layout.beta).reshape([config.tokens(), config.token_len()]),
             transformer: part(classifier, layout.transformer),
+            precision: Precision::F32,
         }
+    }
+
+    /// The same with the Transformer's products in a precision that the device has.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// The configuration.
@@ -103,8 +114,8 @@ impl<B: Backend> Model<B> {
 
     /// The inputs for classifying these φ - θ, `[N, |θ|]`.
     pub fn transformer_inputs(&self, offsets: Tensor<B, 2>) -> TransformerInputs<B> {
-        let Self { config, beta, transformer, .. } = self.clone();
-        TransformerInputs { config, offsets, beta, values: transformer }
+        let Self { config, beta, transformer, precision, .. } = self.clone();
+        TransformerInputs { config, offsets, beta, values: transformer, precision }
     }
 
     /// Fits every image of a batch and classifies it. The gradient of whatever is made of the logits reaches

@@ -22,11 +22,15 @@ impl<B: Backend> Linear<B> {
         let [out, _] = self.weight.dims();
         // One product over all rows of the batch instead of one per image.
         let y = x.reshape([n * t, d]).matmul(self.weight.clone().transpose());
-        let y = match &self.bias {
+        self.biased(y).reshape([n, t, out])
+    }
+
+    /// x·Wᵀ + b from x·Wᵀ.
+    pub(super) fn biased(&self, y: Tensor<B, 2>) -> Tensor<B, 2> {
+        match &self.bias {
             Some(bias) => y + bias.clone().unsqueeze(),
             None => y,
-        };
-        y.reshape([n, t, out])
+        }
     }
 }
 

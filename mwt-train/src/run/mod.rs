@@ -142,7 +142,9 @@ impl Run {
             outer_steps: 0,
             accuracy: None,
             psnr: None,
+            precision: Some(trainer.precision()),
         };
+        observer.on_begin(trainer.precision());
         let examples = golden_examples(&validation, &split).to_array()?;
         let each_epoch = validation.clone().take(settings.train.validation_images);
         let mut recorder = Recorder::<B> {

@@ -3,10 +3,16 @@
 use super::metrics::Row;
 use super::pace::Pace;
 use crate::evaluate::Evaluation;
+use crate::settings::Precision;
 use crate::train::{Position, Progress};
 
 /// Is told how a run goes, and may stop it. Every method does nothing unless it is written; `()` watches in silence.
 pub trait Observer {
+    /// Training begins or goes on, with the Transformer's products in this precision.
+    fn on_begin(&mut self, precision: Precision) {
+        let _ = precision;
+    }
+
     /// A report, every few outer steps and at the end of each epoch.
     fn on_progress(&mut self, progress: &Progress, pace: &Pace) {
         let _ = (progress, pace);

@@ -64,6 +64,12 @@ macro_rules! choice {
             $( $(#[doc = $doc])+ #[serde(rename = $word)] $variant, )+
         }
 
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $(Self::$variant => $word,)+ })
+            }
+        }
+
         impl $name {
             /// The words and their meanings.
             pub(super) const WORDS: &'static [(&'static str, &'static str)] =

@@ -55,6 +55,19 @@ choice! {
     }
 }
 
+choice! {
+    /// To how many bits the Transformer's products round their factors, on devices with units for that; the inner loop's
+    /// are exact f32 everywhere.
+    pub enum Precision {
+        /// 24 significant bits: exact.
+        F32 = "f32",
+        /// 11 significant bits, on NVIDIA's tensor cores.
+        Tf32 = "tf32",
+        /// 8 significant bits, of results too.
+        Bf16 = "bf16",
+    }
+}
+
 section! {
     /// The outer loop. The defaults are the paper's recipe but for batch and learning rates, which suit the small models
     /// better.
@@ -67,6 +80,8 @@ section! {
         batch: usize = 32, Integer(Within(1.0, 1e6)), [flag];
         /// How SIREN and classifier are trained together.
         mode: Mode = Mode::Mwt, Choice(Mode::WORDS), [flag];
+        /// Precision of the Transformer's products on GPUs that have units for it; the inner loop is exact everywhere.
+        precision: Precision = Precision::F32, Choice(Precision::WORDS), [flag];
         /// Weight of the classification loss's gradient on θ, α and the SIREN's head.
         w_cls: f64 = 0.01, Number(Within(0.0, 1.0)), [flag];
         /// Label smoothing: share of the target that is spread over all classes evenly.

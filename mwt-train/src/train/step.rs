@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor, activation};
 
 use super::optim::{AdamW, Scheduled, gradients};
 use crate::model::{Model, MwtBackend, Output, Params, Pixels, TrainBackend};
+use crate::settings::Precision;
 
 /// Which parts of the model a step trains, and so which losses it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +27,14 @@ pub struct Objective {
     pub w_cls: f64,
     /// Share of the target that is spread over all classes evenly, in 0..1.
     pub label_smoothing: f64,
+    /// Of the Transformer's products; one that the device has.
+    pub precision: Precision,
 }
 
 impl Objective {
-    /// Both losses against the labels as they are.
+    /// Both losses against the labels as they are, in exact products.
     pub const fn both(w_cls: f64) -> Self {
-        Self { parts: TrainedParts::Both, w_cls, label_smoothing: 0.0 }
+        Self { parts: TrainedParts::Both, w_cls, label_smoothing: 0.0, precision: Precision::F32 }
     }
 }
 
@@ -107,7 +110,7 @@ pub fn outer_step<B: TrainBackend>(
 ) -> StepOutput<B::InnerBackend> {
     let leaves = params.groups().clone();
     let leaves = params.with_groups(leaves.map(|t| Tensor::from_inner(t).require_grad()));
-    let model = Model::new(&leaves);
+    let model = Model::new(&leaves).with_precision(objective.precision);
     let (_, losses) = self::losses(&model, pixels, labels, objective);
     let (reconstruction, classification) =
         (losses.reconstruction.clone(), losses.classification.clone());

@@ -11,9 +11,9 @@ use super::optim::{AdamW, AdamWConfig, OneCycle};
 use super::position::Position;
 use super::step::{Objective, StepOutput, TrainedParts, outer_step};
 use crate::data::{DataError, Split};
-use crate::model::TrainBackend;
 use crate::model::params::{Params, flat, host, initial};
-use crate::settings::{Mode, OnDivergence, Settings};
+use crate::model::{Product as _, TrainBackend};
+use crate::settings::{Mode, OnDivergence, Precision, Settings};
 use crate::weights::{Weights, join, specs, split};
 
 /// Outer steps between two reports: reading the losses waits for the device. As many skipped in a row stop a run.
@@ -189,6 +189,11 @@ impl<B: TrainBackend> Trainer<B> {
         self.position
     }
 
+    /// The precision of the Transformer's products: what the settings ask for where the device has it.
+    pub fn precision(&self) -> Precision {
+        B::InnerBackend::precision(&self.device, self.settings.train.precision)
+    }
+
     /// The parameters as they are.
     pub const fn params(&self) -> &Params<B::InnerBackend> {
         &self.params
@@ -229,6 +234,7 @@ impl<B: TrainBackend> Trainer<B> {
             parts,
             w_cls: if train.mode == Mode::Mwt { train.w_cls } else { 0.0 },
             label_smoothing: train.label_smoothing,
+            precision: self.precision(),
         };
         let steps_per_epoch = (split.len() / train.batch).max(1) as u64;
         let schedule = OneCycle { steps: train.epochs * steps_per_epoch, warmup: train.warmup };

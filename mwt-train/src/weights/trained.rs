@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arrays::{Array, Weights, WeightsError};
 use super::exchange::{self, ExchangeError};
+use crate::settings::Precision;
 use crate::util::durable::{self, FileError};
 
 /// Name of a run's trained model in its directory.
@@ -39,6 +40,9 @@ pub struct Summary {
     pub accuracy: Option<f32>,
     /// Mean PSNR of the validation images in dB, before quantization.
     pub psnr: Option<f32>,
+    /// Precision of the Transformer's products while it trained; absent where that is not known.
+    #[serde(default)]
+    pub precision: Option<Precision>,
 }
 
 impl Summary {

@@ -15,9 +15,10 @@ use growth::Sizes;
 use super::common::{self, CliResult};
 use super::recipe::PresetName;
 use crate::backend::BackendName;
-use crate::model::TrainBackend;
 use crate::model::params::{Params, host, initial};
+use crate::model::{Product as _, TrainBackend};
 use crate::run::metrics;
+use crate::settings::Precision;
 use crate::train::batch::{self, DrawSeed, Sampler};
 use crate::train::optim::{AdamW, AdamWConfig, OneCycle};
 use crate::train::step::{Objective, outer_step};
@@ -47,6 +48,9 @@ pub(super) struct Bench {
     /// k: inner steps [default: the preset's]
     #[arg(long)]
     inner_steps: Option<usize>,
+    /// Precision of the Transformer's products, where the device has it: f32, tf32 or bf16
+    #[arg(long, default_value = "f32", value_parser = common::parse_precision)]
+    precision: Precision,
     /// Measure how time and memory grow with N, P, D and k up to the given sizes, and draw it
     #[arg(long, value_name = "PICTURE.png", conflicts_with_all = ["bundle", "json"])]
     growth: Option<PathBuf>,
@@ -72,7 +76,8 @@ impl Bench {
         if let Some(path) = &self.growth {
             return growth::run(self.sizes(&config), &self.options(), path);
         }
-        let times = with_backend!(self.backend, B, device => self.times::<B>(config, &device));
+        let (times, precision) =
+            with_backend!(self.backend, B, device => self.times::<B>(config, &device));
         let median = median(times);
         let speed = self.batch as f64 / median;
         let peak = metrics::peak_memory_mib();
@@ -80,6 +85,7 @@ impl Bench {
             let report = serde_json::json!({
                 "batch": self.batch,
                 "config": config,
+                "precision": precision,
                 "ms_per_step": 1e3 * median,
                 "images_per_second": speed,
                 "peak_mib": peak,
@@ -87,7 +93,7 @@ impl Bench {
             println!("{report}");
         } else {
             println!(
-                "{:.1} ms per step of {}: {speed:.1} images/s (median)",
+                "{:.1} ms per step of {}, precision {precision}: {speed:.1} images/s (median)",
                 1e3 * median,
                 self.batch
             );
@@ -113,6 +119,7 @@ impl Bench {
             format!("--preset={}", name(&self.preset)),
             format!("--backend={}", name(&self.backend)),
             format!("--steps={}", self.steps),
+            format!("--precision={}", self.precision),
         ]
     }
 
@@ -161,36 +168,37 @@ impl Bench {
         Ok(())
     }
 
-    /// Seconds of each step, the device waited for.
-    fn times<B: TrainBackend>(&self, config: ModelConfig, device: &B::Device) -> Vec<f64> {
+    /// Seconds of each step, the device waited for, and the precision that it has. Pixels are drawn ahead of the step, as
+    /// a run's loader does.
+    fn times<B: TrainBackend>(
+        &self,
+        config: ModelConfig,
+        device: &B::Device,
+    ) -> (Vec<f64>, Precision) {
+        let precision = B::InnerBackend::precision(device, self.precision);
+        let objective = Objective { precision, ..Objective::both(0.01) };
         let mut params = Params::<B::InnerBackend>::from_weights(&initial(&config, 0), device);
         let mut optimizer = AdamW::new(&params, AdamWConfig::default());
         let sampler = Sampler::new(&config);
         let (images, labels) = noise(&config, self.batch);
         let images: Vec<_> = images.outer_iter().collect();
         let schedule = OneCycle { steps: 100_000, warmup: 0.05 };
-        (0..self.steps + 3)
+        let times = (0..self.steps + 3)
             .map(|step| {
+                let drawn = sampler.draw(&images, DrawSeed::Training { seed: 0, step });
                 let start = Instant::now();
-                let seed = DrawSeed::Training { seed: 0, step };
-                let pixels = sampler.pixels::<B>(&images, seed, device);
+                let pixels = drawn.to_device::<B>(device);
                 let labels = batch::labels::<B>(&labels, device);
                 let scheduled = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
                 let (params, optimizer) = (&mut params, &mut optimizer);
-                let taken = outer_step::<B>(
-                    params,
-                    optimizer,
-                    &pixels,
-                    labels,
-                    Objective::both(0.01),
-                    scheduled,
-                );
+                let taken =
+                    outer_step::<B>(params, optimizer, &pixels, labels, objective, scheduled);
                 // The last thing computed, read back: everything before it is done.
                 host(taken.norms);
                 start.elapsed().as_secs_f64()
             })
-            .skip(3)
-            .collect()
+            .skip(3);
+        (times.collect(), precision)
     }
 }
 

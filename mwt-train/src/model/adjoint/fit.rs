@@ -2,8 +2,8 @@
 //! step's adjoint").
 //!
 //! Only φ_j - θ of each step is saved, where autodiff through [`inner::fit`](crate::model::inner::fit) keeps all
-//! activations: they are computed again, one step at a time, so memory does not grow with k times their size. The matrix products are the
-//! back end's, on tensor cores where it has them; what lies between them is [`Pointwise`].
+//! activations: they are computed again, one step at a time, so memory does not grow with k times their size. The matrix products are
+//! exact; what lies between them is [`Pointwise`].
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -11,12 +11,14 @@ use mwt_core::ModelConfig;
 
 use crate::model::operation::{FitGrads, FitInputs, InnerLoopOp};
 use crate::model::pointwise::Pointwise;
+use crate::model::product::Product;
+use crate::settings::Precision;
 
 /// The inner loop that computes again what its backward needs.
 #[derive(Debug)]
 pub struct AdjointInnerLoop;
 
-impl<B: Pointwise> InnerLoopOp<B> for AdjointInnerLoop {
+impl<B: Pointwise + Product> InnerLoopOp<B> for AdjointInnerLoop {
     /// φ_0 - θ, …, φ_k - θ, each `[N, |θ|]`.
     type Saved = Vec<Tensor<B, 2>>;
 
@@ -142,7 +144,7 @@ struct HeadGrads<B: Backend> {
     scale: Tensor<B, 3>,
 }
 
-impl<'i, B: Pointwise> BatchFit<'i, B> {
+impl<'i, B: Pointwise + Product> BatchFit<'i, B> {
     fn new(inputs: &'i FitInputs<B>) -> Self {
         let config = inputs.config;
         let [n, p, c] = inputs.pixels.targets[0].dims();
@@ -193,14 +195,14 @@ impl<'i, B: Pointwise> BatchFit<'i, B> {
         let mut h = vec![self.inputs.pixels.coordinates[draw].clone()];
         let (mut weights, mut cosines) = (Vec::new(), Vec::new());
         for (l, [weight, bias]) in self.layers(&phi).into_iter().enumerate() {
-            let z = h[l].clone().matmul(weight.clone());
+            let z = exact(h[l].clone(), weight.clone());
             let [sine, cosine] = B::sine(z, bias, self.omega(l));
             h.push(sine);
             cosines.push(cosine);
             weights.push(weight);
         }
-        let raw = rows(h[self.config.hidden_layers + 1].clone())
-            .matmul(self.head_weight.clone().transpose());
+        let top = rows(h[self.config.hidden_layers + 1].clone());
+        let raw = exact(top, self.head_weight.clone().transpose());
         let raw = (raw + self.head_bias.clone()).reshape([self.n, self.p, self.c]);
         let error = raw.clone() * self.out_scale.clone() - self.inputs.pixels.targets[draw].clone();
         Pass { weights, h, cosine: cosines, raw, error }
@@ -210,17 +212,17 @@ impl<'i, B: Pointwise> BatchFit<'i, B> {
     fn gradient(&self, pass: &Pass<B>) -> Gradient<B> {
         let layers = self.config.hidden_layers + 1;
         let scaled = rows(pass.error.clone() * self.out_scale.clone() * self.mean);
-        let mut delta = self.images(scaled.clone().matmul(self.head_weight.clone()));
+        let mut delta = self.images(exact(scaled.clone(), self.head_weight.clone()));
         // From the last layer to the first, and turned round at the end.
         let (mut deltas, mut us, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for l in (0..layers).rev() {
             let (cosine, omega) = (pass.cosine[l].clone(), self.omega(l));
             let [u, sum] = B::sine_backward(None, delta.clone(), None, cosine, omega);
-            let weight = pass.h[l].clone().swap_dims(1, 2).matmul(u.clone());
+            let weight = exact(pass.h[l].clone().swap_dims(1, 2), u.clone());
             parts.extend([self.flat(sum), self.flat(weight)]);
             deltas.push(delta.clone());
             if l > 0 {
-                delta = u.clone().matmul(pass.weights[l].clone().swap_dims(1, 2));
+                delta = exact(u.clone(), pass.weights[l].clone().swap_dims(1, 2));
             }
             us.push(u);
         }
@@ -242,13 +244,13 @@ impl<'i, B: Pointwise> BatchFit<'i, B> {
         let mut delta_bar: Option<Tensor<B, 3>> = None;
         for (l, [weight_bar, bias_bar]) in self.layers(&rated.neg()).into_iter().enumerate() {
             let (weight, u) = (pass.weights[l].clone(), gradient.u[l].clone());
-            let direct = pass.h[l].clone().matmul(weight_bar.clone());
+            let direct = exact(pass.h[l].clone(), weight_bar.clone());
             // The first layer's input is the coordinates, which have no gradient.
             if let Some(below) = layers.last_mut() {
-                below.h_bar = Some(u.clone().matmul(weight_bar.swap_dims(1, 2)));
+                below.h_bar = Some(exact(u.clone(), weight_bar.swap_dims(1, 2)));
             }
-            let below = delta_bar.clone().map(|bar| bar.matmul(weight));
-            let weight_bar = delta_bar.map(|bar| bar.swap_dims(1, 2).matmul(u));
+            let below = delta_bar.clone().map(|bar| exact(bar, weight));
+            let weight_bar = delta_bar.map(|bar| exact(bar.swap_dims(1, 2), u));
             let waves = [pass.h[l + 1].clone(), pass.cosine[l].clone()];
             let (delta, omega) = (gradient.delta[l].clone(), self.omega(l));
             let [bar, a_bar] = B::gate_backward(direct, below, bias_bar, delta, waves, omega);
@@ -257,10 +259,10 @@ impl<'i, B: Pointwise> BatchFit<'i, B> {
         }
         // δ_L = 2/(P·C)·(e ⊙ out_scale)·Wo.
         let delta_bar = rows(delta_bar.expect("at least one layer"));
-        let dot = delta_bar.clone().matmul(self.head_weight.clone().transpose());
+        let dot = exact(delta_bar.clone(), self.head_weight.clone().transpose());
         let dot = dot.reshape([self.n, self.p, self.c]) * self.mean;
         let scaled = gradient.scaled.clone().transpose();
-        head.weight = head.weight.clone() + scaled.matmul(delta_bar);
+        head.weight = head.weight.clone() + exact(scaled, delta_bar);
         head.scale = head.scale.clone() + total(pass.error.clone() * dot.clone());
         let top = self.head_backward(pass, dot * self.out_scale.clone(), head);
         self.layers_backward(pass, layers, top)
@@ -276,9 +278,9 @@ impl<'i, B: Pointwise> BatchFit<'i, B> {
         let top = pass.h[self.config.hidden_layers + 1].clone();
         head.scale = head.scale.clone() + total(y_bar.clone() * pass.raw.clone());
         let raw_bar = rows(y_bar * self.out_scale.clone());
-        head.weight = head.weight.clone() + raw_bar.clone().transpose().matmul(rows(top));
+        head.weight = head.weight.clone() + exact(raw_bar.clone().transpose(), rows(top));
         head.bias = head.bias.clone() + raw_bar.clone().sum_dim(0);
-        self.images(raw_bar.matmul(self.head_weight.clone()))
+        self.images(exact(raw_bar, self.head_weight.clone()))
     }
 
     /// φ̄ `[N, |θ|]` from h̄_L `top` and what is known of the layers already.
@@ -293,14 +295,14 @@ impl<'i, B: Pointwise> BatchFit<'i, B> {
         for (l, known) in layers.into_iter().enumerate().rev() {
             let (cosine, omega) = (pass.cosine[l].clone(), self.omega(l));
             let [z_bar, sum] = B::sine_backward(known.a_bar, h_bar, known.h_bar, cosine, omega);
-            let mut weight_bar = pass.h[l].clone().swap_dims(1, 2).matmul(z_bar.clone());
+            let mut weight_bar = exact(pass.h[l].clone().swap_dims(1, 2), z_bar.clone());
             if let Some(known) = known.weight_bar {
                 weight_bar = weight_bar + known;
             }
             parts.extend([self.flat(sum), self.flat(weight_bar)]);
             // The coordinates have no gradient.
             h_bar =
-                if l > 0 { z_bar.matmul(pass.weights[l].clone().swap_dims(1, 2)) } else { z_bar };
+                if l > 0 { exact(z_bar, pass.weights[l].clone().swap_dims(1, 2)) } else { z_bar };
         }
         parts.reverse();
         Tensor::cat(parts, 1)
@@ -332,6 +334,11 @@ impl<B: Backend> HeadGrads<B> {
             vec![self.weight.flatten(0, 1), self.bias.flatten(0, 1), self.scale.flatten(0, 2)];
         Tensor::cat(parts, 0)
     }
+}
+
+/// a·b in exact f32: φ - θ is small beside φ, and the tokens are λ times it.
+fn exact<B: Product, const R: usize>(a: Tensor<B, R>, b: Tensor<B, R>) -> Tensor<B, R> {
+    B::product(a, b, Precision::F32)
 }
 
 /// `[N, P, ·]` as `[N·P, ·]`: one product over all rows of the batch.

@@ -17,11 +17,14 @@ use crate::model::operation::{
 };
 use crate::model::params::host;
 use crate::model::pointwise::Pointwise;
+use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
 
 impl Pointwise for Flex {}
 
 impl Rowwise for Flex {}
+
+impl Product for Flex {}
 
 impl MwtBackend for Flex {
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
@@ -94,7 +97,7 @@ impl TransformerOp<Flex> for CpuTransformer {
     type Saved = SavedTransformer;
 
     fn forward(inputs: &TransformerInputs<Flex>) -> (Tensor<Flex, 2>, SavedTransformer) {
-        let TransformerInputs { config, offsets, beta, values } = inputs;
+        let TransformerInputs { config, offsets, beta, values, .. } = inputs;
         let [n, _] = offsets.dims();
         let (values, beta) = (host(values.clone()), host(beta.clone()));
         let batch = BatchTransformer::new(*config, values, beta, host(offsets.clone()));

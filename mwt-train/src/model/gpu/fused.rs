@@ -10,11 +10,28 @@ use crate::model::adjoint::{AdjointInnerLoop, AdjointTransformer};
 use crate::model::inner::Fitted;
 use crate::model::operation::{self, FitInputs, TransformerInputs};
 use crate::model::pointwise::Pointwise;
+use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
+use crate::settings::Precision;
 
 impl<B: FusionBackend> Pointwise for Fusion<B> {}
 
 impl<B: FusionBackend> Rowwise for Fusion<B> {}
+
+/// burn's own products, whose factors are TF32 wherever the device has tensor cores.
+impl<B: FusionBackend> Product for Fusion<B> {
+    fn product<const R: usize>(
+        a: Tensor<Self, R>,
+        b: Tensor<Self, R>,
+        _precision: Precision,
+    ) -> Tensor<Self, R> {
+        a.matmul(b)
+    }
+
+    fn precision(_device: &Self::Device, _wanted: Precision) -> Precision {
+        Precision::Tf32
+    }
+}
 
 impl<B: FusionBackend> MwtBackend for Fusion<B> {
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {

@@ -7,6 +7,7 @@ mod kernels;
 #[cfg(all(test, feature = "cuda"))]
 mod nvrtc;
 mod pointwise;
+mod product;
 mod rowwise;
 
 use burn::backend::Autodiff;

@@ -11,6 +11,7 @@ use burn::tensor::ops::FloatTensor;
 use mwt_core::ModelConfig;
 
 use super::{BackwardPass, primitive, tracked};
+use crate::settings::Precision;
 
 /// Inputs of the Transformer.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct TransformerInputs<B: Backend> {
     pub beta: Tensor<B, 2>,
     /// The Transformer's parameters, flat, in the order of [`specs`](crate::weights::specs).
     pub values: Tensor<B, 1>,
+    /// Of the products, where the back end has a choice.
+    pub precision: Precision,
 }
 
 /// The gradients of the inputs, in the inputs' shapes.
@@ -67,6 +70,7 @@ pub fn transformer_tracked<R: TransformerOp<B>, B: Backend, C: CheckpointStrateg
         offsets: inputs.offsets.clone().inner(),
         beta: inputs.beta.clone().inner(),
         values: inputs.values.clone().inner(),
+        precision: inputs.precision,
     };
     let (logits, saved) = R::forward(&plain);
     let parents = [primitive(inputs.offsets), primitive(inputs.beta), primitive(inputs.values)];
