@@ -16,6 +16,7 @@
 # LIMITS (for instance "golden=300 bench-base-64=400": the most seconds of a stage), and what gpu/probe.sh reads.
 set -euo pipefail
 [ $# -ge 1 ] || { sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 2; }
+for folder in OUT WORK; do [ -z "${!folder:-}" ] || export "$folder=$(realpath -m "${!folder}")"; done
 cd "$(dirname "$0")"
 
 # From a packed folder: unpack it, once, and go on from there. The folder itself may be replaced between two calls.
@@ -27,29 +28,36 @@ if [ -f program.tar.xz ]; then
             xz -dc "$1"
         else
             python3 -c 'import lzma, shutil, sys; shutil.copyfileobj(lzma.open(sys.argv[1]), sys.stdout.buffer)' "$1"
-        fi | tar -x -C "$work" --no-same-owner
+        fi | tar -x -C "$work" --no-same-owner "${@:2}"
     }
     if ! cksum ./*.tar.xz | cmp -s - "$work/kit.txt"; then
+        # Another program: what the last one gave says nothing of it.
+        [ ! -f "$work/kit.txt" ] || grep -qFx "$(cksum ./program.tar.xz)" "$work/kit.txt" || rm -rf "$work/results"
         # What was compiled is found by the name of a kernel, not by its source.
         cmp -s source.txt "$work/source.txt" || rm -rf "$work/target/cuda"
-        for part in ./*.tar.xz; do unpack "$part"; done
+        unpack program.tar.xz
+        # What is there has gone on since it was packed.
+        for part in data caches; do [ ! -f "$part.tar.xz" ] || unpack "$part.tar.xz" --skip-old-files; done
         cp source.txt "$work/"
         cksum ./*.tar.xz >"$work/kit.txt"
     fi
-    WORK=$work exec "$work/gpu/check.sh" "$@"
+    cd "$work"
+    exec gpu/check.sh "$(($1 - SECONDS))" "${@:2}"
 fi
 cd ..
 seconds=$1; shift
 start=$SECONDS end=$((SECONDS + seconds))
-work=$PWD out=${OUT:-$PWD/out} results=$PWD/results
+out=${OUT:-out} results=results
 backend=${BACKEND:-cuda} python=${PYTHON:-python3} steps=${STEPS:-10} row=${ROW:-mnist-base}
 presets=${PRESETS:-base} batches=${BATCHES:-64 256 16}
 torch_batches=${TORCH_BATCHES-64 256} compile_batches=${COMPILE_BATCHES-64}
-train=$work/target/release/mwt-train golden=$work/target/golden_gpu
+train=target/release/mwt-train
 mkdir -p "$out" "$results"
 touch "$results/stages.jsonl"
 # A backtrace of a large program takes seconds. Tests beside each other would share the GPU and its memory.
-export RUST_BACKTRACE=0 RUST_TEST_THREADS=1 BACKEND=$backend RUNS=$work/runs MWT_TRAIN=$train DATA=${DATA:-$work/data}
+export RUST_BACKTRACE=0 RUST_TEST_THREADS=1
+# Relative: the run goes on, and is evaluated, in other folders too.
+export BACKEND=$backend RUNS=runs MWT_TRAIN=$train DATA=${DATA:-data}
 # Seconds kept for packing the results, and for a stage that does not stop when told to.
 spare=15
 
@@ -155,7 +163,7 @@ if ! passed smoke || wanted smoke; then
 fi
 
 if wanted golden; then
-    stage golden 30 100 env MWT_REQUIRE_GPU="$backend" MWT_FIXTURES="$work/tests/fixtures" "$golden" "$backend::" || true
+    stage golden 30 100 env MWT_REQUIRE_GPU="$backend" MWT_FIXTURES="$PWD/tests/fixtures" target/golden_gpu "$backend::" || true
 fi
 # The first one tries matrix products out for minutes; what it has found by its end is kept.
 for preset in $presets; do

@@ -4,7 +4,7 @@
 # time. Refused where it is more than such a machine takes.
 #
 #   gpu/prepare.sh [FOLDER]          target/gpu-kit if none is named
-#   FOLDER/check.sh SECONDS          there
+#   cd FOLDER && ./check.sh SECONDS  there
 #
 # Environment: BACKEND (cuda), FEATURES (BACKEND: what to build with), DATA (a folder of data sets, each as the trainer
 # reads it and called as in gpu/rows.txt), SETS (which of them: all), CACHES (what the last check brought back:
