@@ -134,7 +134,7 @@ stage() {
     case $status in
         0) echo "$name: ok, $((SECONDS - began)) s" ;;
         124 | 137) echo "$name: cut short after $((SECONDS - began)) s" ;;
-        *) echo "$name: FAILED with exit status $status, $((SECONDS - began)) s: results/$name.txt ends with"; tail -3 "$results/$name.txt" ;;
+        *) echo "$name: FAILED with exit status $status, $((SECONDS - began)) s: results/$name.txt ends with"; tail -5 "$results/$name.txt" ;;
     esac
     collect
     [ "$status" = 0 ] || { failed=1; return 1; }
@@ -151,7 +151,7 @@ wanted() {
 # The first two must pass, whatever was asked for: nothing after them would say anything.
 if [ "$backend" = cuda ]; then
     if ! passed probe || wanted probe; then
-        stage probe 5 60 gpu/probe.sh cuda.env || { cat results/probe.txt; exit 1; }
+        stage probe 5 60 gpu/probe.sh cuda.env || exit 1
     fi
     passed probe || exit 1
     # shellcheck disable=SC1091

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Exports and evaluates runs that gpu/table.sh has trained, on any machine: it takes no GPU. Each row leaves in OUT its
-# bundles and metrics, and a line per bundle in results.jsonl: seconds of training, and accuracy and PSNR over the whole
-# test set through mwt-infer. A bundle that has its line is left as it is.
+# Exports and evaluates runs that gpu/table.sh has trained, on any machine: it takes no GPU. Each row gets its report, and
+# leaves in OUT its bundles and metrics, and a line per bundle in results.jsonl: seconds of training, and accuracy and
+# PSNR over the whole test set through mwt-infer. A bundle that has its line is left as it is.
 #
 #   gpu/evaluate.sh [ROW…]           all that are in RUNS if none is named
 #
@@ -20,6 +20,7 @@ for row in "$@"; do
     line=$(grep -E "^$row +\|" gpu/rows.txt) || { echo "evaluate.sh: no row '$row' in gpu/rows.txt" >&2; exit 1; }
     set_name=$(cut -d'|' -f2 <<<"$line" | xargs)
     cp "$run/metrics.csv" "$out/$row.csv"
+    [ -f "$run/report.html" ] || "$train" report "$run" >/dev/null
     for quant in ${QUANTS:-f32 f16 int8}; do
         ! grep -q "\"row\":\"$row\",\"quant\":\"$quant\"" "$out/results.jsonl" || continue
         bundle=$out/$row-$quant.mwt

@@ -7,7 +7,7 @@
 # Environment: CUDA_PATH (looked at first), PYTHON (python3), ROOT (a folder in the place of /: tests of this script).
 set -euo pipefail
 root=${ROOT:-} python=${PYTHON:-python3} library_path=${LD_LIBRARY_PATH:-}
-missing=0
+missing=0 driver_dir=''
 miss() {
     echo "missing: $*"
     missing=1
@@ -26,14 +26,13 @@ else
     supports=$(grep -o 'CUDA Version: *[0-9.]*' <<<"$smi" | grep -o '[0-9.]*$' || true)
     echo "found: $(timeout 20 nvidia-smi --query-gpu=name,memory.total --format=csv,noheader | head -1), driver $driver"
     at_least "${driver:-0}" 580 || miss "driver $driver is too old for CUDA 13: it takes 580 or later"
-fi
-# Some containers have the driver's library where no loader looks.
-driver_dir=
-if ! { ldconfig -p 2>/dev/null || true; } | grep -q 'libcuda\.so\.1 '; then
-    for dir in ${library_path//:/ } "$root/usr/local/nvidia/lib64" "$root/usr/lib/wsl/lib"; do
-        [ ! -e "$dir/libcuda.so.1" ] || { driver_dir=$dir; break; }
-    done
-    [ -n "$driver_dir" ] || miss "no library of the driver: libcuda.so.1"
+    # Some containers have the driver's library where no loader looks.
+    if ! { ldconfig -p 2>/dev/null || true; } | grep -q 'libcuda\.so\.1 '; then
+        for dir in ${library_path//:/ } "$root/usr/local/nvidia/lib64" "$root/usr/lib/wsl/lib"; do
+            [ ! -e "$dir/libcuda.so.1" ] || { driver_dir=$dir; break; }
+        done
+        [ -n "$driver_dir" ] || miss "no library of the driver: libcuda.so.1"
+    fi
 fi
 
 # Where CUDA may be. nvcc is often a link into the version in use, or the one of a distribution, whose root is /usr.
