@@ -88,7 +88,10 @@ interrupted() {
 trap interrupted INT TERM
 
 # The exit status of a stage's last run; nothing if there was none.
-status_of() { { grep "^{\"stage\":\"$1\"," "$results/stages.jsonl" || true; } | tail -1 | sed 's/^{"stage":"[^"]*","status":\([0-9]*\),.*/\1/'; }
+status_of() {
+    { grep "^{\"stage\":\"$1\"," "$results/stages.jsonl" || true; } | tail -1 |
+        sed 's/^{"stage":"[^"]*","status":\([0-9]*\),.*/\1/'
+}
 passed() { [ "$(status_of "$1")" = 0 ]; }
 # Whether it ended by itself: 124 and 137 are those of a time limit.
 ended() { case $(status_of "$1") in '' | 124 | 137 | 143) return 1 ;; esac; }
@@ -134,7 +137,10 @@ stage() {
     case $status in
         0) echo "$name: ok, $((SECONDS - began)) s" ;;
         124 | 137) echo "$name: cut short after $((SECONDS - began)) s" ;;
-        *) echo "$name: FAILED with exit status $status, $((SECONDS - began)) s: results/$name.txt ends with"; tail -5 "$results/$name.txt" ;;
+        *)
+            echo "$name: FAILED with exit status $status, $((SECONDS - began)) s: results/$name.txt ends with"
+            tail -5 "$results/$name.txt"
+            ;;
     esac
     collect
     [ "$status" = 0 ] || { failed=1; return 1; }
@@ -148,6 +154,8 @@ wanted() {
     [[ " ${AGAIN:-} " = *" $name "* || ${AGAIN:-} = all ]] || ! ended "$name" || { echo "$name: has ended before"; return 1; }
 }
 
+# PyTorch brings libraries of CUDA of its own.
+library_path=${LD_LIBRARY_PATH:-}
 # The first two must pass, whatever was asked for: nothing after them would say anything.
 if [ "$backend" = cuda ]; then
     if ! passed probe || wanted probe; then
@@ -176,7 +184,7 @@ for preset in $presets; do
 done
 # The best that PyTorch can do without a compiler, and with it.
 device=$([ "$backend" = cuda ] && echo cuda || echo cpu)
-torch=("$python" tools/bench/train_bench.py --device "$device" --steps "$steps" --seconds 30 --mode closed --one-pass --attn sdpa)
+torch=(env LD_LIBRARY_PATH="$library_path" "$python" tools/bench/train_bench.py --device "$device" --steps "$steps" --seconds 30 --mode closed --one-pass --attn sdpa)
 if ! "$python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)' 2>/dev/null; then
     echo "PyTorch: left out: $python has none"
 else
@@ -195,13 +203,13 @@ else
 fi
 # All the time that is left. The row ends sooner, by what its last checkpoint may take.
 set_name=$(grep -E "^$row +\|" gpu/rows.txt | cut -d'|' -f2 | xargs)
-most=$(most_of train "$((end - SECONDS - spare))")
+most=$(most_of train 100000) left=$((end - SECONDS - spare))
 if [ -f "$RUNS/$row/model.safetensors" ]; then
     echo "train: $row is trained"
 elif [ ! -d "$DATA/$set_name" ]; then
     echo "train: left out: no $DATA/$set_name"
 elif [ ${#names[@]} = 0 ] || [[ " ${names[*]} " = *" train "* ]]; then
-    stage train 60 "$most" gpu/table.sh "$((most - 25))" "$row" || true
+    stage train 60 "$most" gpu/table.sh "$(((most < left ? most : left) - 25))" "$row" || true
 fi
 
 collect
