@@ -40,6 +40,9 @@ for row in "$@"; do
         echo "$row: trained in $(($(paste -sd+ "$run/seconds"))) s"
     elif [ "$status" = 124 ]; then
         echo "$row: stopped after $(($(paste -sd+ "$run/seconds"))) s; call again to go on"
+    elif [ "$status" = 137 ]; then
+        echo "$row: killed in a step of more than 20 s; the next call goes on from the last checkpoint" >&2
+        failed=1
     else
         echo "$row: failed with exit status $status" >&2
         failed=1
