@@ -177,7 +177,7 @@ fi
 for preset in $presets; do
     for batch in $batches; do
         if wanted "bench-$preset-$batch"; then
-            stage "bench-$preset-$batch" 45 240 "$train" bench --backend "$backend" --preset "$preset" --batch "$batch" \
+            stage "bench-$preset-$batch" 45 240 "$train" bench --backend "$backend" --precision tf32 --preset "$preset" --batch "$batch" \
                 --steps "$steps" --json || true
         fi
     done

@@ -19,7 +19,7 @@ features=${FEATURES:-$backend} profile=${PROFILE:-quick}
 target=${CARGO_TARGET_DIR:-target}
 
 cargo build --release --locked -p mwt-train --features "$features"
-golden=$(cargo test --profile "$profile" --locked -p mwt-tests --no-default-features --features "$features" \
+golden=$(cargo test --profile "$profile" --locked -p mwt-tests --no-default-features --features "cpu,$features" \
     --test golden_gpu --no-run --message-format=json | grep -o '"executable":"[^"]*/golden_gpu-[^"]*"' | cut -d'"' -f4)
 
 staged=$(mktemp -d)
