@@ -6,7 +6,7 @@ use std::path::Path;
 use mwt_core::{Bundle, ModelConfig};
 
 use crate::data::{self, Dataset, DatasetLayout, LoadOptions};
-use crate::settings::Precision;
+use crate::settings::{Precision, keys};
 use crate::util::durable::FileError;
 
 /// What a command comes to: any error of the library, or a text made here.
@@ -75,9 +75,11 @@ pub(super) fn memory_note(set: &Dataset) -> Option<String> {
     })
 }
 
-/// A word of [`Precision`].
+/// A word of [`Precision`], held to its setting.
 pub(super) fn parse_precision(word: &str) -> Result<Precision, String> {
-    toml::Value::from(word).try_into().map_err(|_| "expected f32, tf32 or bf16".into())
+    let key = keys::find("train.precision").map_err(|e| e.to_string())?;
+    let value = key.value(word.into()).map_err(|e| e.to_string())?;
+    value.try_into().map_err(|e: toml::de::Error| e.message().to_owned())
 }
 
 /// `28x28` as (height, width).

@@ -28,7 +28,7 @@ use crate::with_backend;
 #[derive(Debug, Args)]
 pub(super) struct Bench {
     /// Time a bundle's images through mwt-infer on one core instead of training
-    #[arg(long, value_name = "BUNDLE.mwt", conflicts_with_all = ["preset", "batch", "pixels_per_step", "dim", "inner_steps", "backend"])]
+    #[arg(long, value_name = "BUNDLE.mwt", conflicts_with_all = ["preset", "batch", "pixels_per_step", "dim", "inner_steps", "precision", "backend"])]
     bundle: Option<PathBuf>,
     /// Sizes of the model
     #[arg(long, value_enum, default_value = "micro")]
