@@ -9,7 +9,7 @@
 mod board;
 mod report;
 
-use mwt_infer::{Bundle, Classifier, Image, ModelConfig, Workspace, workspace_len};
+use mwt_infer::{Bundle, Classifier, ModelConfig, Signal, Workspace, workspace_len};
 use semihosting::println;
 use static_cell::ConstStaticCell;
 
@@ -17,7 +17,7 @@ use report::Failure;
 
 /// The model's sizes, which fix the workspace at build time.
 const MODEL: ModelConfig = ModelConfig::MICRO;
-const PIXELS: usize = MODEL.image.pixels();
+const PIXELS: usize = MODEL.extents.positions();
 
 static BUNDLE: &[u8] = include_bytes!(env!("MWT_BUNDLE"));
 static WORKSPACE: ConstStaticCell<Workspace<{ workspace_len(&MODEL) }>> =
@@ -32,7 +32,7 @@ fn run() -> Result<(), Failure> {
     report::self_test(&classifier.self_test()?);
 
     for (n, sample) in bundle.golden_samples().enumerate() {
-        classify(&mut classifier, "golden", n, sample.image)?;
+        classify(&mut classifier, "golden", n, sample.signal)?;
     }
     if let Some(mut file) = board::images()? {
         let (image, mut n) = (IMAGE.take(), 0);
@@ -45,7 +45,7 @@ fn run() -> Result<(), Failure> {
 }
 
 fn classify(c: &mut Classifier, kind: &str, n: usize, bytes: &[u8]) -> Result<(), Failure> {
-    let image = Image::grey(bytes, MODEL.image.height, MODEL.image.width)?;
+    let image = Signal::new(bytes, MODEL.extents, MODEL.channels)?;
     let mut counter = board::Counter::start();
     c.fit(&image)?;
     let fit = counter.lap();

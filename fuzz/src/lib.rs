@@ -4,7 +4,7 @@
 //! sealed, which makes length and checksum right again.
 
 use mwt_infer::mwt_core::quant::{Matrix, Vector};
-use mwt_infer::{Bundle, Classifier, Image, Isa, Sample, Scattered, workspace_len};
+use mwt_infer::{Bundle, Classifier, Isa, Numbers, Scattered, Signal, workspace_len};
 
 /// Multiply-adds and workspace beyond which an input is not run: a header may ask for hours without being wrong.
 const MOST_WORK: u64 = 1 << 20;
@@ -85,7 +85,8 @@ fn read_all(bundle: &Bundle<'_>) {
         vector(&linear.bias, linear.weight.columns);
     }
     for sample in bundle.golden_samples() {
-        assert_eq!(sample.image.len(), config.image.pixels() * config.channels);
+        let numbers = config.extents.positions() * config.channels;
+        assert_eq!(sample.signal.len(), numbers * bundle.header().input.sample.bytes());
         vector(&sample.logits, config.classes);
     }
     assert_eq!(bundle.header().labels().count(), config.classes);
@@ -119,29 +120,34 @@ fn logits(bundle: &Bundle<'_>, isa: Isa, input: &[u8], workspace: &mut [f32]) ->
         bits.extend(logits.iter().map(|l| l.to_bits()));
         Some(())
     };
-    let (height, width) = (config.image.height, config.image.width);
     let bytes = input.iter().rev().copied().cycle();
-    let image: Vec<u8> = bytes.take(height * width * config.channels).collect();
-    let image = Image::new(&image, height, width, config.channels).expect("the right size");
+    let image_len = config.extents.positions();
+    let image: Vec<u8> = bytes.take(image_len * config.channels).collect();
+    let image = Signal::new(&image[..], config.extents, config.channels).expect("the right size");
     classifier.fit(&image).ok().and_then(|_| collect(&mut classifier))?;
     if let Ok(quality) = classifier.quality(&image) {
         // Infinite dB are those of no error at all.
         assert!(quality.mse.is_finite() && !quality.psnr.is_nan());
     }
     let mut values = vec![0.0; config.channels];
-    if classifier.reconstruct_at(0.3, 1e9, &mut values).is_ok() {
+    if classifier.reconstruct_at(&[0.3, 1e9, -7.0][..config.axes()], &mut values).is_ok() {
         assert!(values.iter().all(|v| v.is_finite()));
     }
-    // Coordinates and values of any bits at all, those of the file's end.
-    if config.channels == 1 {
-        let sample = |b: &[u8; 12]| {
-            let value = |at: usize| f32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]]);
-            Sample { y: value(0), x: value(4), values: [value(8)] }
-        };
-        let samples: Vec<_> = input.as_rchunks::<12>().1.iter().rev().take(4).map(sample).collect();
-        if classifier.fit(&Scattered(&samples)).is_ok() {
+    // Coordinates and values of any bits at all, those of the file's end; an image of which some are missing.
+    let floats: Vec<_> =
+        input.as_rchunks().1.iter().rev().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let (axes, channels) = (config.axes(), config.channels);
+    if let Some((at, values)) = floats.split_at_checked(4 * axes)
+        && let Some(values) = values.get(..4 * channels)
+    {
+        let samples = Scattered::new(at, axes, Numbers::Scaled(values), channels).expect("four");
+        if classifier.fit(&samples).is_ok() {
             let _ = collect(&mut classifier);
         }
+    }
+    let there: Vec<u8> = input.iter().copied().cycle().take(image_len.div_ceil(8)).collect();
+    if classifier.fit(&image.with_bits(&there).expect("enough bits")).is_ok() {
+        let _ = collect(&mut classifier);
     }
     // Whatever the bundle's own answers are, this says yes or no.
     let _ = classifier.self_test();

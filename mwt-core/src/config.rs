@@ -2,26 +2,9 @@
 
 use core::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
-use crate::draw::Draw;
+use crate::draw::{Draw, DrawKind};
 use crate::error::ConfigError;
-
-/// Height and width of an image in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageSize {
-    /// Rows, H.
-    pub height: usize,
-    /// Columns, W.
-    pub width: usize,
-}
-
-impl ImageSize {
-    /// H·W.
-    pub const fn pixels(self) -> usize {
-        self.height * self.width
-    }
-}
+use crate::grid::Extents;
 
 /// The sizes and constants of one Meta Weight Transformer, under the paper's symbols.
 ///
@@ -29,27 +12,30 @@ impl ImageSize {
 /// [`Bundle`](crate::Bundle) only ever holds one that is, and every derived size below is then free of
 /// overflow on a 32-bit target, but for [`alpha_len`](Self::alpha_len), which is why the bundle reader
 /// counts bytes in 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ModelConfig {
     /// D: neurons of a sine layer, and width of the Transformer. A multiple of 8; above 64 a multiple of 64.
-    #[serde(alias = "width")]
+    #[cfg_attr(feature = "serde", serde(alias = "width"))]
     pub dim: usize,
     /// L: hidden D→D sine layers behind the first one.
     pub hidden_layers: usize,
     /// k: inner gradient steps.
-    #[serde(alias = "steps")]
+    #[cfg_attr(feature = "serde", serde(alias = "steps"))]
     pub inner_steps: usize,
     /// B: Transformer blocks.
     pub blocks: usize,
     /// Width of a block's MLP in units of D.
     pub mlp_mult: usize,
-    /// C: colour channels.
+    /// C: values of a sample, such as colours or the axes of an accelerometer.
     pub channels: usize,
     /// K: classes.
     pub classes: usize,
-    /// Size of the images that the model is for.
-    pub image: ImageSize,
-    /// P: pixels drawn for each inner step, max(1, ⌊s·H·W⌋).
+    /// The grid of the signals that the model is for: an image's height and width, a series' length. Its E axes are
+    /// the SIREN's inputs.
+    #[cfg_attr(feature = "serde", serde(alias = "image"))]
+    pub extents: Extents,
+    /// P: positions of the grid drawn for each inner step, max(1, ⌊s·H·W⌋) for an image.
     pub pixels_per_step: usize,
     /// ω: frequency of the first sine layer, and of that layer alone.
     pub omega: f32,
@@ -57,12 +43,12 @@ pub struct ModelConfig {
     pub lambda: f32,
     /// One α for all steps, so that k may differ between training and use.
     pub shared_alpha: bool,
-    /// Which pixels each inner step looks at.
+    /// Which positions each inner step looks at.
     pub draw: Draw,
 }
 
-const MNIST: ImageSize = ImageSize { height: 28, width: 28 };
-const CIFAR: ImageSize = ImageSize { height: 32, width: 32 };
+const MNIST: Extents = Extents::image(28, 28);
+const CIFAR: Extents = Extents::image(32, 32);
 
 impl ModelConfig {
     /// For tests: D 16, L 2, k 3, B 2, all pixels of 8×8 grey images.
@@ -74,7 +60,7 @@ impl ModelConfig {
         mlp_mult: 1,
         channels: 1,
         classes: 10,
-        image: ImageSize { height: 8, width: 8 },
+        extents: Extents::image(8, 8),
         pixels_per_step: 64,
         omega: 10.0,
         lambda: 500.0,
@@ -87,7 +73,7 @@ impl ModelConfig {
         dim: 32,
         inner_steps: 4,
         blocks: 4,
-        image: MNIST,
+        extents: MNIST,
         pixels_per_step: 196,
         ..Self::NANO
     };
@@ -102,7 +88,7 @@ impl ModelConfig {
         inner_steps: 6,
         blocks: 10,
         channels: 3,
-        image: CIFAR,
+        extents: CIFAR,
         pixels_per_step: 170,
         ..Self::NANO
     };
@@ -128,13 +114,13 @@ impl ModelConfig {
         Self::PRESETS.iter().find(|(n, _)| *n == name).map(|(_, config)| *config)
     }
 
-    /// This model for images of another size and number of channels; the share of pixels drawn for
-    /// each step stays.
-    pub const fn with_image(mut self, image: ImageSize, channels: usize) -> Self {
-        let share = (self.pixels_per_step, self.image.pixels());
-        self.image = image;
+    /// This model for signals on another grid and with another number of channels; the share of positions drawn
+    /// for each step stays.
+    pub const fn with_extents(mut self, extents: Extents, channels: usize) -> Self {
+        let share = (self.pixels_per_step, self.extents.positions());
+        self.extents = extents;
         self.channels = channels;
-        let p = (share.0 as u64 * image.pixels() as u64 / share.1 as u64) as usize;
+        let p = (share.0 as u64 * extents.positions() as u64 / share.1 as u64) as usize;
         self.pixels_per_step = if p == 0 { 1 } else { p };
         self
     }
@@ -171,11 +157,16 @@ impl ModelConfig {
         if !within(self.classes, 2, 65_535) {
             return Err(ConfigError::Classes);
         }
-        if !within(self.image.height, 1, 4096) || !within(self.image.width, 1, 4096) {
-            return Err(ConfigError::ImageSize);
+        if !self.extents.within_limits() {
+            return Err(ConfigError::Extents);
         }
-        if !within(self.pixels_per_step, 1, self.image.pixels()) {
+        if !within(self.pixels_per_step, 1, self.extents.positions()) {
             return Err(ConfigError::PixelsPerStep);
+        }
+        if let DrawKind::Stratified { cell } = self.draw.kind
+            && !matches!(self.extents.cells(cell), Some(cells) if cells.positions() == self.pixels_per_step)
+        {
+            return Err(ConfigError::Cell);
         }
         // A NaN fails these comparisons too.
         if !(self.omega > 0.0 && self.omega <= 1000.0) {
@@ -187,17 +178,27 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// The most colour channels a model may have.
-    pub const MAX_CHANNELS: usize = 4;
+    /// The most channels a model may have.
+    pub const MAX_CHANNELS: usize = 16;
 
-    /// Inputs of sine layer `layer` (0 is the first): 2 coordinates, then D.
-    pub const fn layer_inputs(&self, layer: usize) -> usize {
-        if layer == 0 { 2 } else { self.dim }
+    /// E: coordinates of a sample.
+    pub const fn axes(&self) -> usize {
+        self.extents.axes()
     }
 
-    /// |θ| = 3D + L(D² + D): adapted values.
+    /// Inputs of sine layer `layer` (0 is the first): E coordinates, then D.
+    pub const fn layer_inputs(&self, layer: usize) -> usize {
+        if layer == 0 { self.axes() } else { self.dim }
+    }
+
+    /// |θ| = (E + 1)·D + L(D² + D): adapted values.
     pub const fn theta_len(&self) -> usize {
-        3 * self.dim + self.hidden_layers * (self.dim * self.dim + self.dim)
+        self.first_layer_len() + self.hidden_layers * (self.dim * self.dim + self.dim)
+    }
+
+    /// Values of W0 and b0.
+    const fn first_layer_len(&self) -> usize {
+        (self.axes() + 1) * self.dim
     }
 
     /// Where W and b of sine layer `layer` lie in the flat order of θ, α and φ: W0, b0, …, W_L, b_L, each W
@@ -206,7 +207,7 @@ impl ModelConfig {
         let d = self.dim;
         let start = match layer.checked_sub(1) {
             None => 0,
-            Some(hidden) => 3 * d + hidden * (d * d + d),
+            Some(hidden) => self.first_layer_len() + hidden * (d * d + d),
         };
         let bias = start + self.layer_inputs(layer) * d;
         (start..bias, bias..bias + d)
@@ -247,15 +248,16 @@ impl ModelConfig {
         self.mlp_mult * self.dim
     }
 
-    /// Multiply-adds to fit one image.
+    /// Multiply-adds to fit one signal.
     pub const fn fit_macs(&self) -> u64 {
         let (d, l, c) = (self.dim as u64, self.hidden_layers as u64, self.channels as u64);
-        let forward = 2 * d + l * d * d + d * c;
-        let gradient = 2 * d + 2 * l * d * d + d * c;
+        let e = self.axes() as u64;
+        let forward = e * d + l * d * d + d * c;
+        let gradient = e * d + 2 * l * d * d + d * c;
         self.inner_steps as u64 * self.pixels_per_step as u64 * (forward + gradient)
     }
 
-    /// Multiply-adds of the Transformer for one image.
+    /// Multiply-adds of the Transformer for one signal.
     pub const fn transformer_macs(&self) -> u64 {
         let (d, t) = (self.dim as u64, self.tokens() as u64);
         let block = 4 * t * d * d + 2 * t * t * d + 2 * t * d * self.mlp_width() as u64;
@@ -301,11 +303,12 @@ mod tests {
             (ModelConfig { inner_steps: 65, ..ok }, ConfigError::InnerSteps),
             (ModelConfig { blocks: 0, ..ok }, ConfigError::Blocks),
             (ModelConfig { mlp_mult: 9, ..ok }, ConfigError::MlpMult),
-            (ModelConfig { channels: 5, ..ok }, ConfigError::Channels),
+            (ModelConfig { channels: 17, ..ok }, ConfigError::Channels),
             (ModelConfig { classes: 1, ..ok }, ConfigError::Classes),
+            (ModelConfig { extents: Extents::image(0, 28), ..ok }, ConfigError::Extents),
             (
-                ModelConfig { image: ImageSize { height: 0, width: 28 }, ..ok },
-                ConfigError::ImageSize,
+                ModelConfig { draw: Draw::stratified(0, Extents::image(2, 3)), ..ok },
+                ConfigError::Cell,
             ),
             (ModelConfig { pixels_per_step: 785, ..ok }, ConfigError::PixelsPerStep),
             (ModelConfig { omega: f32::NAN, ..ok }, ConfigError::Omega),
@@ -318,8 +321,8 @@ mod tests {
 
     #[test]
     fn another_image_keeps_the_share_of_pixels() {
-        let wide = ModelConfig::MICRO.with_image(ImageSize { height: 32, width: 32 }, 3);
+        let wide = ModelConfig::MICRO.with_extents(Extents::image(32, 32), 3);
         assert_eq!((wide.pixels_per_step, wide.channels), (256, 3));
-        assert_eq!(ModelConfig::NANO.with_image(MNIST, 1).pixels_per_step, 784);
+        assert_eq!(ModelConfig::NANO.with_extents(MNIST, 1).pixels_per_step, 784);
     }
 }

@@ -1,28 +1,89 @@
-//! Which pixels an inner step looks at.
+//! Which samples an inner step looks at.
 //!
-//! A draw is a keyed permutation of the pixels, computed index by index: no table, no state, no memory,
-//! so a microcontroller, a GPU thread and a test draw the same pixels from a seed alone.
+//! A draw names positions of the model's grid, computed one by one from a seed: no table, no state, no memory, so a
+//! microcontroller, a GPU thread and a test draw the same ones. It can be asked both ways: which positions a step
+//! has, and whether it has a position.
 
-use serde::{Deserialize, Serialize};
+use crate::grid::Extents;
 
-/// The pixel draw of a model: part of the bundle, the same in training and inference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The draw of a model: part of the bundle, the same in training and inference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "text::Text", into = "text::Text"))]
 pub struct Draw {
-    /// How the steps' pixels relate.
+    /// How the steps' positions relate.
     pub kind: DrawKind,
-    /// Chooses the permutation.
+    /// Chooses among the draws of that kind.
     pub seed: u32,
 }
 
-/// How the pixels of the inner steps relate to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How the positions of the inner steps relate to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DrawKind {
-    /// The paper's: each step draws its pixels afresh from all of them, without replacement. In training
-    /// each image and step has its own seed; in inference the seed is the bundle's.
+    /// The paper's: each step draws its positions afresh from all of them, without replacement. In training
+    /// each signal and step has its own seed; in inference the seed is the bundle's.
     Random,
-    /// One fixed shuffled partition: step j looks at the j-th P pixels of one permutation (wrapping
-    /// around when k·P exceeds the pixels), the same for every image, in training and in inference.
+    /// One fixed shuffled partition: step j looks at the j-th P positions of one permutation (wrapping
+    /// around when k·P exceeds the grid), the same for every signal, in training and in inference.
     Partition,
+    /// Each step looks at one position of every cell of the grid, another one each step until the cell has no more.
+    /// In training each signal has its own order of a cell's positions; in inference the seed is the bundle's.
+    Stratified {
+        /// Sides of a cell; cells at the grid's end are cut off by it.
+        cell: Extents,
+    },
+}
+
+#[cfg(feature = "serde")]
+mod text {
+    //! A draw as text: the kind is a word, and a cell stands beside it where there is one.
+
+    use serde::{Deserialize, Serialize};
+
+    use super::{Draw, DrawKind};
+    use crate::grid::Extents;
+
+    #[derive(Serialize, Deserialize)]
+    enum Word {
+        Random,
+        Partition,
+        Stratified,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Text {
+        kind: Word,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cell: Option<Extents>,
+        seed: u32,
+    }
+
+    impl From<Draw> for Text {
+        fn from(draw: Draw) -> Self {
+            let (kind, cell) = match draw.kind {
+                DrawKind::Random => (Word::Random, None),
+                DrawKind::Partition => (Word::Partition, None),
+                DrawKind::Stratified { cell } => (Word::Stratified, Some(cell)),
+            };
+            Self { kind, cell, seed: draw.seed }
+        }
+    }
+
+    impl TryFrom<Text> for Draw {
+        type Error = &'static str;
+
+        fn try_from(text: Text) -> Result<Self, Self::Error> {
+            let kind = match (text.kind, text.cell) {
+                (Word::Stratified, Some(cell)) => DrawKind::Stratified { cell },
+                (Word::Random, None) => DrawKind::Random,
+                (Word::Partition, None) => DrawKind::Partition,
+                (Word::Stratified, None) => return Err("a stratified draw needs a cell"),
+                (_, Some(_)) => return Err("only a stratified draw has a cell"),
+            };
+            Ok(Self { kind, seed: text.seed })
+        }
+    }
 }
 
 impl Draw {
@@ -36,44 +97,120 @@ impl Draw {
         Self { kind: DrawKind::Partition, seed }
     }
 
-    /// The draw of inner step `step` when each step looks at `pixels_per_step` of `samples` pixels.
-    pub fn step(self, step: usize, pixels_per_step: usize, samples: usize) -> StepDraw {
-        match self.kind {
-            DrawKind::Random => StepDraw {
-                permutation: Permutation::new(samples, mix(self.seed ^ mix(step as u32 + 1))),
-                start: 0,
+    /// One position of every cell for each step.
+    pub const fn stratified(seed: u32, cell: Extents) -> Self {
+        Self { kind: DrawKind::Stratified { cell }, seed }
+    }
+
+    /// The draw of inner step `step` when each step looks at `pixels_per_step` positions of a grid.
+    pub fn step(self, step: usize, pixels_per_step: usize, extents: Extents) -> StepDraw {
+        let positions = extents.positions();
+        let order = match self.kind {
+            DrawKind::Random => {
+                let key = mix(self.seed ^ mix(step as u32 + 1));
+                Order::Shuffled { permutation: Permutation::new(positions, key), start: 0 }
+            }
+            DrawKind::Partition => Order::Shuffled {
+                permutation: Permutation::new(positions, self.seed),
+                start: step.wrapping_mul(pixels_per_step).checked_rem(positions).unwrap_or(0),
             },
-            DrawKind::Partition => StepDraw {
-                permutation: Permutation::new(samples, self.seed),
-                start: step.wrapping_mul(pixels_per_step).checked_rem(samples).unwrap_or(0),
-            },
+            DrawKind::Stratified { cell } => Order::Cells(Cells {
+                extents,
+                cell,
+                cells: extents.cells(cell).unwrap_or(extents),
+                step,
+                seed: self.seed,
+            }),
+        };
+        StepDraw { order, count: pixels_per_step }
+    }
+}
+
+/// The positions of one inner step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepDraw {
+    order: Order,
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    /// From place `start` of a permutation on, around its end.
+    Shuffled {
+        permutation: Permutation,
+        start: usize,
+    },
+    Cells(Cells),
+}
+
+impl StepDraw {
+    /// P: how many there are.
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The `i`-th position of the step, 0 ≤ i < P ≤ positions of the grid: distinct for distinct i.
+    pub fn index(&self, i: usize) -> usize {
+        match &self.order {
+            Order::Shuffled { permutation, start } => {
+                let n = permutation.len as usize;
+                let at = start + i;
+                permutation.apply(if at >= n { at - n.min(at) } else { at })
+            }
+            Order::Cells(cells) => cells.position(i),
+        }
+    }
+
+    /// Whether `position` is one of them.
+    pub fn contains(&self, position: usize) -> bool {
+        match &self.order {
+            Order::Shuffled { permutation, start } => {
+                let n = permutation.len as usize;
+                let at = permutation.invert(position);
+                position < n && (if at >= *start { at } else { at + n }) - start < self.count
+            }
+            Order::Cells(cells) => cells.position(cells.of(position)) == position,
         }
     }
 }
 
-/// How many of `samples` pixels a step draws when the model draws `pixels_per_step` of `pixels`: the same share,
-/// at least one.
-pub fn share(pixels_per_step: usize, pixels: usize, samples: usize) -> usize {
-    if samples == pixels {
-        return pixels_per_step;
-    }
-    let n = (pixels_per_step as u64 * samples as u64).checked_div(pixels as u64).unwrap_or(0);
-    (n as usize).clamp(1, samples.max(1))
-}
-
-/// The pixels of one inner step.
+/// One position of every cell.
 #[derive(Clone, Copy, Debug)]
-pub struct StepDraw {
-    permutation: Permutation,
-    start: usize,
+struct Cells {
+    extents: Extents,
+    cell: Extents,
+    /// How many cells there are along each axis.
+    cells: Extents,
+    step: usize,
+    seed: u32,
 }
 
-impl StepDraw {
-    /// The `i`-th pixel of the step, 0 ≤ i < P ≤ number of pixels: distinct for distinct i.
-    pub fn index(&self, i: usize) -> usize {
-        let n = self.permutation.len as usize;
-        let at = self.start + i;
-        self.permutation.apply(if at >= n { at - n.min(at) } else { at })
+impl Cells {
+    /// The position that the step takes of a cell.
+    fn position(&self, cell: usize) -> usize {
+        let at = self.cells.indices(cell);
+        let first = |axis: usize| at.get(axis).map_or(0, |at| at * self.cell.side(axis));
+        // What the grid's end leaves of the cell.
+        let side = |axis: usize| {
+            let left = self.extents.side(axis).saturating_sub(first(axis));
+            self.cell.side(axis).min(left)
+        };
+        let [a, b, c] = [side(0), side(1), side(2)];
+        let order = Permutation::new(a * b * c, mix(self.seed ^ mix(cell as u32 + 1)));
+        let place = order.apply(self.step.checked_rem(a * b * c).unwrap_or(0));
+        let row = place.checked_div(c).unwrap_or(0);
+        let plane = row.checked_div(b).unwrap_or(0);
+        let [i, j, l] = [first(0) + plane, first(1) + row - plane * b, first(2) + place - row * c];
+        (i * self.extents.side(1) + j) * self.extents.side(2) + l
+    }
+
+    /// The cell of a position.
+    fn of(&self, position: usize) -> usize {
+        let at = self.extents.indices(position);
+        at.iter().enumerate().fold(0, |cell, (axis, at)| {
+            let along = at.checked_div(self.cell.side(axis)).unwrap_or(0);
+            cell * self.cells.side(axis) + along
+        })
     }
 }
 
@@ -111,16 +248,53 @@ impl Permutation {
         }
     }
 
+    /// What [`apply`](Self::apply) takes to `value`; 0 for a value past the end.
+    pub fn invert(&self, value: usize) -> usize {
+        if value >= self.len as usize {
+            return 0;
+        }
+        let mut at = value as u32;
+        loop {
+            at = self.unfeistel(at);
+            if at < self.len {
+                return at as usize;
+            }
+        }
+    }
+
     fn feistel(&self, value: u32) -> u32 {
-        let (low_mask, high_mask) = ((1 << self.low) - 1, (1 << self.high) - 1);
-        let (mut low, mut high) = (value & low_mask, value >> self.low);
-        for round in 0..3u32 {
-            high ^= mix(low.wrapping_add(self.key).wrapping_add(round.wrapping_mul(0x9e37_79b9)))
-                & high_mask;
-            low ^= mix(high.wrapping_add(!self.key).wrapping_add(round.wrapping_mul(0x85eb_ca6b)))
-                & low_mask;
+        let (mut low, mut high) = self.halves(value);
+        for round in 0..3 {
+            high ^= self.of_low(low, round);
+            low ^= self.of_high(high, round);
         }
         high << self.low | low
+    }
+
+    fn unfeistel(&self, value: u32) -> u32 {
+        let (mut low, mut high) = self.halves(value);
+        for round in (0..3).rev() {
+            low ^= self.of_high(high, round);
+            high ^= self.of_low(low, round);
+        }
+        high << self.low | low
+    }
+
+    fn halves(&self, value: u32) -> (u32, u32) {
+        (value & ((1 << self.low) - 1), value >> self.low)
+    }
+
+    /// What a round adds to the high half.
+    fn of_low(&self, low: u32, round: u32) -> u32 {
+        let hashed = mix(low.wrapping_add(self.key).wrapping_add(round.wrapping_mul(0x9e37_79b9)));
+        hashed & ((1 << self.high) - 1)
+    }
+
+    /// What a round adds to the low half.
+    fn of_high(&self, high: u32, round: u32) -> u32 {
+        let hashed =
+            mix(high.wrapping_add(!self.key).wrapping_add(round.wrapping_mul(0x85eb_ca6b)));
+        hashed & ((1 << self.low) - 1)
     }
 }
 
@@ -145,21 +319,27 @@ mod tests {
             let mut seen = vec![false; len];
             for i in 0..len {
                 assert!(!core::mem::replace(&mut seen[p.apply(i)], true), "len {len}");
+                assert_eq!(p.invert(p.apply(i)), i, "len {len}");
             }
         }
     }
 
+    const IMAGE: Extents = Extents::image(28, 28);
+
+    fn positions(draw: StepDraw) -> Vec<usize> {
+        (0..draw.count()).map(|i| draw.index(i)).collect()
+    }
+
     #[test]
-    fn a_partition_covers_each_pixel_once_and_wraps() {
+    fn a_partition_covers_each_position_once_and_wraps() {
         let draw = Draw::partition(3);
-        let mut all: Vec<_> =
-            (0..4).flat_map(|j| (0..196).map(move |i| draw.step(j, 196, 784).index(i))).collect();
+        let mut all: Vec<_> = (0..4).flat_map(|j| positions(draw.step(j, 196, IMAGE))).collect();
         all.sort_unstable();
         assert!(all.iter().copied().eq(0..784));
-        // k·P = 6·171 > 1024: the last step wraps to the first pixels, still without a repeat in itself.
-        let mut last: Vec<_> = (0..171).map(|i| draw.step(5, 171, 1024).index(i)).collect();
-        let first = draw.step(0, 171, 1024).index(0);
-        assert_eq!(last[169], first);
+        // k·P = 6·171 > 1024: the last step wraps to the first positions, still without a repeat in itself.
+        let step = |j| positions(draw.step(j, 171, Extents::image(32, 32)));
+        let mut last = step(5);
+        assert_eq!(last[169], step(0)[0]);
         last.sort_unstable();
         last.dedup();
         assert_eq!(last.len(), 171);
@@ -167,22 +347,63 @@ mod tests {
 
     #[test]
     fn random_steps_differ_and_spread_evenly() {
-        let (n, p) = (784, 196);
-        let mut hits = vec![0u32; n];
+        let p = 196;
+        let mut hits = vec![0u32; 784];
         for seed in 0..400 {
             let draw = Draw::random(seed);
-            assert_ne!(
-                draw.step(0, p, n).index(0) + draw.step(0, p, n).index(1) * n,
-                draw.step(1, p, n).index(0) + draw.step(1, p, n).index(1) * n
-            );
-            for i in 0..p {
-                hits[draw.step(2, p, n).index(i)] += 1;
-            }
+            let [first, second, third] = [0, 1, 2].map(|j| positions(draw.step(j, p, IMAGE)));
+            assert_ne!(first[..2], second[..2]);
+            third.into_iter().for_each(|at| hits[at] += 1);
         }
-        // Each pixel is expected 100 times; χ² of 783 degrees of freedom is below 940 but once in 10⁴
+        // Each position is expected 100 times; χ² of 783 degrees of freedom is below 940 but once in 10⁴
         // (drawing without replacement only lowers it).
         let chi2: f64 = hits.iter().map(|&h| (f64::from(h) - 100.0).powi(2) / 100.0).sum();
         assert!((450.0..940.0).contains(&chi2), "χ² {chi2}");
+    }
+
+    #[test]
+    fn a_stratified_step_has_one_position_of_every_cell_and_the_steps_have_all() {
+        let grids = [
+            (Extents::image(28, 28), Extents::image(2, 2)),
+            (Extents::image(5, 7), Extents::image(2, 3)),
+            (Extents::series(100), Extents::series(3)),
+            (Extents::volume(4, 5, 3), Extents::volume(2, 2, 2)),
+        ];
+        for (extents, cell) in grids {
+            let (draw, cells) = (Draw::stratified(9, cell), extents.cells(cell).unwrap());
+            let mut seen = vec![0; extents.positions()];
+            for j in 0..cell.positions() {
+                let step = draw.step(j, cells.positions(), extents);
+                for (i, at) in positions(step).into_iter().enumerate() {
+                    // The i-th position lies in the i-th cell.
+                    let [at_cell, at_grid] = [cells.indices(i), extents.indices(at)];
+                    for axis in 0..3 {
+                        assert_eq!(at_grid[axis] / cell.side(axis), at_cell[axis], "{extents:?}");
+                    }
+                    seen[at] += 1;
+                }
+            }
+            // A whole cell is seen once, one that is cut off again and again.
+            assert!(seen.iter().all(|n| *n >= 1), "{extents:?}");
+            assert_eq!(seen.iter().sum::<usize>(), cells.positions() * cell.positions());
+        }
+    }
+
+    #[test]
+    fn a_step_contains_its_positions_and_no_others() {
+        let extents = Extents::image(5, 7);
+        let cell = Extents::image(2, 3);
+        for draw in [Draw::random(4), Draw::partition(5), Draw::stratified(6, cell)] {
+            let count = if matches!(draw.kind, DrawKind::Stratified { .. }) { 9 } else { 12 };
+            for j in 0..7 {
+                let step = draw.step(j, count, extents);
+                let mut inside: Vec<_> = (0..40).filter(|at| step.contains(*at)).collect();
+                let mut drawn = positions(step);
+                inside.sort_unstable();
+                drawn.sort_unstable();
+                assert_eq!(inside, drawn, "{draw:?} step {j}");
+            }
+        }
     }
 
     #[test]
@@ -190,8 +411,7 @@ mod tests {
         // These values may never change: a bundle trained on one partition is useless with another.
         let p: Vec<_> = (0..8).map(|i| Permutation::new(784, 1).apply(i)).collect();
         assert_eq!(p, [471, 78, 97, 687, 514, 273, 91, 542]);
-        assert_eq!(share(196, 784, 784), 196);
-        assert_eq!(share(196, 784, 100), 25);
-        assert_eq!(share(196, 784, 1), 1);
+        let stratified = Draw::stratified(1, Extents::image(2, 2)).step(0, 196, IMAGE);
+        assert_eq!(positions(stratified)[..8], [0, 31, 33, 6, 36, 11, 41, 42]);
     }
 }

@@ -33,12 +33,16 @@ pub enum Error {
     Header,
     /// The header says more than this reader knows how to read.
     HeaderTrailingBytes,
+    /// The two bytes behind the format version, which are kept for later use, are not 0.
+    Reserved,
     /// The configuration is outside its limits.
     Config(ConfigError),
     /// The label list has not one label a class.
     Labels,
-    /// The input scaling is not finite, or its scale is not above 0.
+    /// A scale of the input is not above 0, or a number of its type would become a value that is not finite.
     InputScaling,
+    /// The accuracy is not in 0..=1, or the PSNR is not a number.
+    Facts,
     /// The tensors and golden samples that the configuration calls for have another size than the file
     /// holds.
     TensorBytes {
@@ -68,10 +72,12 @@ impl fmt::Display for Error {
             }
             Self::Checksum => f.write_str("bundle damaged: its checksum does not match"),
             Self::Header => f.write_str("bundle header cannot be decoded"),
+            Self::Reserved => f.write_str("reserved bytes of the bundle are not 0"),
+            Self::Facts => f.write_str("bundle has impossible facts"),
             Self::HeaderTrailingBytes => f.write_str("bundle header is longer than its content"),
             Self::Config(e) => write!(f, "bundle configuration: {e}"),
             Self::Labels => f.write_str("bundle needs one label a class"),
-            Self::InputScaling => f.write_str("bundle input scaling is not finite and positive"),
+            Self::InputScaling => f.write_str("bundle input scaling is out of range"),
             Self::TensorBytes { expected, found } => {
                 write!(
                     f,
@@ -107,14 +113,16 @@ pub enum ConfigError {
     Blocks,
     /// `mlp_mult` is not in 1..=8.
     MlpMult,
-    /// `channels` is not in 1..=4.
+    /// `channels` is not in 1..=16.
     Channels,
     /// `classes` is not in 2..=65535.
     Classes,
-    /// A side of the image is not in 1..=4096.
-    ImageSize,
-    /// `pixels_per_step` is not in 1..=height·width.
+    /// A side of the grid is not in 1..=65536, or its positions are more than 2²⁴.
+    Extents,
+    /// `pixels_per_step` is not in 1..=positions of the grid.
     PixelsPerStep,
+    /// A stratified draw's cell has other axes than the grid or a side of 0, or there are not `pixels_per_step` cells.
+    Cell,
     /// `omega` is not in (0, 1000].
     Omega,
     /// `lambda` is not in (0, 10⁶].
@@ -129,10 +137,11 @@ impl fmt::Display for ConfigError {
             Self::InnerSteps => "inner_steps (k) must be in 1..=64",
             Self::Blocks => "blocks (B) must be in 1..=64",
             Self::MlpMult => "mlp_mult must be in 1..=8",
-            Self::Channels => "channels (C) must be in 1..=4",
+            Self::Channels => "channels (C) must be in 1..=16",
             Self::Classes => "classes (K) must be in 2..=65535",
-            Self::ImageSize => "the image's sides must be in 1..=4096",
-            Self::PixelsPerStep => "pixels_per_step (P) must be in 1..=height·width",
+            Self::Extents => "the grid's sides must be in 1..=65536, its positions at most 2²⁴",
+            Self::PixelsPerStep => "pixels_per_step (P) must be in 1..=positions",
+            Self::Cell => "pixels_per_step (P) must be the number of cells",
             Self::Omega => "omega must be above 0 and at most 1000",
             Self::Lambda => "lambda must be above 0 and at most 10⁶",
         })

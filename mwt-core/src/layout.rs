@@ -167,7 +167,9 @@ impl Tensor {
     pub const fn shape(self, config: &ModelConfig) -> Shape {
         let d = config.dim;
         match self {
-            Self::SirenWeight(0) | Self::AlphaWeight { layer: 0, .. } => Shape::PlainMatrix(2, d),
+            Self::SirenWeight(0) | Self::AlphaWeight { layer: 0, .. } => {
+                Shape::PlainMatrix(config.axes(), d)
+            }
             Self::SirenWeight(_) | Self::AlphaWeight { .. } => Shape::Matrix(d, d),
             Self::SirenHeadWeight => Shape::PlainMatrix(d, config.channels),
             Self::SirenHeadBias | Self::OutScale => Shape::Vector(config.channels),
@@ -208,19 +210,50 @@ impl Tensor {
 
 /// Every tensor of a model in the order of the file.
 pub fn tensors(config: &ModelConfig) -> impl Iterator<Item = Tensor> + use<> {
-    let (layers, alphas, blocks) = (config.hidden_layers, config.alpha_rows(), config.blocks);
-    let siren = (0..=layers).flat_map(|l| [Tensor::SirenWeight(l), Tensor::SirenBias(l)]);
-    let siren_head = [Tensor::SirenHeadWeight, Tensor::SirenHeadBias, Tensor::OutScale];
-    let alpha = (0..alphas).flat_map(move |step| {
-        (0..=layers).flat_map(move |layer| {
-            [Tensor::AlphaWeight { step, layer }, Tensor::AlphaBias { step, layer }]
-        })
-    });
-    let beta = (1..=layers).map(Tensor::Beta);
-    let project_in = [Tensor::ProjectIn, Tensor::ProjectInBias];
-    let block = (0..blocks).flat_map(|b| BlockTensor::ALL.map(|t| Tensor::Block(b, t)));
-    let to_logits = [Tensor::ToLogits, Tensor::ToLogitsBias];
-    siren.chain(siren_head).chain(alpha).chain(beta).chain(project_in).chain(block).chain(to_logits)
+    let config = *config;
+    (0..).map_while(move |n| nth(&config, n))
+}
+
+/// Tensor `n` in the order of the file: by arithmetic, because a chain of iterators takes a microcontroller five times
+/// the flash.
+fn nth(config: &ModelConfig, n: usize) -> Option<Tensor> {
+    let layers = config.hidden_layers;
+    // Weight and bias of each sine layer; never 0, which the compiler cannot know.
+    let row = (2 * (layers + 1)).max(1);
+    let Some(n) = n.checked_sub(row) else {
+        let layer = n / 2;
+        return Some(match n % 2 {
+            0 => Tensor::SirenWeight(layer),
+            _ => Tensor::SirenBias(layer),
+        });
+    };
+    let Some(n) = n.checked_sub(3) else {
+        return Some(match n {
+            0 => Tensor::SirenHeadWeight,
+            1 => Tensor::SirenHeadBias,
+            _ => Tensor::OutScale,
+        });
+    };
+    let Some(n) = n.checked_sub(config.alpha_rows() * row) else {
+        let (step, layer) = (n / row, n % row / 2);
+        return Some(match n % 2 {
+            0 => Tensor::AlphaWeight { step, layer },
+            _ => Tensor::AlphaBias { step, layer },
+        });
+    };
+    let Some(n) = n.checked_sub(layers) else { return Some(Tensor::Beta(n + 1)) };
+    let Some(n) = n.checked_sub(2) else {
+        return Some(if n == 0 { Tensor::ProjectIn } else { Tensor::ProjectInBias });
+    };
+    let block = BlockTensor::ALL.len();
+    let Some(n) = n.checked_sub(config.blocks * block) else {
+        return BlockTensor::ALL.get(n % block).map(|tensor| Tensor::Block(n / block, *tensor));
+    };
+    match n {
+        0 => Some(Tensor::ToLogits),
+        1 => Some(Tensor::ToLogitsBias),
+        _ => None,
+    }
 }
 
 /// Where the tensors of a bundle lie, in closed form, so that reading one costs no walk over the others.

@@ -9,8 +9,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | [`ModelConfig`]: the sizes of a model, everything derived from them, checked limits, presets |
-//! | [`grid`] | a pixel's coordinate and value |
-//! | [`draw`] | which pixels inner step j looks at |
+//! | [`grid`] | the regular grid of a signal, a sample's coordinates and value |
+//! | [`draw`] | which samples inner step j looks at |
 //! | [`layout`] | every tensor of a model, its shape and its place in a bundle |
 //! | [`quant`] | int8, f16 and f32 storage of a matrix |
 //! | [`bundle`] | the `*.mwt` file: [`Bundle`] borrows it from flash and checks all of it before the first use |
@@ -34,7 +34,8 @@ pub mod math;
 pub mod quant;
 
 pub use bundle::Bundle;
-pub use config::{ImageSize, ModelConfig};
+pub use config::ModelConfig;
 pub use draw::Draw;
 pub use error::{ConfigError, Error};
+pub use grid::Extents;
 pub use quant::{Scheme, Schemes};

@@ -5,11 +5,11 @@
 //! All numbers are little-endian and need no alignment.
 
 use half::f16;
-use serde::{Deserialize, Serialize};
 
 /// Storage of the matrices of one part of a model. Vectors (biases, norms, layer scales), the first sine
 /// layer and the SIREN's head are few values that much depends on: they are always f32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Scheme {
     /// Symmetric int8 with one f32 scale per output.
     #[default]
@@ -42,7 +42,8 @@ impl Scheme {
 }
 
 /// The schemes of a bundle, part by part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Schemes {
     /// θ: the start of the fit.
     pub theta: Scheme,

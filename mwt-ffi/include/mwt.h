@@ -22,7 +22,7 @@ typedef enum mwt_status {
   MWT_STATUS_BUNDLE = 2,
   // The workspace is smaller than `mwt_workspace_bytes` says.
   MWT_STATUS_WORKSPACE = 3,
-  // The image has another size than the model's.
+  // The image or signal has another size than the model's, or a mask too few bits.
   MWT_STATUS_IMAGE = 4,
   // The fit left the finite numbers.
   MWT_STATUS_DIVERGED = 5,
@@ -32,7 +32,19 @@ typedef enum mwt_status {
   MWT_STATUS_OUTPUT = 7,
   // Anything else.
   MWT_STATUS_OTHER = 8,
+  // The signal has no sample, or one whose number or coordinate cannot be.
+  MWT_STATUS_SAMPLES = 9,
 } mwt_status;
+
+// Type of a signal's numbers.
+typedef enum mwt_type {
+  // `uint8_t`.
+  MWT_TYPE_U8 = 0,
+  // `int16_t`.
+  MWT_TYPE_I16 = 1,
+  // `float`; NaN says that the sample is missing.
+  MWT_TYPE_F32 = 2,
+} mwt_type;
 
 // A class, how likely it is, and how well the image was fitted.
 typedef struct mwt_prediction {
@@ -43,6 +55,23 @@ typedef struct mwt_prediction {
   // Peak signal-to-noise ratio of the fit in dB.
   float psnr;
 } mwt_prediction;
+
+// Samples to classify: an image, a series or a volume, of which some may be missing, or samples anywhere.
+typedef struct mwt_samples {
+  // The numbers, sample after sample, channels interleaved, aligned as their type is; in the order of the model's
+  // grid unless there are coordinates.
+  const void *numbers;
+  // How many numbers there are: samples times channels.
+  size_t count;
+  // Their type: MWT_TYPE_U8, MWT_TYPE_I16 or MWT_TYPE_F32.
+  uint32_t kind;
+  // Null, or one bit for each sample of the grid: bit i % 8, 1 for the lowest, of byte i / 8 says that sample i is
+  // there.
+  const uint8_t *there;
+  // Null, or as many coordinates for each sample as the model's grid has axes, from -1 to 1: the time in a series, y
+  // and x in an image.
+  const float *coordinates;
+} mwt_samples;
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,6 +106,19 @@ enum mwt_status mwt_classify(const uint8_t *bundle,
                              struct mwt_prediction *prediction,
                              float *logits,
                              size_t logits_len);
+
+// Fits samples of any kind and classifies them, as `mwt_classify` does an image.
+//
+// # Safety
+// As for `mwt_classify`; and `samples` points to a value whose pointers are null or point to as much as it says.
+enum mwt_status mwt_classify_samples(const uint8_t *bundle,
+                                     size_t bundle_len,
+                                     float *workspace,
+                                     size_t workspace_bytes,
+                                     const struct mwt_samples *samples,
+                                     struct mwt_prediction *prediction,
+                                     float *logits,
+                                     size_t logits_len);
 
 // The name of a status, such as "MWT_STATUS_OK"; a constant that ends with 0. Any other number is "MWT_STATUS_OTHER".
 const char *mwt_status_name(int32_t status);

@@ -8,10 +8,12 @@
 
 #![cfg_attr(target_os = "none", no_std)]
 
-use core::ffi::c_char;
+use core::ffi::{c_char, c_void};
 use core::slice;
 
-use mwt_infer::{Bundle, Classifier, Error, Image, Isa, workspace_len};
+use mwt_infer::{
+    Bundle, Classifier, Error, Isa, Numbers, SampleSource, Scattered, Signal, workspace_len,
+};
 
 /// What a call came to.
 #[repr(C)]
@@ -25,7 +27,7 @@ pub enum Status {
     Bundle = 2,
     /// The workspace is smaller than `mwt_workspace_bytes` says.
     Workspace = 3,
-    /// The image has another size than the model's.
+    /// The image or signal has another size than the model's, or a mask too few bits.
     Image = 4,
     /// The fit left the finite numbers.
     Diverged = 5,
@@ -35,6 +37,8 @@ pub enum Status {
     Output = 7,
     /// Anything else.
     Other = 8,
+    /// The signal has no sample, or one whose number or coordinate cannot be.
+    Samples = 9,
 }
 
 impl From<Error> for Status {
@@ -42,10 +46,11 @@ impl From<Error> for Status {
         match error {
             Error::Bundle(_) => Self::Bundle,
             Error::Workspace { .. } => Self::Workspace,
-            Error::ImageBytes | Error::ImageSize | Error::Channels => Self::Image,
+            Error::SignalLength | Error::Extents | Error::Channels | Error::Mask => Self::Image,
             Error::Diverged => Self::Diverged,
             Error::SelfTest => Self::SelfTest,
             Error::OutputLength => Self::Output,
+            Error::NoSamples | Error::NonFiniteSample | Error::SampleOutside => Self::Samples,
             _ => Self::Other,
         }
     }
@@ -61,6 +66,37 @@ pub struct Prediction {
     pub probability: f32,
     /// Peak signal-to-noise ratio of the fit in dB.
     pub psnr: f32,
+}
+
+/// Type of a signal's numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// `uint8_t`.
+    U8 = 0,
+    /// `int16_t`.
+    I16 = 1,
+    /// `float`; NaN says that the sample is missing.
+    F32 = 2,
+}
+
+/// Samples to classify: an image, a series or a volume, of which some may be missing, or samples anywhere.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Samples {
+    /// The numbers, sample after sample, channels interleaved, aligned as their type is; in the order of the model's
+    /// grid unless there are coordinates.
+    pub numbers: *const c_void,
+    /// How many numbers there are: samples times channels.
+    pub count: usize,
+    /// Their type: MWT_TYPE_U8, MWT_TYPE_I16 or MWT_TYPE_F32.
+    pub kind: u32,
+    /// Null, or one bit for each sample of the grid: bit i % 8, 1 for the lowest, of byte i / 8 says that sample i is
+    /// there.
+    pub there: *const u8,
+    /// Null, or as many coordinates for each sample as the model's grid has axes, from -1 to 1: the time in a series, y
+    /// and x in an image.
+    pub coordinates: *const f32,
 }
 
 /// The bytes behind `data`, unless it is null.
@@ -143,6 +179,43 @@ pub unsafe extern "C" fn mwt_self_test(
     })())
 }
 
+/// Where a call writes its results.
+struct Results {
+    prediction: *mut Prediction,
+    logits: *mut f32,
+    logits_len: usize,
+}
+
+/// Fits and classifies a source.
+///
+/// # Safety
+/// `prediction` is null or may be written, `logits` is null or points to `logits_len` values that nothing else uses
+/// meanwhile.
+unsafe fn classify(
+    classifier: &mut Classifier<'_, '_>,
+    source: &impl SampleSource,
+    results: &Results,
+) -> Result<(), Status> {
+    if results.prediction.is_null() {
+        return Err(Status::Pointer);
+    }
+    classifier.fit(source)?;
+    let best = classifier.top_k::<1>()?;
+    let best = best.first().ok_or(Status::Other)?;
+    if !results.logits.is_null() {
+        // SAFETY: not null, and the caller's promise.
+        let out = unsafe { values(results.logits, results.logits_len * size_of::<f32>())? };
+        let all = classifier.logits()?;
+        let out = out.get_mut(..all.len()).ok_or(Status::Output)?;
+        out.iter_mut().zip(all).for_each(|(out, logit)| *out = *logit);
+    }
+    let psnr = classifier.quality(source)?.psnr;
+    let result = Prediction { index: best.class as u32, probability: best.probability, psnr };
+    // SAFETY: not null, and the caller lets it be written.
+    unsafe { results.prediction.write(result) };
+    Ok(())
+}
+
 /// Fits one image, [height, width, channels] bytes, and classifies it. `logits` takes one value a class, or is null.
 ///
 /// # Safety
@@ -170,28 +243,90 @@ pub unsafe extern "C" fn mwt_classify(
                 bytes(image, image_len)?,
             )
         };
-        if prediction.is_null() {
-            return Err(Status::Pointer);
-        }
         let mut classifier = classifier(bundle, workspace)?;
         let config = *classifier.config();
-        let image = Image::new(image, config.image.height, config.image.width, config.channels)?;
-        classifier.fit(&image)?;
-        let best = classifier.top_k::<1>()?;
-        let best = best.first().ok_or(Status::Other)?;
-        if !logits.is_null() {
-            // SAFETY: not null, and the caller's promise.
-            let out = unsafe { values(logits, logits_len * size_of::<f32>())? };
-            let all = classifier.logits()?;
-            let out = out.get_mut(..all.len()).ok_or(Status::Output)?;
-            out.iter_mut().zip(all).for_each(|(out, logit)| *out = *logit);
-        }
-        let psnr = classifier.quality(&image)?.psnr;
-        let result = Prediction { index: best.class as u32, probability: best.probability, psnr };
-        // SAFETY: not null, and the caller lets it be written.
-        unsafe { prediction.write(result) };
-        Ok(())
+        let image = Signal::new(image, config.extents, config.channels)?;
+        // SAFETY: the caller's promise.
+        unsafe { classify(&mut classifier, &image, &Results { prediction, logits, logits_len }) }
     })())
+}
+
+/// Fits samples of any kind and classifies them, as `mwt_classify` does an image.
+///
+/// # Safety
+/// As for `mwt_classify`; and `samples` points to a value whose pointers are null or point to as much as it says.
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments)] // C has no slices.
+pub unsafe extern "C" fn mwt_classify_samples(
+    bundle: *const u8,
+    bundle_len: usize,
+    workspace: *mut f32,
+    workspace_bytes: usize,
+    samples: *const Samples,
+    prediction: *mut Prediction,
+    logits: *mut f32,
+    logits_len: usize,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise, for all three.
+        let (bundle, workspace, samples) = unsafe {
+            (
+                bytes(bundle, bundle_len)?,
+                values(workspace, workspace_bytes)?,
+                samples.as_ref().ok_or(Status::Pointer)?,
+            )
+        };
+        let mut classifier = classifier(bundle, workspace)?;
+        let config = *classifier.config();
+        let results = Results { prediction, logits, logits_len };
+        // SAFETY: the caller's promise.
+        let numbers = unsafe { numbers(samples)? };
+        if samples.coordinates.is_null() {
+            let mut signal = Signal::new(numbers, config.extents, config.channels)?;
+            if !samples.there.is_null() {
+                let bits = config.extents.positions().div_ceil(8);
+                // SAFETY: not null, and the caller's promise.
+                signal = signal.with_bits(unsafe { bytes(samples.there, bits)? })?;
+            }
+            // SAFETY: the caller's promise.
+            return unsafe { classify(&mut classifier, &signal, &results) };
+        }
+        let len = samples.count / config.channels.max(1) * config.axes();
+        // SAFETY: not null, and the caller's promise.
+        let coordinates = unsafe { array(samples.coordinates, len)? };
+        let scattered = Scattered::new(coordinates, config.axes(), numbers, config.channels)?;
+        // SAFETY: the caller's promise.
+        unsafe { classify(&mut classifier, &scattered, &results) }
+    })())
+}
+
+/// The numbers of some samples.
+///
+/// # Safety
+/// `samples.numbers` is null or points to `samples.count` numbers of its type that nothing writes to during `'a`.
+unsafe fn numbers<'a>(samples: &Samples) -> Result<Numbers<'a>, Status> {
+    let (data, count) = (samples.numbers, samples.count);
+    // SAFETY: the caller's promise, for each.
+    unsafe {
+        match samples.kind {
+            0 => array(data.cast(), count).map(Numbers::U8),
+            1 => array(data.cast(), count).map(Numbers::I16),
+            2 => array(data.cast(), count).map(Numbers::F32),
+            _ => Err(Status::Other),
+        }
+    }
+}
+
+/// The `len` values behind `data`, unless it is null or not aligned.
+///
+/// # Safety
+/// `data` is null or points to `len` values, for which any bits are one, that nothing writes to during `'a`.
+unsafe fn array<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Status> {
+    if data.is_null() || !data.is_aligned() {
+        return Err(Status::Pointer);
+    }
+    // SAFETY: not null, aligned, and the caller vouches for the rest.
+    Ok(unsafe { slice::from_raw_parts(data, len) })
 }
 
 /// The name of a status, such as "MWT_STATUS_OK"; a constant that ends with 0. Any other number is "MWT_STATUS_OTHER".
@@ -206,6 +341,7 @@ pub extern "C" fn mwt_status_name(status: i32) -> *const c_char {
         5 => c"MWT_STATUS_DIVERGED",
         6 => c"MWT_STATUS_SELF_TEST",
         7 => c"MWT_STATUS_OUTPUT",
+        9 => c"MWT_STATUS_SAMPLES",
         _ => c"MWT_STATUS_OTHER",
     }
     .as_ptr()

@@ -7,7 +7,7 @@ mod random_model;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use mwt_core::Schemes;
-use mwt_infer::{Arithmetic, Bundle, Classifier, Image, Isa, ModelConfig, WorkspaceBuf};
+use mwt_infer::{Arithmetic, Bundle, Classifier, Isa, ModelConfig, Signal, WorkspaceBuf};
 
 fn images(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("image");
@@ -16,8 +16,7 @@ fn images(criterion: &mut Criterion) {
         let bytes = random_model::bundle(config, Schemes::default());
         let bundle = Bundle::parse(&bytes).expect("a good bundle");
         let pixels = random_model::image(&config, 1);
-        let (height, width) = (config.image.height, config.image.width);
-        let image = Image::new(&pixels, height, width, config.channels).expect("an image");
+        let image = Signal::new(&pixels[..], config.extents, config.channels).expect("an image");
         let mut workspace = WorkspaceBuf::new(&config);
         for isa in Isa::all_available() {
             for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
@@ -42,7 +41,8 @@ fn batches(criterion: &mut Criterion) {
     let bytes = random_model::bundle(config, Schemes::default());
     let bundle = Bundle::parse(&bytes).expect("a good bundle");
     let pixels: Vec<_> = (0..64).map(|n| random_model::image(&config, n)).collect();
-    let images: Vec<_> = pixels.iter().map(|p| Image::grey(p, 28, 28).expect("an image")).collect();
+    let images: Vec<_> =
+        pixels.iter().map(|p| Signal::grey(p, 28, 28).expect("an image")).collect();
     let mut group = criterion.benchmark_group("batch");
     group.throughput(criterion::Throughput::Elements(images.len() as u64));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,15 +1,14 @@
 //! A bundle of random weights, scaled as a trained one's, for tests and benchmarks.
 
-use mwt_core::bundle::{self, Facts, Header};
+use mwt_core::bundle::{self, Facts, Header, Input};
 use mwt_core::draw::mix;
-use mwt_core::grid::InputScaling;
 use mwt_core::layout::{BlockTensor, Tensor};
 use mwt_core::{ModelConfig, Schemes};
 
 /// The bytes of the bundle.
 pub(crate) fn bundle(config: ModelConfig, schemes: Schemes) -> Vec<u8> {
     let labels = (0..config.classes).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
-    let (input, facts) = (InputScaling::SYMMETRIC, Facts::default());
+    let (input, facts) = (Input::PICTURE, Facts::default());
     let header = Header { config, schemes, input, labels: &labels, golden_samples: 0, facts };
     let mut seed = 0;
     let values = |tensor: Tensor| {
@@ -39,8 +38,8 @@ pub(crate) fn image(config: &ModelConfig, seed: usize) -> Vec<u8> {
         let phase = (y * (2 + seed % 3) + x * (3 + seed % 5) + 7 * c) as f32 * 0.1;
         (127.5 + 120.0 * phase.sin()) as u8
     };
-    let (height, width) = (config.image.height, config.image.width);
-    (0..height * width * config.channels)
+    let width = config.extents.side(1);
+    (0..config.extents.positions() * config.channels)
         .map(|i| {
             let (pixel, c) = (i / config.channels, i % config.channels);
             wave(pixel / width, pixel % width, c)

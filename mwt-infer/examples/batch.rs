@@ -7,14 +7,16 @@
 use std::error::Error;
 use std::time::Instant;
 
-use mwt_infer::{Arithmetic, Bundle, Image, classify_batch};
+use mwt_infer::{Arithmetic, Bundle, Signal, classify_batch};
 
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-small.mwt");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let bytes = std::fs::read(BUNDLE)?;
     let bundle = Bundle::parse(&bytes)?;
-    let size = bundle.config().image;
+    let [height, width] = *bundle.config().extents.sides() else {
+        return Err("the model is not for images".into());
+    };
 
     // The bundle's own samples, again and again.
     let samples: Vec<_> = bundle.golden_samples().collect();
@@ -22,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .iter()
         .cycle()
         .take(1000)
-        .map(|sample| Image::grey(sample.image, size.height, size.width))
+        .map(|sample| Signal::grey(sample.signal, height, width))
         .collect::<Result<_, _>>()?;
 
     // The K logits of each picture, in the pictures' order. One that fails does not hold up the others.

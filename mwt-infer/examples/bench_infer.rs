@@ -11,7 +11,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use mwt_infer::{
-    Arithmetic, Bundle, Classifier, Isa, ModelConfig, Sample, Scattered, WorkspaceBuf,
+    Arithmetic, Bundle, Classifier, Isa, ModelConfig, Numbers, Scattered, WorkspaceBuf,
 };
 use safetensors::SafeTensors;
 
@@ -31,17 +31,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let inputs = SafeTensors::deserialize(&inputs)?;
     for isa in Isa::all_available().filter(|isa| wanted.is_none_or(|w| w == isa.name())) {
         for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
-            match bundle.config().channels {
-                1 => run::<1>(&bundle, &inputs, isa, arithmetic, limits)?,
-                3 => run::<3>(&bundle, &inputs, isa, arithmetic, limits)?,
-                _ => return Err("images are grey or RGB".into()),
-            }
+            run(&bundle, &inputs, isa, arithmetic, limits)?;
         }
     }
     Ok(())
 }
 
-fn run<const C: usize>(
+fn run(
     bundle: &Bundle<'_>,
     inputs: &SafeTensors<'_>,
     isa: Isa,
@@ -49,7 +45,11 @@ fn run<const C: usize>(
     (seconds, least): (Duration, usize),
 ) -> Result<(), Box<dyn Error>> {
     let config = *bundle.config();
-    let images = images::<C>(inputs, &config)?;
+    let (coordinates, images) = images(inputs, &config)?;
+    let source = |n: usize| {
+        let values: &Vec<f32> = &images[n];
+        Scattered::new(&coordinates, config.axes(), Numbers::Scaled(values), config.channels)
+    };
     let indices = indices(inputs, &config, images.len())?;
     let expected = floats(inputs, "logits")?;
     let mut workspace = WorkspaceBuf::new(&config);
@@ -57,8 +57,8 @@ fn run<const C: usize>(
     classifier.set_arithmetic(arithmetic);
 
     let mut error = 0.0f32;
-    for (image, (samples, indices)) in images.iter().zip(&indices).enumerate() {
-        classifier.fit_indices(&Scattered(samples), indices)?;
+    for (image, indices) in indices.iter().enumerate() {
+        classifier.fit_indices(&source(image)?, indices)?;
         let expected = expected.iter().skip(image * config.classes);
         for (got, want) in classifier.logits()?.iter().zip(expected) {
             error = error.max((got - want).abs());
@@ -69,7 +69,7 @@ fn run<const C: usize>(
     while start.elapsed() < seconds || cpu.len() < least {
         let n = cpu.len() % images.len();
         let (before, cpu_before) = (Instant::now(), cpu_time());
-        classifier.fit_indices(&Scattered(&images[n]), &indices[n])?;
+        classifier.fit_indices(&source(n)?, &indices[n])?;
         std::hint::black_box(classifier.logits()?);
         cpu.push(cpu_time() - cpu_before);
         wall.push(before.elapsed().as_secs_f64());
@@ -102,20 +102,16 @@ fn floats(inputs: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>, Box<dyn Erro
     Ok(data.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }
 
-/// Each image as samples: its values are no bytes.
-fn images<const C: usize>(
-    inputs: &SafeTensors<'_>,
-    config: &ModelConfig,
-) -> Result<Vec<Vec<Sample<C>>>, Box<dyn Error>> {
-    let (values, coords) = (floats(inputs, "images")?, floats(inputs, "coords")?);
-    let pixels = config.image.pixels();
-    let sample = |image: &[f32], p: usize| Sample {
-        y: coords[2 * p],
-        x: coords[2 * p + 1],
-        values: std::array::from_fn(|c| image[c * pixels + p]),
+/// Coordinates of the pixels, and each image's values, channels interleaved.
+type Images = (Vec<f32>, Vec<Vec<f32>>);
+
+fn images(inputs: &SafeTensors<'_>, config: &ModelConfig) -> Result<Images, Box<dyn Error>> {
+    let (values, coordinates) = (floats(inputs, "images")?, floats(inputs, "coords")?);
+    let (pixels, channels) = (config.extents.positions(), config.channels);
+    let interleaved = |image: &[f32]| {
+        (0..pixels * channels).map(|i| image[i % channels * pixels + i / channels]).collect()
     };
-    let images = values.chunks_exact(C * pixels);
-    Ok(images.map(|image| (0..pixels).map(|p| sample(image, p)).collect()).collect())
+    Ok((coordinates, values.chunks_exact(channels * pixels).map(interleaved).collect()))
 }
 
 /// Each image's indices, `[k, P]`.

@@ -9,20 +9,22 @@
 
 use std::error::Error;
 
-use mwt_infer::{Bundle, Classifier, Image, WorkspaceBuf};
+use mwt_infer::{Bundle, Classifier, Signal, WorkspaceBuf};
 
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-small.mwt");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let bytes = std::fs::read(BUNDLE)?;
     let bundle = Bundle::parse(&bytes)?;
-    let size = bundle.config().image;
+    let [height, width] = *bundle.config().extents.sides() else {
+        return Err("the model is not for images".into());
+    };
     let mut workspace = WorkspaceBuf::new(bundle.config());
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice())?;
 
     for (n, golden) in bundle.golden_samples().enumerate() {
         println!("sample {n}");
-        let image = Image::grey(golden.image, size.height, size.width)?;
+        let image = Signal::grey(golden.signal, height, width)?;
         // φ = θ: every picture starts from the same learned weights, which know nothing of it yet.
         classifier.begin();
         loop {

@@ -8,12 +8,12 @@ use rayon::prelude::*;
 use crate::arithmetic::Arithmetic;
 use crate::classifier::Classifier;
 use crate::error::Error;
-use crate::source::PixelSource;
+use crate::source::SampleSource;
 use crate::workspace::WorkspaceBuf;
 
 /// Fits and classifies every source on the threads of rayon's current pool, with one workspace per thread. Gives the
 /// K logits of each source in order; they do not depend on the number of threads.
-pub fn classify_batch<S: PixelSource + Sync>(
+pub fn classify_batch<S: SampleSource + Sync>(
     bundle: &Bundle<'_>,
     arithmetic: Arithmetic,
     sources: &[S],

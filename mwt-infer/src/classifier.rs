@@ -1,14 +1,14 @@
 //! The crate's front door.
 
-use mwt_core::grid::{self, psnr};
-use mwt_core::{Bundle, ImageSize, ModelConfig, draw};
+use mwt_core::grid::psnr;
+use mwt_core::{Bundle, Extents, ModelConfig};
 
 use crate::arithmetic::Arithmetic;
 use crate::error::Error;
 use crate::fit::{self, FitScratch, Picked};
 use crate::kernels::{Isa, with_kernel};
 use crate::profile::{Phase, Profiler};
-use crate::source::{Image, PixelSource};
+use crate::source::{FromNumber, SampleSource, Signal};
 use crate::top_k::TopK;
 use crate::transformer::{self, Transformer};
 use crate::workspace::{Carve, Plan, workspace_len};
@@ -121,7 +121,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     ///
     /// # Errors
     /// An unsuitable source, a value that is not finite, or [`Error::Diverged`].
-    pub fn fit<S: PixelSource>(&mut self, source: &S) -> Result<f32, Error> {
+    pub fn fit<S: SampleSource>(&mut self, source: &S) -> Result<f32, Error> {
         self.begin();
         let mut loss = 0.0;
         while let Some(l) = self.step(source)? {
@@ -134,22 +134,22 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     ///
     /// # Errors
     /// [`Error::Indices`] besides those of [`fit`](Self::fit).
-    pub fn fit_indices<S: PixelSource>(
+    pub fn fit_indices<S: SampleSource>(
         &mut self,
         source: &S,
         indices: &[u32],
     ) -> Result<f32, Error> {
         let steps = self.config().inner_steps;
-        let pixels_per_step = indices.len() / steps;
-        let inside = indices.iter().all(|i| (*i as usize) < source.len());
-        if pixels_per_step == 0 || pixels_per_step * steps != indices.len() || !inside {
+        let count = indices.len() / steps;
+        let there = indices.iter().all(|i| source.is_there(*i as usize));
+        if count == 0 || count * steps != indices.len() || !there {
             return Err(Error::Indices);
         }
         self.begin();
         let mut loss = 0.0;
-        for indices in indices.chunks_exact(pixels_per_step) {
-            let index = |i| indices.get(i).map_or(0, |index| *index as usize);
-            loss = self.step_on(&Picked { source, pixels_per_step, index })?;
+        for indices in indices.chunks_exact(count) {
+            let index = |i| indices.get(i).map(|index: &u32| *index as usize);
+            loss = self.step_on(&Picked { source, count, candidates: count, index })?;
         }
         Ok(loss)
     }
@@ -165,7 +165,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     ///
     /// # Errors
     /// As [`fit`](Self::fit); a failed step ends the fit.
-    pub fn step<S: PixelSource>(&mut self, source: &S) -> Result<Option<f32>, Error> {
+    pub fn step<S: SampleSource>(&mut self, source: &S) -> Result<Option<f32>, Error> {
         if self.steps.is_none() {
             self.begin();
         }
@@ -173,22 +173,47 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if step >= config.inner_steps {
             return Ok(None);
         }
-        let samples = source.len();
-        let pixels_per_step = draw::share(config.pixels_per_step, config.image.pixels(), samples);
-        let pixels = config.draw.step(step, pixels_per_step, samples);
-        self.step_on(&Picked { source, pixels_per_step, index: |i| pixels.index(i) }).map(Some)
+        let draw = config.draw.step(step, config.pixels_per_step, config.extents);
+        // What the step looks at, or all that is there.
+        let mut all = false;
+        let mut candidates = if S::SCATTERED { source.len() } else { draw.count() };
+        let index = |all: bool, i: usize| {
+            let (index, among) = if all {
+                (i, true)
+            } else if S::SCATTERED {
+                let mut at = [0.0; Extents::MAX_AXES];
+                source.coordinates(i, &mut at);
+                (i, draw.contains(config.extents.nearest(&at)))
+            } else {
+                (draw.index(i), true)
+            };
+            (among && source.is_there(index)).then_some(index)
+        };
+        let count = |all: bool, candidates: usize| {
+            (0..candidates).filter(|i| index(all, *i).is_some()).count()
+        };
+        let mut found = candidates;
+        if !source.is_complete() {
+            found = count(all, candidates);
+            if found == 0 {
+                (all, candidates) = (true, source.len());
+                found = count(all, candidates);
+            }
+        }
+        self.step_on(&Picked { source, count: found, candidates, index: |i| index(all, i) })
+            .map(Some)
     }
 
     // One copy, whoever calls: on a microcontroller it is a fifth of the program.
     #[inline(never)]
-    fn step_on<S: PixelSource>(
+    fn step_on<S: SampleSource>(
         &mut self,
-        picked: &Picked<'_, S, impl Fn(usize) -> usize>,
+        picked: &Picked<'_, S, impl Fn(usize) -> Option<usize>>,
     ) -> Result<f32, Error> {
         let step = self.steps.take().unwrap_or(0);
         self.classified = false;
         picked.source.check(self.bundle.config())?;
-        if picked.source.is_empty() {
+        if picked.count == 0 {
             return Err(Error::NoSamples);
         }
         let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
@@ -235,12 +260,9 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     ///
     /// # Errors
     /// [`Error::NotFitted`], an unsuitable source, or [`Error::Diverged`] when the fit draws what is not finite.
-    pub fn quality<S: PixelSource>(&mut self, source: &S) -> Result<Quality, Error> {
+    pub fn quality<S: SampleSource>(&mut self, source: &S) -> Result<Quality, Error> {
         self.fitted()?;
         source.check(self.bundle.config())?;
-        if source.is_empty() {
-            return Err(Error::NoSamples);
-        }
         let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
         let (mse, clamped) = with_kernel!(self.isa, kernel => {
             scratch.quality(kernel, &self.bundle, self.phi, source)
@@ -250,31 +272,43 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if finite { Ok(Quality { mse, psnr: psnr(clamped) }) } else { Err(Error::Diverged) }
     }
 
-    /// The fitted SIREN's C values at (y, x), anywhere: [-1, 1] is the image, beyond is extrapolation.
+    /// The fitted SIREN's C values at some coordinates, E of them: [-1, 1] is the signal, beyond is extrapolation.
     ///
     /// # Errors
-    /// [`Error::NotFitted`]; [`Error::OutputLength`] when `values` is not C long; [`Error::Diverged`] when they are not
-    /// finite.
-    pub fn reconstruct_at(&mut self, y: f32, x: f32, values: &mut [f32]) -> Result<(), Error> {
-        self.predict(1, values.len(), &|_| [y, x], &mut |_, out| {
+    /// [`Error::NotFitted`]; [`Error::OutputLength`] when `at` is not E or `values` not C long; [`Error::Diverged`] when
+    /// they are not finite.
+    pub fn reconstruct_at(&mut self, at: &[f32], values: &mut [f32]) -> Result<(), Error> {
+        if at.len() != self.config().axes() {
+            return Err(Error::OutputLength);
+        }
+        let coordinates = |_, to: &mut [f32]| to.iter_mut().zip(at).for_each(|(to, at)| *to = *at);
+        self.predict(1, values.len(), &coordinates, &mut |_, out| {
             values.iter_mut().zip(out).for_each(|(v, o)| *v = *o);
         })
     }
 
-    /// The fitted SIREN as an image of any size: `[H, W, C]` bytes, row by row.
+    /// The fitted SIREN on a grid of any sides: a number for each position, channels interleaved, in the unit of the
+    /// model's input.
     ///
     /// # Errors
-    /// As [`reconstruct_at`](Self::reconstruct_at), for `bytes` that are not height·width·C long.
-    pub fn reconstruct(&mut self, size: ImageSize, bytes: &mut [u8]) -> Result<(), Error> {
-        let (pixels, input) = (size.pixels(), self.bundle.header().input);
-        let channels = bytes.len().checked_div(pixels).unwrap_or(0);
-        if channels * pixels != bytes.len() {
+    /// As [`reconstruct_at`](Self::reconstruct_at), for extents of other axes, or `numbers` of another length than
+    /// positions·C.
+    pub fn reconstruct<T: FromNumber>(
+        &mut self,
+        extents: Extents,
+        numbers: &mut [T],
+    ) -> Result<(), Error> {
+        let (positions, input) = (extents.positions(), self.bundle.header().input);
+        let channels = numbers.len().checked_div(positions).unwrap_or(0);
+        if channels * positions != numbers.len() || extents.axes() != self.config().axes() {
             return Err(Error::OutputLength);
         }
-        let at = |i| grid::pixel(i, size.height, size.width);
-        self.predict(pixels, channels, &at, &mut |i, values| {
-            let out = bytes.get_mut(i * channels..).unwrap_or_default();
-            out.iter_mut().zip(values).for_each(|(byte, value)| *byte = input.byte(*value));
+        let at = |i, at: &mut [f32]| extents.coordinates(i, at);
+        self.predict(positions, channels, &at, &mut |i, values| {
+            let out = numbers.get_mut(i * channels..).unwrap_or_default();
+            for (channel, (number, value)) in out.iter_mut().zip(values).enumerate() {
+                *number = T::from_number(input.scaling(channel).raw(*value));
+            }
         })
     }
 
@@ -282,7 +316,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         &mut self,
         count: usize,
         channels: usize,
-        coordinate: &impl Fn(usize) -> [f32; 2],
+        coordinates: &impl Fn(usize, &mut [f32]),
         out: &mut impl FnMut(usize, &[f32]),
     ) -> Result<(), Error> {
         self.fitted()?;
@@ -296,7 +330,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
             out(i, values);
         };
         with_kernel!(self.isa, kernel => {
-            scratch.predict(kernel, self.bundle.config(), self.phi, count, coordinate, out);
+            scratch.predict(kernel, self.bundle.config(), self.phi, count, coordinates, out);
         });
         if finite { Ok(()) } else { Err(Error::Diverged) }
     }
@@ -332,9 +366,8 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     /// [`SELF_TEST_TOLERANCE`](Self::SELF_TEST_TOLERANCE), or what [`fit`](Self::fit) gives.
     pub fn self_test(&mut self) -> Result<SelfTest, Error> {
         let mut result = SelfTest { samples: 0, max_error: 0.0 };
-        let ModelConfig { image, channels, .. } = *self.config();
         for sample in self.bundle.golden_samples() {
-            self.fit(&Image::new(sample.image, image.height, image.width, channels)?)?;
+            self.fit(&Signal::golden(&self.bundle, &sample)?)?;
             for (got, want) in self.logits()?.iter().zip(sample.logits.iter()) {
                 result.max_error = result.max_error.max((got - want).abs());
             }

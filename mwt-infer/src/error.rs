@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Why an image was not classified.
+/// Why a signal was not classified.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,19 +15,21 @@ pub enum Error {
         /// Values given.
         given: usize,
     },
-    /// The image's bytes are not height·width·channels.
-    ImageBytes,
-    /// The image's size is not the one that the model was trained on.
-    ImageSize,
-    /// The source has another number of colour channels than the model.
+    /// A signal does not have one number for each position and channel.
+    SignalLength,
+    /// A signal has another grid than the model was trained on.
+    Extents,
+    /// The source has another number of channels than the model.
     Channels,
+    /// A mask has too few bits, or positions that do not ascend or are past the end.
+    Mask,
     /// The source offers no sample at all.
     NoSamples,
     /// A sample's value is infinite or not a number.
     NonFiniteSample,
-    /// A sample lies outside [-1, 1] × [-1, 1].
+    /// A coordinate of a sample lies outside [-1, 1].
     SampleOutside,
-    /// Given pixel indices are not k·P many, or one is past the last sample.
+    /// Given indices are not k·P many, or the sample of one is not there.
     Indices,
     /// The fit left the finite numbers: its rates are too large for this image.
     Diverged,
@@ -46,15 +48,14 @@ impl fmt::Display for Error {
             Self::Workspace { needed, given } => {
                 write!(f, "workspace of {given} values is too small, the model needs {needed}")
             }
-            Self::ImageBytes => f.write_str("image bytes are not height·width·channels"),
-            Self::ImageSize => f.write_str("image has another size than the model was trained on"),
-            Self::Channels => {
-                f.write_str("image has another number of colour channels than the model")
-            }
+            Self::SignalLength => f.write_str("signal has a wrong number of values"),
+            Self::Extents => f.write_str("signal and model have different grids"),
+            Self::Channels => f.write_str("signal and model have different channels"),
+            Self::Mask => f.write_str("mask does not fit the signal"),
             Self::NoSamples => f.write_str("there is no sample to fit"),
             Self::NonFiniteSample => f.write_str("a sample's value is not finite"),
             Self::SampleOutside => f.write_str("a sample's coordinate is outside [-1, 1]"),
-            Self::Indices => f.write_str("pixel indices are not k·P indices of existing samples"),
+            Self::Indices => f.write_str("indices are not k·P indices of existing samples"),
             Self::Diverged => f.write_str("the fit diverged"),
             Self::NotFitted => f.write_str("nothing has been fitted yet"),
             Self::OutputLength => f.write_str("output buffer has the wrong length"),

@@ -17,15 +17,17 @@ use mwt_core::{Bundle, ModelConfig};
 
 use crate::error::Error;
 use crate::kernels::{Init, Kernel, Mat, MatMut};
-use crate::source::PixelSource;
+use crate::source::SampleSource;
 use crate::workspace::{Carve, Plan};
 
 /// The samples that a step looks at.
 pub(crate) struct Picked<'p, S, F> {
     pub(crate) source: &'p S,
-    /// P.
-    pub(crate) pixels_per_step: usize,
-    /// Index of the i-th of them.
+    /// How many they are.
+    pub(crate) count: usize,
+    /// How many may be among them.
+    pub(crate) candidates: usize,
+    /// Index of the i-th candidate; `None` when it is not among them.
     pub(crate) index: F,
 }
 
@@ -93,7 +95,7 @@ impl<'w> FitScratch<'w> {
             h: scratch.take(layers * tile * d)?,
             cos: scratch.take(layers * tile * d)?,
             delta: scratch.take(tile * d)?,
-            coordinates: scratch.take(2 * tile)?,
+            coordinates: scratch.take(config.axes() * tile)?,
             targets: scratch.take(config.channels * tile)?,
             errors: scratch.take(config.channels * tile)?,
             siren_head: scratch.take(plan.siren_head)?,
@@ -115,15 +117,15 @@ impl<'w> FitScratch<'w> {
     }
 
     /// Inner step `step`: φ ← φ - α ⊙ ∇loss over the picked samples. Gives the loss before the update.
-    pub(crate) fn step<K: Kernel, S: PixelSource>(
+    pub(crate) fn step<K: Kernel, S: SampleSource>(
         &mut self,
         kernel: K,
         bundle: &Bundle<'_>,
         phi: &mut [f32],
         step: usize,
-        picked: &Picked<'_, S, impl Fn(usize) -> usize>,
+        picked: &Picked<'_, S, impl Fn(usize) -> Option<usize>>,
     ) -> Result<f32, Error> {
-        let (config, pixels_per_step) = (bundle.config(), picked.pixels_per_step);
+        let (config, count) = (bundle.config(), picked.count);
         let d = config.dim;
         for l in 1..=config.hidden_layers {
             let (weight, _) = layer(config, phi, l);
@@ -132,25 +134,28 @@ impl<'w> FitScratch<'w> {
         }
         self.gradient.fill(0.0);
         let mut loss = 0.0;
-        for first in (0..pixels_per_step).step_by(self.tile.max(1)) {
-            let pixels = self.tile.min(pixels_per_step - first);
-            self.load(bundle, picked.source, pixels, &|i| (picked.index)(first + i))?;
+        let mut next = 0;
+        while next < picked.candidates {
+            let pixels = self.load(bundle, picked, &mut next)?;
+            if pixels == 0 {
+                break;
+            }
             self.forward(kernel, config, phi, pixels);
-            loss += self.errors(config, pixels, pixels_per_step);
+            loss += self.errors(config, pixels, count);
             self.backward(kernel, config, pixels);
         }
         // ω of the first layer's u, which its whole gradient has as a factor.
         let (weight, bias) = layer_mut(config, self.gradient, 0);
         kernel.scale(weight, config.omega);
         kernel.scale(bias, config.omega);
-        loss /= (pixels_per_step * config.channels) as f32;
+        loss /= (count * config.channels) as f32;
         // A NaN or an infinity anywhere in the gradient ends up in φ: one sum over φ finds it.
         let finite = self.update(kernel, bundle, phi, step);
         if loss.is_finite() && finite { Ok(loss) } else { Err(Error::Diverged) }
     }
 
     /// Mean squared error over all samples, and the same after clamping as PSNR wants it.
-    pub(crate) fn quality<K: Kernel, S: PixelSource>(
+    pub(crate) fn quality<K: Kernel, S: SampleSource>(
         &mut self,
         kernel: K,
         bundle: &Bundle<'_>,
@@ -158,65 +163,81 @@ impl<'w> FitScratch<'w> {
         source: &S,
     ) -> Result<(f32, f32), Error> {
         let config = bundle.config();
-        // In f64: an image may have a million samples.
-        let (mut loss, mut clamped) = (0.0f64, 0.0f64);
-        for first in (0..source.len()).step_by(self.tile.max(1)) {
-            let pixels = self.tile.min(source.len() - first);
-            self.load(bundle, source, pixels, &|i| first + i)?;
+        let index = |i: usize| source.is_there(i).then_some(i);
+        let picked = Picked { source, count: source.len(), candidates: source.len(), index };
+        let (mut loss, mut clamped, mut n) = (Sum::default(), Sum::default(), 0);
+        let mut next = 0;
+        while next < picked.candidates {
+            let pixels = self.load(bundle, &picked, &mut next)?;
+            if pixels == 0 {
+                break;
+            }
             self.forward(kernel, config, phi, pixels);
             let values = pixels * config.channels;
+            n += values;
             for (out, target) in self.errors.iter().zip(self.targets.iter()).take(values) {
-                loss += f64::from((out - target) * (out - target));
-                clamped += f64::from(clamped_squared_error(*out, *target));
+                loss.add((out - target) * (out - target));
+                clamped.add(clamped_squared_error(*out, *target));
             }
         }
-        let n = (source.len() * config.channels) as f64;
-        Ok(((loss / n) as f32, (clamped / n) as f32))
+        if n == 0 {
+            return Err(Error::NoSamples);
+        }
+        Ok((loss.total / n as f32, clamped.total / n as f32))
     }
 
-    /// The prediction at coordinates (y, x); gives each to `out` with its C values.
+    /// The prediction at `count` places, whose coordinates `coordinate` writes; gives each to `out` with its C values.
     pub(crate) fn predict<K: Kernel>(
         &mut self,
         kernel: K,
         config: &ModelConfig,
         phi: &[f32],
         count: usize,
-        coordinate: &impl Fn(usize) -> [f32; 2],
+        coordinates: &impl Fn(usize, &mut [f32]),
         out: &mut impl FnMut(usize, &[f32]),
     ) {
         for first in (0..count).step_by(self.tile.max(1)) {
             let pixels = self.tile.min(count - first);
-            for (i, at) in
-                self.coordinates.as_chunks_mut::<2>().0.iter_mut().take(pixels).enumerate()
-            {
-                *at = coordinate(first + i);
-            }
+            let all = self.coordinates.chunks_exact_mut(config.axes().max(1)).take(pixels);
+            all.enumerate().for_each(|(i, at)| coordinates(first + i, at));
             self.forward(kernel, config, phi, pixels);
             let outputs = self.errors.chunks_exact(config.channels.max(1)).take(pixels);
             outputs.enumerate().for_each(|(i, values)| out(first + i, values));
         }
     }
 
-    fn load<S: PixelSource>(
+    /// Fills a tile with picked samples from candidate `next` on, and gives how many there are.
+    fn load<S: SampleSource>(
         &mut self,
         bundle: &Bundle<'_>,
-        source: &S,
-        pixels: usize,
-        index: &impl Fn(usize) -> usize,
-    ) -> Result<(), Error> {
-        let (config, scaling) = (bundle.config(), bundle.header().input);
-        let coordinates = self.coordinates.as_chunks_mut::<2>().0.iter_mut();
+        picked: &Picked<'_, S, impl Fn(usize) -> Option<usize>>,
+        next: &mut usize,
+    ) -> Result<usize, Error> {
+        let (config, input) = (bundle.config(), &bundle.header().input);
+        let coordinates = self.coordinates.chunks_exact_mut(config.axes().max(1));
         let targets = self.targets.chunks_exact_mut(config.channels.max(1));
-        for (i, (at, values)) in coordinates.zip(targets).take(pixels).enumerate() {
-            *at = source.sample(index(i), scaling, values);
+        let mut pixels = 0;
+        for (at, values) in coordinates.zip(targets) {
+            let index = loop {
+                if *next >= picked.candidates {
+                    return Ok(pixels);
+                }
+                *next += 1;
+                if let Some(index) = (picked.index)(*next - 1) {
+                    break index;
+                }
+            };
+            picked.source.coordinates(index, at);
+            picked.source.values(index, input, values);
             if !at.iter().all(|c| c.abs() <= 1.0) {
                 return Err(Error::SampleOutside);
             }
             if !values.iter().all(|v| v.is_finite()) {
                 return Err(Error::NonFiniteSample);
             }
+            pixels += 1;
         }
-        Ok(())
+        Ok(pixels)
     }
 
     /// h_l and cos a_l of every layer, and the prediction into `errors`.
@@ -226,11 +247,11 @@ impl<'w> FitScratch<'w> {
         let first = config.layer_ranges(0).1.end;
         let scaled = self.delta.get_mut(..first).unwrap_or_default();
         scaled.iter_mut().zip(phi).for_each(|(scaled, phi)| *scaled = config.omega * phi);
-        let (weight, bias) = scaled.split_at_checked(2 * d).unwrap_or_default();
+        let (weight, bias) = scaled.split_at_checked(config.axes() * d).unwrap_or_default();
         let a = self.h.get_mut(..pixels * d).unwrap_or_default();
         kernel.gemm(
-            Mat::dense(self.coordinates, pixels, 2),
-            Mat::dense(weight, 2, d),
+            Mat::dense(self.coordinates, pixels, config.axes()),
+            Mat::dense(weight, config.axes(), d),
             Init::Bias(bias),
             MatMut::dense(a, pixels, d),
         );
@@ -268,8 +289,8 @@ impl<'w> FitScratch<'w> {
     }
 
     /// Turns predictions into 2/(P·C)·(out - target) and gives the sum of squared errors of the tile.
-    fn errors(&mut self, config: &ModelConfig, pixels: usize, pixels_per_step: usize) -> f32 {
-        let scale = 2.0 / (pixels_per_step * config.channels) as f32;
+    fn errors(&mut self, config: &ModelConfig, pixels: usize, count: usize) -> f32 {
+        let scale = 2.0 / (count * config.channels) as f32;
         let mut sum = 0.0;
         let values = self.errors.iter_mut().zip(self.targets.iter());
         for (out, target) in values.take(pixels * config.channels) {
@@ -300,7 +321,7 @@ impl<'w> FitScratch<'w> {
             let (weight, bias) = layer_mut(config, self.gradient, l);
             kernel.add_rows(u, bias);
             let inputs = match l.checked_sub(1) {
-                None => Mat::dense(self.coordinates, pixels, 2),
+                None => Mat::dense(self.coordinates, pixels, config.axes()),
                 Some(below) => {
                     let h = self.h.get(below * size..).unwrap_or_default();
                     let transposed = self.transposed.get(below * d * d..).unwrap_or_default();
@@ -333,6 +354,23 @@ impl<'w> FitScratch<'w> {
             finite &= kernel.descend(bias, &alpha_bias, gradient_bias);
         }
         finite
+    }
+}
+
+/// A sum of f32 that carries along what rounding took from it (Kahan): a signal may have a million samples, and f64 is
+/// slow and large where there is no unit for it.
+#[derive(Default)]
+struct Sum {
+    total: f32,
+    lost: f32,
+}
+
+impl Sum {
+    fn add(&mut self, value: f32) {
+        let value = value - self.lost;
+        let total = self.total + value;
+        self.lost = (total - self.total) - value;
+        self.total = total;
     }
 }
 

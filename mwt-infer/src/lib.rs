@@ -1,10 +1,10 @@
-//! Fits and classifies images with a Meta Weight Transformer bundle, on any CPU target from a Cortex-M4F to a
+//! Fits and classifies images, series and volumes with a Meta Weight Transformer bundle, on any CPU target from a Cortex-M4F to a
 //! server, without std, without a heap, in memory that is known at build time.
 //!
 //! In firmware the workspace is a `static`; its size is a constant of the model:
 //!
 //! ```no_run
-//! use mwt_infer::{Bundle, Classifier, Error, Image, ModelConfig, Workspace, workspace_len};
+//! use mwt_infer::{Bundle, Classifier, Error, ModelConfig, Signal, Workspace, workspace_len};
 //! use std::sync::Mutex;
 //!
 //! // On a microcontroller a `ConstStaticCell` of the crate `static_cell` in place of the mutex.
@@ -16,7 +16,7 @@
 //!     let mut workspace = WORKSPACE.lock().expect("no thread panics with it");
 //!     let bundle = Bundle::parse(bundle)?;
 //!     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice())?;
-//!     classifier.fit(&Image::grey(pixels, 28, 28)?)?;
+//!     classifier.fit(&Signal::grey(pixels, 28, 28)?)?;
 //!     Ok(classifier.top_k::<1>()?.first().map(|best| best.class))
 //! }
 //! ```
@@ -29,7 +29,7 @@
 //! |---|---|
 //! | `kernels` | the arithmetic on slices: matrix products, sin and cos, gelu, exp; [`Isa`] chooses the instruction set |
 //! | [`workspace`] | the caller's memory: its size as a `const fn` of the configuration, and how it is cut up |
-//! | [`source`] | where pixels come from: byte images, scattered samples, or a type of yours |
+//! | [`source`] | where samples come from: images, series and volumes, with holes or without, scattered samples, or a type of yours |
 //! | `profile` | [`Profiler`], a hook to see where the time goes |
 //! | `fit` | the inner loop: φ ← φ - α ⊙ ∇loss, k times |
 //! | `arithmetic` | [`Arithmetic`], the choice between f32 and integer products |
@@ -78,9 +78,9 @@ pub use batch::classify_batch;
 pub use classifier::{Classifier, Quality, SelfTest};
 pub use error::Error;
 pub use kernels::Isa;
-pub use mwt_core::{self, Bundle, Draw, ImageSize, ModelConfig};
+pub use mwt_core::{self, Bundle, Draw, Extents, ModelConfig};
 pub use profile::{Phase, Profiler};
-pub use source::{Image, PixelSource, Sample, Scattered};
+pub use source::{FromNumber, Numbers, SampleSource, Scattered, Signal};
 pub use top_k::{Prediction, TopK};
 #[cfg(feature = "alloc")]
 pub use workspace::WorkspaceBuf;

@@ -147,7 +147,7 @@ impl Plan {
             transposed: layers * d * d,
             siren_head: c.channels * (d + 1),
             pixels,
-            pixel: 2 + 2 * c.channels + (2 * (layers + 1) + 1) * d,
+            pixel: c.axes() + 2 * c.channels + (2 * (layers + 1) + 1) * d,
             stream: c.tokens() * d,
             rows,
             keys,

@@ -6,7 +6,7 @@ mod random_model;
 use mwt_core::Schemes;
 use mwt_core::quant::Scheme;
 use mwt_infer::{
-    Arithmetic, Bundle, Classifier, Error, Image, Isa, ModelConfig, Phase, Profiler, WorkspaceBuf,
+    Arithmetic, Bundle, Classifier, Error, Isa, ModelConfig, Phase, Profiler, Signal, WorkspaceBuf,
 };
 
 fn logits(
@@ -19,8 +19,7 @@ fn logits(
     let mut workspace = WorkspaceBuf::new(config);
     let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?.with_isa(isa);
     classifier.set_arithmetic(arithmetic);
-    let size = config.image;
-    classifier.fit(&Image::new(image, size.height, size.width, config.channels)?)?;
+    classifier.fit(&Signal::new(image, config.extents, config.channels)?)?;
     Ok(classifier.logits()?.to_vec())
 }
 
@@ -117,7 +116,7 @@ fn a_profiler_sees_each_phase_once_and_in_order() {
     let mut log = Log::default();
     let mut classifier =
         Classifier::new(&bundle, workspace.as_mut_slice()).unwrap().with_profiler(&mut log);
-    classifier.fit(&Image::grey(&image, 8, 8).unwrap()).unwrap();
+    classifier.fit(&Signal::grey(&image, 8, 8).unwrap()).unwrap();
     let with = classifier.logits().unwrap().to_vec();
     let want = [
         Phase::Step(0),
@@ -140,12 +139,12 @@ fn a_batch_is_its_images_one_by_one() {
     let bytes = random_model::bundle(config, Schemes::default());
     let bundle = Bundle::parse(&bytes).unwrap();
     let images: Vec<Vec<u8>> = (0..23).map(|n| random_model::image(&config, n)).collect();
-    let mut sources: Vec<_> = images.iter().map(|i| Image::grey(i, 28, 28).unwrap()).collect();
+    let mut sources: Vec<_> = images.iter().map(|i| Signal::grey(i, 28, 28).unwrap()).collect();
     let small = vec![0; 64];
     // One source that does not suit the model must not spoil the others.
-    sources.insert(5, Image::grey(&small, 8, 8).unwrap());
+    sources.insert(5, Signal::grey(&small, 8, 8).unwrap());
     let mut batch = mwt_infer::classify_batch(&bundle, Arithmetic::F32, &sources);
-    assert_eq!(batch.remove(5), Err(Error::ImageSize));
+    assert_eq!(batch.remove(5), Err(Error::Extents));
     assert_eq!(batch.len(), images.len());
     for (got, image) in batch.iter().zip(&images) {
         let want = logits(&bundle, Isa::detect(), Arithmetic::F32, image).unwrap();

@@ -5,11 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mwt_core::bundle::{Facts, Golden, Header, write};
+use mwt_core::bundle::{Facts, Golden, Header, Input, write};
 use mwt_core::draw::mix;
-use mwt_core::grid::InputScaling;
 use mwt_core::quant::Scheme;
-use mwt_core::{Bundle, Draw, ImageSize, ModelConfig, Schemes};
+use mwt_core::{Bundle, Draw, Extents, ModelConfig, Schemes};
 
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(unreachable_pub)]
@@ -100,7 +99,7 @@ fn write_seeds() {
         inner_steps: 1,
         blocks: 1,
         classes: 2,
-        image: ImageSize { height: 2, width: 3 },
+        extents: Extents::image(2, 3),
         pixels_per_step: 3,
         ..ModelConfig::NANO
     };
@@ -122,13 +121,13 @@ fn write_seeds() {
         let header = Header {
             config,
             schemes,
-            input: InputScaling::SYMMETRIC,
+            input: Input::PICTURE,
             labels: &labels,
             golden_samples: 0,
             facts: Facts { accuracy: Some(0.5), ..Facts::default() },
         };
-        let image = vec![7; config.image.pixels() * config.channels];
-        let golden = vec![Golden { image, logits: vec![0.5; config.classes] }; samples];
+        let signal = vec![7; config.extents.positions() * config.channels];
+        let golden = vec![Golden { signal, logits: vec![0.5; config.classes] }; samples];
         let mut random = 0;
         let value = |_| {
             random = mix(random + 1);

@@ -3,7 +3,7 @@
 use mwt_core::draw::Draw;
 use mwt_core::grid::{clamped_squared_error, psnr};
 use mwt_core::{Bundle, ModelConfig};
-use mwt_infer::{Arithmetic, Classifier, Image, WorkspaceBuf};
+use mwt_infer::{Arithmetic, Classifier, Signal, WorkspaceBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -130,7 +130,7 @@ pub fn on_backend<B: MwtBackend>(
         let all = sampler.all_coordinates::<B>(images.len(), device);
         let predicted = host(model.siren().predict(&config, &output.fitted.offsets, all));
         let targets = host(batch::values::<B>(&images, device));
-        let len = config.image.pixels() * config.channels;
+        let len = config.extents.positions() * config.channels;
         for (predicted, target) in predicted.chunks_exact(len).zip(targets.chunks_exact(len)) {
             let pairs = predicted.iter().zip(target);
             let sum: f64 = pairs.map(|(p, t)| f64::from(clamped_squared_error(*p, *t))).sum();
@@ -159,17 +159,17 @@ pub fn on_bundle_with(
     draw: Draw,
 ) -> Result<Evaluation, EvaluateError> {
     let config = *bundle.config();
-    let ModelConfig { image, channels, classes, inner_steps: steps, pixels_per_step, .. } = config;
+    let ModelConfig { extents, channels, classes, inner_steps: steps, .. } = config;
     let indices: Vec<u32> = (0..steps)
-        .map(|step| draw.step(step, pixels_per_step, image.pixels()))
-        .flat_map(|step| (0..pixels_per_step).map(move |i| step.index(i) as u32))
+        .map(|step| draw.step(step, config.pixels_per_step, extents))
+        .flat_map(|step| (0..step.count()).map(move |i| step.index(i) as u32))
         .collect();
     let answers = (0..split.len()).into_par_iter().map_init(
         || WorkspaceBuf::new(&config),
         |workspace, n| {
             let pixels = split.image(n)?;
             let bytes = pixels.as_slice().unwrap_or_default();
-            let source = Image::new(bytes, image.height, image.width, channels)?;
+            let source = Signal::new(bytes, extents, channels)?;
             let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?;
             classifier.set_arithmetic(arithmetic);
             classifier.fit_indices(&source, &indices)?;

@@ -22,7 +22,7 @@ fn a_bundle_as_source() {
         dir.join("main.rs"),
         "mod model;\nfn main() {\n    let [path, workspace] = std::array::from_fn(|i| std::env::args().nth(i + 1).unwrap());\n    \
          assert!(std::fs::read(path).unwrap() == model::BUNDLE.0);\n    assert_eq!(model::WORKSPACE_LEN.to_string(), workspace);\n    \
-         assert_eq!((model::IMAGE, model::LABELS.join(\"\")), ([28, 28, 1], \"0123456789\".into()));\n    \
+         assert_eq!((model::EXTENTS, model::LABELS.join(\"\")), ([28, 28], \"0123456789\".into()));\n    \
          assert_eq!(&raw const model::BUNDLE as usize % 64, 0);\n}\n",
     )
     .unwrap();
@@ -31,7 +31,7 @@ fn a_bundle_as_source() {
         "#include \"model.h\"\n#include <stdint.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\
          int main(int n, char **a) {\n    FILE *file = fopen(a[1], \"rb\");\n    for (size_t i = 0; i < sizeof mwt_bundle; i++)\n        \
          if (fgetc(file) != mwt_bundle[i]) return 1;\n    if (fgetc(file) != EOF || (uintptr_t)mwt_bundle % 64) return 2;\n    \
-         return n != 3 || atoi(a[2]) != MWT_WORKSPACE_LEN || MWT_HEIGHT != 28 || MWT_WIDTH != 28 || MWT_CHANNELS != 1 ||\n           \
+         return n != 3 || atoi(a[2]) != MWT_WORKSPACE_LEN || MWT_POSITIONS != 784 || MWT_AXES != 2 || MWT_CHANNELS != 1 ||\n           \
          strcmp(mwt_labels[MWT_CLASSES - 1], \"9\");\n}\n",
     )
     .unwrap();
@@ -316,7 +316,8 @@ fn settings_come_in_layers() {
     assert_eq!((train["epochs"].as_integer(), train["batch"].as_integer()), (Some(3), Some(8)));
     assert_eq!(train["clip"].as_float(), Some(2.0));
     // Drawn digits are 28×28, whatever the preset's images are.
-    assert_eq!(settings["model"]["image"]["height"].as_integer(), Some(28));
+    let sides = settings["model"]["extents"].as_array().unwrap();
+    assert_eq!(sides.iter().map(|side| side.as_integer()).collect::<Vec<_>>(), [Some(28); 2]);
     let refused = |more: &[&str]| refused(dir, &[&show[..], more].concat());
     assert!(refused(&["--set", "train.bach=1"]).ends_with("did you mean train.batch?"));
     assert!(refused(&["--set", "model.classes=7"]).contains("the data set's is 10"));

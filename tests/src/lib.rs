@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mwt_core::{Draw, ModelConfig};
-use mwt_infer::Sample;
+use mwt_infer::{Numbers, Scattered};
 use mwt_train::weights::exchange;
 use mwt_train::weights::{Array, Weights};
 
@@ -112,7 +112,7 @@ impl Golden {
 
     /// All images as [4, H·W, C] values in [-1, 1].
     pub fn images(&self) -> Vec<f32> {
-        let (images, pixels) = (&self.inputs["images"].values, self.config.image.pixels());
+        let (images, pixels) = (&self.inputs["images"].values, self.config.extents.positions());
         let channels = self.config.channels;
         (0..IMAGES * pixels * channels)
             .map(|i| {
@@ -123,22 +123,23 @@ impl Golden {
             .collect()
     }
 
-    /// (y, x) of every pixel, flat.
+    /// The coordinates of every position, flat.
     pub fn coordinates(&self) -> Vec<f32> {
         self.inputs["coords"].values.clone()
     }
 
-    /// One image as samples: its values are no bytes.
-    pub fn samples<const C: usize>(&self, image: usize) -> Vec<Sample<C>> {
-        let (images, coords) = (self.images(), &self.inputs["coords"].values);
-        let pixels = self.config.image.pixels();
-        (0..pixels)
-            .map(|p| Sample {
-                y: coords[2 * p],
-                x: coords[2 * p + 1],
-                values: std::array::from_fn(|c| images[(image * pixels + p) * C + c]),
-            })
-            .collect()
+    /// One image's values, `[H·W, C]`: they are no bytes.
+    pub fn values(&self, image: usize) -> Vec<f32> {
+        let values = self.config.extents.positions() * self.config.channels;
+        self.images()[image * values..][..values].to_vec()
+    }
+
+    /// Such values at the coordinates of the golden vectors.
+    pub fn source<'a>(&'a self, values: &'a [f32]) -> Scattered<'a> {
+        let coordinates = &self.inputs["coords"].values;
+        let (axes, channels) = (self.config.axes(), self.config.channels);
+        Scattered::new(coordinates, axes, Numbers::Scaled(values), channels)
+            .expect("the right size")
     }
 
     /// The pixel indices `[P]` of one image at draw `draw` = 0..=k of outer step `outer`.

@@ -73,7 +73,7 @@ pub fn pixels<B: Backend>(golden: &Golden, outer: usize) -> Pixels<B> {
             for &index in golden.draw(outer, draw, image) {
                 let index = index as usize;
                 coordinates.extend(&all[2 * index..2 * index + 2]);
-                let start = (image * config.image.pixels() + index) * c;
+                let start = (image * config.extents.positions() + index) * c;
                 targets.extend(&images[start..start + c]);
             }
         }
@@ -157,7 +157,10 @@ where
     let cross_entropy = host(losses.classification);
     assert_close("cross-entropy", &cross_entropy, golden.expect("cls_loss"), within.losses);
     let coordinates = golden.coordinates().repeat(IMAGES);
-    let data = TensorData::new(coordinates, [IMAGES, golden.config.image.pixels(), 2]);
+    let data = TensorData::new(
+        coordinates,
+        [IMAGES, golden.config.extents.positions(), golden.config.axes()],
+    );
     let coordinates = Tensor::from_data(data, &Default::default());
     let prediction = model.siren().predict(&golden.config, &fitted.offsets, coordinates);
     let psnr = psnr(&host(prediction), &golden.images());

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mwt_infer::{Bundle, Classifier, Image, Isa, WorkspaceBuf};
+use mwt_infer::{Bundle, Classifier, Isa, Signal, WorkspaceBuf};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example")
@@ -50,7 +50,7 @@ fn images(bundle: &Bundle<'_>) -> Vec<u8> {
     }
     let shifts = [0, 1, 28, 59, 783];
     let moved = |shift| {
-        bundle.golden_samples().map(move |s| [&s.image[shift..], &s.image[..shift]].concat())
+        bundle.golden_samples().map(move |s| [&s.signal[shift..], &s.signal[..shift]].concat())
     };
     shifts.into_iter().flat_map(moved).flatten().collect()
 }
@@ -69,12 +69,12 @@ fn same_bits(board: &str) {
     let mut host =
         Classifier::new(&bundle, workspace.as_mut_slice()).expect("fits").with_isa(Isa::PORTABLE);
     let lines: Vec<&str> = report.lines().filter(|l| l.starts_with("image ")).collect();
-    let images = images.chunks_exact(config.image.pixels());
+    let images = images.chunks_exact(config.extents.positions());
     assert!(images.len() > 1);
     assert_eq!(lines.len(), images.len(), "{report}");
     let count = lines.len();
     for (line, image) in lines.into_iter().zip(images) {
-        let image = Image::grey(image, config.image.height, config.image.width).expect("an image");
+        let image = Signal::new(image, config.extents, config.channels).expect("an image");
         host.fit(&image).expect("fits");
         let class = host.top_k::<1>().expect("a class")[0].class.to_string();
         assert_eq!(after(line, "class").next(), Some(class.as_str()), "{line}");

@@ -3,7 +3,7 @@
 use mwt_core::draw::Draw;
 use mwt_core::{Bundle, ModelConfig, Schemes, quant::Scheme};
 use mwt_infer::{
-    Classifier, Error, Image, ImageSize, Sample, Scattered, Workspace, WorkspaceBuf, workspace_len,
+    Classifier, Error, Extents, Numbers, Scattered, Signal, Workspace, WorkspaceBuf, workspace_len,
 };
 use mwt_train::export::Export;
 use mwt_train::model::params::initial;
@@ -13,6 +13,11 @@ const CONFIG: ModelConfig = ModelConfig::NANO;
 fn bundle(config: ModelConfig) -> Vec<u8> {
     let export = Export { schemes: Schemes::all(Scheme::Int8), ..Export::default() };
     export.bundle(&initial(&config, 3)).unwrap()
+}
+
+/// Targets of one channel in an image.
+fn scattered<'a>(coordinates: &'a [f32], values: &'a [f32]) -> Scattered<'a> {
+    Scattered::new(coordinates, 2, Numbers::Scaled(values), 1).unwrap()
 }
 
 fn image(seed: u32) -> Vec<u8> {
@@ -29,7 +34,7 @@ fn a_workspace_is_needed_whole_and_no_more() {
     let error = Classifier::new(&bundle, &mut workspace.as_mut_slice()[..given]).unwrap_err();
     assert_eq!(error, Error::Workspace { needed: NEEDED, given });
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
-    classifier.fit(&Image::grey(&image(1), 8, 8).unwrap()).unwrap();
+    classifier.fit(&Signal::grey(&image(1), 8, 8).unwrap()).unwrap();
     assert_eq!(classifier.logits().unwrap().len(), 10);
 }
 
@@ -41,37 +46,40 @@ fn unsuitable_sources_are_refused() {
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
     assert_eq!(classifier.logits().unwrap_err(), Error::NotFitted);
     assert_eq!(classifier.phi().unwrap_err(), Error::NotFitted);
-    assert_eq!(Image::grey(&image(1), 8, 9).unwrap_err(), Error::ImageBytes);
-    assert_eq!(Image::new(&[], 0, 0, 0).unwrap_err(), Error::ImageBytes);
-    assert_eq!(Image::new(&[], usize::MAX, 2, 1).unwrap_err(), Error::ImageBytes);
+    assert_eq!(Signal::grey(&image(1), 8, 9).unwrap_err(), Error::SignalLength);
+    assert_eq!(Signal::grey(&[], 0, 0).unwrap_err(), Error::SignalLength);
+    assert_eq!(Signal::grey(&[], usize::MAX, 2).unwrap_err(), Error::SignalLength);
     let (pixels, wide) = (image(1), [0; 63]);
-    let fit = |c: &mut Classifier<'_, '_>, i: Image<'_>| c.fit(&i).unwrap_err();
-    assert_eq!(fit(&mut classifier, Image::grey(&pixels, 4, 16).unwrap()), Error::ImageSize);
-    assert_eq!(fit(&mut classifier, Image::rgb(&wide, 3, 7).unwrap()), Error::Channels);
-    assert_eq!(classifier.fit(&Scattered::<1>(&[])).unwrap_err(), Error::NoSamples);
-    let sample = Sample { y: 0.0, x: 0.0, values: [0.0] };
-    for (bad, error) in [
-        (Sample { values: [f32::NAN], ..sample }, Error::NonFiniteSample),
-        (Sample { values: [f32::INFINITY], ..sample }, Error::NonFiniteSample),
-        (Sample { y: 1e30, ..sample }, Error::SampleOutside),
-        (Sample { x: f32::NAN, ..sample }, Error::SampleOutside),
+    let fit = |c: &mut Classifier<'_, '_>, i: Signal<'_>| c.fit(&i).unwrap_err();
+    assert_eq!(fit(&mut classifier, Signal::grey(&pixels, 4, 16).unwrap()), Error::Extents);
+    assert_eq!(fit(&mut classifier, Signal::rgb(&wide, 3, 7).unwrap()), Error::Channels);
+    assert_eq!(classifier.fit(&scattered(&[], &[])).unwrap_err(), Error::NoSamples);
+    for (at, value, error) in [
+        ([0.0, 0.0], f32::INFINITY, Error::NonFiniteSample),
+        ([1e30, 0.0], 0.0, Error::SampleOutside),
+        ([0.0, f32::NAN], 0.0, Error::SampleOutside),
+        // A value that is not a number is a sample that is missing, here the only one.
+        ([0.0, 0.0], f32::NAN, Error::NoSamples),
+        // Values so large that the fit leaves the finite numbers.
+        ([0.0, 0.0], f32::MAX, Error::Diverged),
     ] {
-        assert_eq!(classifier.fit(&Scattered(&[bad])).unwrap_err(), error);
+        assert_eq!(classifier.fit(&scattered(&at, &[value])).unwrap_err(), error);
         // A failed fit is no fit.
         assert_eq!(classifier.logits().unwrap_err(), Error::NotFitted);
     }
-    // Values so large that the fit leaves the finite numbers.
-    let huge = Sample { values: [f32::MAX], ..sample };
-    assert_eq!(classifier.fit(&Scattered(&[huge])).unwrap_err(), Error::Diverged);
+    for (coordinates, values) in [(3, 1), (2, 2), (4, 1)] {
+        let error = Scattered::new(&[0.0; 9][..coordinates], 2, &[0.0; 9][..values], 1);
+        assert_eq!(error.unwrap_err(), Error::SignalLength);
+    }
     for indices in [&[][..], &[0; 2], &[64, 0, 0]] {
-        let source = Image::grey(&pixels, 8, 8).unwrap();
+        let source = Signal::grey(&pixels, 8, 8).unwrap();
         assert_eq!(classifier.fit_indices(&source, indices).unwrap_err(), Error::Indices);
     }
-    classifier.fit(&Image::grey(&pixels, 8, 8).unwrap()).unwrap();
-    let error = classifier.reconstruct(ImageSize { height: 3, width: 3 }, &mut [0; 10]);
+    classifier.fit(&Signal::grey(&pixels, 8, 8).unwrap()).unwrap();
+    let error = classifier.reconstruct(Extents::image(3, 3), &mut [0u8; 10]);
     assert_eq!(error.unwrap_err(), Error::OutputLength);
     assert_eq!(
-        classifier.reconstruct_at(0.0, 0.0, &mut [0.0; 2]).unwrap_err(),
+        classifier.reconstruct_at(&[0.0; 2], &mut [0.0; 2]).unwrap_err(),
         Error::OutputLength
     );
     assert_eq!(classifier.token(32, &mut [0.0; 17]).unwrap_err(), Error::OutputLength);
@@ -85,12 +93,11 @@ fn degenerate_images_give_finite_results() {
     let mut workspace = WorkspaceBuf::new(&CONFIG);
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
     for value in [0, 127, 255] {
-        classifier.fit(&Image::grey(&[value; 64], 8, 8).unwrap()).unwrap();
+        classifier.fit(&Signal::grey(&[value; 64], 8, 8).unwrap()).unwrap();
         assert!(classifier.logits().unwrap().iter().all(|l| l.is_finite()));
     }
-    let sample = |value| Sample { y: 0.25, x: -0.5, values: [value] };
-    for samples in [&[sample(1e-42)][..], &[sample(-1.0), sample(1.0)]] {
-        classifier.fit(&Scattered(samples)).unwrap();
+    for values in [&[1e-42][..], &[-1.0, 1.0]] {
+        classifier.fit(&scattered(&[0.25, -0.5, 0.25, -0.5][..2 * values.len()], values)).unwrap();
         assert!(classifier.logits().unwrap().iter().all(|l| l.is_finite()));
     }
 }
@@ -104,7 +111,7 @@ fn results_depend_on_the_image_alone() {
         let bundle = Bundle::parse(&bytes).unwrap();
         let (first, second) = (image(1), image(2));
         let logits = |classifier: &mut Classifier<'_, '_>, bytes: &[u8]| {
-            classifier.fit(&Image::grey(bytes, 8, 8).unwrap()).unwrap();
+            classifier.fit(&Signal::grey(bytes, 8, 8).unwrap()).unwrap();
             classifier.logits().unwrap().to_vec()
         };
         let mut clean = vec![0.0; workspace_len(&config)];
@@ -115,13 +122,13 @@ fn results_depend_on_the_image_alone() {
         assert_eq!(logits(&mut classifier, &first), want);
 
         // Step by step, with everything else called in between.
-        let source = Image::grey(&first, 8, 8).unwrap();
+        let source = Signal::grey(&first, 8, 8).unwrap();
         classifier.begin();
         let mut steps = 0;
         loop {
             classifier.logits().unwrap();
             classifier.quality(&source).unwrap();
-            classifier.reconstruct(config.image, &mut [0; 64]).unwrap();
+            classifier.reconstruct(config.extents, &mut [0u8; 64]).unwrap();
             assert_eq!(classifier.steps(), steps);
             if classifier.step(&source).unwrap().is_none() {
                 break;
@@ -132,25 +139,24 @@ fn results_depend_on_the_image_alone() {
     }
 }
 
-/// A whole image given as scattered samples is the same image.
+/// A whole image given as scattered samples is the same image: the steps see the same pixels, in another order.
 #[test]
 fn scattered_samples_of_all_pixels_are_the_image() {
     let config = ModelConfig { pixels_per_step: 21, ..CONFIG };
     let bytes = bundle(config);
     let bundle = Bundle::parse(&bytes).unwrap();
     let pixels = image(1);
-    let samples: Vec<_> = (0..64)
-        .map(|i| {
-            let [y, x] = mwt_core::grid::pixel(i, 8, 8);
-            Sample { y, x, values: [bundle.header().input.value(pixels[i])] }
-        })
-        .collect();
+    let mut coordinates = vec![0.0; 2 * 64];
+    for (i, at) in coordinates.chunks_exact_mut(2).enumerate() {
+        config.extents.coordinates(i, at);
+    }
     let mut workspace = WorkspaceBuf::new(&config);
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
-    classifier.fit(&Image::grey(&pixels, 8, 8).unwrap()).unwrap();
+    classifier.fit(&Signal::grey(&pixels, 8, 8).unwrap()).unwrap();
     let want = classifier.logits().unwrap().to_vec();
-    classifier.fit(&Scattered(&samples)).unwrap();
-    assert_eq!(classifier.logits().unwrap(), want);
+    classifier.fit(&Scattered::new(&coordinates, 2, &pixels[..], 1).unwrap()).unwrap();
+    let got = classifier.logits().unwrap();
+    assert!(mwt_tests::distance(got, &want) < 1e-5, "{got:?} {want:?}");
 }
 
 #[test]
@@ -159,7 +165,7 @@ fn top_k_is_sorted_and_its_probabilities_are_a_softmax() {
     let bundle = Bundle::parse(&bytes).unwrap();
     let mut workspace = WorkspaceBuf::new(&CONFIG);
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
-    classifier.fit(&Image::grey(&image(1), 8, 8).unwrap()).unwrap();
+    classifier.fit(&Signal::grey(&image(1), 8, 8).unwrap()).unwrap();
     let logits = classifier.logits().unwrap().to_vec();
     let all = classifier.top_k::<16>().unwrap();
     assert_eq!(all.len(), 10);

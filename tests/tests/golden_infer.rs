@@ -1,19 +1,19 @@
 //! mwt-infer against the golden vectors of an independent PyTorch implementation.
 
 use mwt_core::{Bundle, Schemes, quant::Scheme};
-use mwt_infer::{Classifier, Isa, Scattered, WorkspaceBuf};
+use mwt_infer::{Classifier, Isa, SampleSource, WorkspaceBuf};
 use mwt_tests::{Golden, IMAGES, assert_close, full_golden, golden, skipped};
 use mwt_train::export::Export;
 
 /// Every instruction set that this CPU has.
-fn check<const C: usize>(golden: &Golden) {
+fn check(golden: &Golden) {
     for isa in Isa::all_available() {
         println!("{}", isa.name());
-        check_isa::<C>(golden, isa);
+        check_isa(golden, isa);
     }
 }
 
-fn check_isa<const C: usize>(golden: &Golden, isa: Isa) {
+fn check_isa(golden: &Golden, isa: Isa) {
     let export = Export { schemes: Schemes::all(Scheme::F32), ..Export::default() };
     let bytes = export.bundle(&golden.weights).unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
@@ -23,8 +23,8 @@ fn check_isa<const C: usize>(golden: &Golden, isa: Isa) {
     let theta = golden.weights.theta();
 
     for image in 0..IMAGES {
-        let samples = golden.samples::<C>(image);
-        let source = Scattered(&samples);
+        let values = golden.values(image);
+        let source = golden.source(&values);
         let loss = classifier.fit_indices(&source, &golden.inner_indices(image)).unwrap();
         let losses = golden.expect("loss_per_step");
         let last = losses[(config.inner_steps - 1) * IMAGES + image];
@@ -46,9 +46,10 @@ fn check_isa<const C: usize>(golden: &Golden, isa: Isa) {
         let quality = classifier.quality(&source).unwrap();
         assert_close("PSNR", &[quality.psnr], golden.expect_of("psnr_all", image), 1e-3);
         if golden.has("recon_all") {
-            let mut out = vec![0.0; samples.len() * C];
-            for (sample, out) in samples.iter().zip(out.chunks_exact_mut(C)) {
-                classifier.reconstruct_at(sample.y, sample.x, out).unwrap();
+            let (mut at, mut out) = (vec![0.0; config.axes()], vec![0.0; values.len()]);
+            for (i, out) in out.chunks_exact_mut(config.channels).enumerate() {
+                source.coordinates(i, &mut at);
+                classifier.reconstruct_at(&at, out).unwrap();
             }
             assert_close("reconstruction", &out, golden.expect_of("recon_all", image), 1e-5);
         }
@@ -59,18 +60,18 @@ fn check_isa<const C: usize>(golden: &Golden, isa: Isa) {
 
 #[test]
 fn nano() {
-    check::<1>(&golden("nano"));
+    check(&golden("nano"));
 }
 
 #[test]
 fn micro() {
-    check::<1>(&golden("micro"));
+    check(&golden("micro"));
 }
 
 #[test]
 fn base() {
     match full_golden("base") {
-        Some(golden) => check::<3>(&golden),
+        Some(golden) => check(&golden),
         None => skipped("base", "MWT_GOLDEN_DIR"),
     }
 }
@@ -92,10 +93,10 @@ fn nano_step_by_step() {
         let mut workspace = WorkspaceBuf::new(&config);
         let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
         for image in 0..IMAGES {
-            let samples = golden.samples::<1>(image);
+            let values = golden.values(image);
             let indices: Vec<u32> =
                 (0..steps).flat_map(|j| golden.draw(0, j, image)).copied().collect();
-            let loss = classifier.fit_indices(&Scattered(&samples), &indices).unwrap();
+            let loss = classifier.fit_indices(&golden.source(&values), &indices).unwrap();
             let want = golden.expect("loss_per_step")[(steps - 1) * IMAGES + image];
             assert_close("loss", &[loss], &[want], 1e-6);
             let phi = classifier.phi().unwrap();

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use mwt_core::draw::mix;
 use mwt_core::{Bundle, ModelConfig, Schemes, quant::Scheme};
-use mwt_infer::{Classifier, Scattered, WorkspaceBuf};
+use mwt_infer::{Classifier, WorkspaceBuf};
 use mwt_tests::{Golden, IMAGES, assert_close, fixture, full_golden, golden, golden_dir, skipped};
 use mwt_train::export::Export;
 use mwt_train::weights::Weights;
 use mwt_train::weights::exchange::{infer_config, read};
 
 /// A checkpoint's values equal the golden weights, and its bundle gives the golden logits.
-fn same_logits<const C: usize>(golden: &Golden, path: &std::path::Path) {
+fn same_logits(golden: &Golden, path: &std::path::Path) {
     let arrays = read(path).unwrap();
     let config = infer_config(&arrays, golden.config).unwrap();
     assert_eq!(config, golden.config, "the shapes tell the configuration");
@@ -25,8 +25,9 @@ fn same_logits<const C: usize>(golden: &Golden, path: &std::path::Path) {
     let mut workspace = WorkspaceBuf::new(&config);
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
     for image in 0..IMAGES {
-        let samples = golden.samples::<C>(image);
-        classifier.fit_indices(&Scattered(&samples), &golden.inner_indices(image)).unwrap();
+        let values = golden.values(image);
+        let source = golden.source(&values);
+        classifier.fit_indices(&source, &golden.inner_indices(image)).unwrap();
         let logits = classifier.logits().unwrap();
         assert_close("logits", logits, golden.expect_of("logits", image), 1e-4);
     }
@@ -34,13 +35,13 @@ fn same_logits<const C: usize>(golden: &Golden, path: &std::path::Path) {
 
 #[test]
 fn micro_pt() {
-    same_logits::<1>(&golden("micro"), &fixture("micro.pt"));
+    same_logits(&golden("micro"), &fixture("micro.pt"));
 }
 
 #[test]
 fn base_pt() {
     match (full_golden("base"), golden_dir()) {
-        (Some(golden), Some(dir)) => same_logits::<3>(&golden, &dir.join("base.pt")),
+        (Some(golden), Some(dir)) => same_logits(&golden, &dir.join("base.pt")),
         _ => skipped("base_pt", "MWT_GOLDEN_DIR"),
     }
 }

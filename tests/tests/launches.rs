@@ -45,7 +45,7 @@ fn launches<B: TrainBackend>(config: &ModelConfig) -> BTreeMap<String, usize> {
     let device = B::Device::default();
     let mut params = Params::<B::InnerBackend>::from_weights(&initial(config, 0), &device);
     let mut optimizer = AdamW::new(&params, AdamWConfig::default());
-    let (h, w, c) = (config.image.height, config.image.width, config.channels);
+    let (h, w, c) = (config.extents.side(0), config.extents.side(1), config.channels);
     let bytes: Vec<u8> = (0..h * w * c).map(|i| (i % 251) as u8).collect();
     let image = ArrayView3::from_shape((h, w, c), &bytes).unwrap();
     let sampler = Sampler::new(config);

@@ -6,7 +6,7 @@
 use burn::backend::Flex;
 use mwt_core::quant::Scheme;
 use mwt_core::{Bundle, ModelConfig, Schemes};
-use mwt_infer::{Arithmetic, Classifier, Image, Isa, WorkspaceBuf};
+use mwt_infer::{Arithmetic, Classifier, Isa, Signal, WorkspaceBuf};
 use mwt_tests::{assert_close, fixture};
 use mwt_train::data::{LoadOptions, Split, load};
 use mwt_train::evaluate::{on_backend, on_bundle};
@@ -68,7 +68,7 @@ fn exported_bundles_pass_their_self_test() {
         .unwrap()
         .golden_samples()
         .map(|g| mwt_core::bundle::Golden {
-            image: g.image.to_vec(),
+            signal: g.signal.to_vec(),
             logits: g.logits.iter().collect(),
         })
         .collect();
@@ -90,10 +90,10 @@ fn integer_arithmetic_stays_close_to_float() {
         let bytes = export.bundle(&weights).unwrap();
         let bundle = Bundle::parse(&bytes).unwrap();
         let mut random = Rng::new(1, 2);
-        let size = config.image;
-        let pixels: Vec<u8> =
-            (0..size.pixels() * config.channels).map(|_| random.next_u64() as u8).collect();
-        let image = Image::new(&pixels, size.height, size.width, config.channels).unwrap();
+        let pixels: Vec<u8> = (0..config.extents.positions() * config.channels)
+            .map(|_| random.next_u64() as u8)
+            .collect();
+        let image = Signal::new(&pixels[..], config.extents, config.channels).unwrap();
         for isa in Isa::all_available() {
             let logits = |arithmetic| {
                 let mut workspace = WorkspaceBuf::new(&config);

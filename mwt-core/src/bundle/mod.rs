@@ -3,12 +3,15 @@
 //! `docs/FORMAT.md` specifies it byte by byte. [`Bundle::parse`] borrows from the caller's bytes, copies
 //! nothing, demands no alignment, and checks all of it before the first use.
 
+mod fields;
 mod header;
+mod input;
 mod reader;
 #[cfg(feature = "alloc")]
 mod writer;
 
 pub use header::{Facts, Header};
+pub use input::{Input, SampleType};
 pub use reader::{Block, Bundle, GoldenSample, Layer, Linear, Norm, SirenHead};
 #[cfg(feature = "alloc")]
 pub use writer::{Golden, write};
@@ -16,8 +19,8 @@ pub use writer::{Golden, write};
 /// The first eight bytes: like PNG's, they catch a transfer that strips the high bit or converts line ends.
 pub const MAGIC: [u8; 8] = *b"\x89MWT\r\n\x1a\n";
 
-/// The format version that is written, and the newest that is read.
-pub const VERSION: u16 = 1;
+/// The newest format version: every version up to it is read, and the lowest that can hold a model is written.
+pub const VERSION: u16 = 2;
 
 /// Bytes before the header: magic, version (u16), two bytes that are 0, length of the file (u64), length of
 /// the header (u32).

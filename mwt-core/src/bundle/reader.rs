@@ -14,6 +14,7 @@ pub struct Bundle<'a> {
     tensors: &'a [u8],
     golden: &'a [u8],
     len: usize,
+    version: u16,
 }
 
 /// A sine layer's weights or its rates.
@@ -79,11 +80,12 @@ pub struct Block<'a> {
     pub layer_scale2: Vector<'a>,
 }
 
-/// An input image with the trainer's answer, so that a device can test itself.
+/// A signal with the trainer's answer, so that a device can test itself.
 #[derive(Clone, Copy, Debug)]
 pub struct GoldenSample<'a> {
-    /// `[H, W, C]` bytes, row by row.
-    pub image: &'a [u8],
+    /// The numbers at each position, channels interleaved, little-endian, of the type that
+    /// [`Input::sample`](super::Input::sample) says.
+    pub signal: &'a [u8],
     /// The trainer's logits for the weights as the bundle holds them, `[K]`.
     pub logits: Vector<'a>,
 }
@@ -107,8 +109,11 @@ impl<'a> Bundle<'a> {
             return Err(Error::NotABundle);
         }
         let version = u16::from_le_bytes([v0, v1]);
-        if version != VERSION || [r0, r1] != [0, 0] {
+        if !(1..=VERSION).contains(&version) {
             return Err(Error::Version { found: version });
+        }
+        if [r0, r1] != [0, 0] {
+            return Err(Error::Reserved);
         }
         let [l0, l1, l2, l3, l4, l5, l6, l7, h0, h1, h2, h3] = prefix;
         let expected = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
@@ -128,11 +133,7 @@ impl<'a> Bundle<'a> {
         // From here on the file is as its writer left it; what follows guards against a hostile writer.
         let header_len = u32::from_le_bytes([h0, h1, h2, h3]) as usize;
         let (header, body) = rest.split_at_checked(header_len).ok_or(Error::Header)?;
-        let (header, unread): (Header<'a>, _) =
-            postcard::take_from_bytes(header).map_err(|_| Error::Header)?;
-        if !unread.is_empty() {
-            return Err(Error::HeaderTrailingBytes);
-        }
+        let header = Header::read(header, version)?;
         header.check()?;
         let tensor_bytes: u64 =
             tensors(&header.config).map(|t| t.bytes(&header.config, &header.schemes)).sum();
@@ -145,7 +146,7 @@ impl<'a> Bundle<'a> {
             .ok_or(Error::TensorBytes { expected, found })?;
         let (tensors, golden) =
             body.split_at_checked(places.end).ok_or(Error::TensorBytes { expected, found })?;
-        let bundle = Self { header, places, tensors, golden, len: bytes.len() };
+        let bundle = Self { header, places, tensors, golden, len: bytes.len(), version };
         bundle.check_values()?;
         Ok(bundle)
     }
@@ -158,6 +159,11 @@ impl<'a> Bundle<'a> {
     /// The configuration.
     pub const fn config(&self) -> &ModelConfig {
         &self.header.config
+    }
+
+    /// Format version of the file.
+    pub const fn version(&self) -> u16 {
+        self.version
     }
 
     /// Bytes of the whole file.
@@ -226,10 +232,10 @@ impl<'a> Bundle<'a> {
     /// The golden samples.
     pub fn golden_samples(&self) -> impl ExactSizeIterator<Item = GoldenSample<'a>> + use<'a> {
         let size = self.header.golden_bytes() as usize;
-        let image = self.config().image.pixels() * self.config().channels;
+        let signal = self.header.signal_bytes() as usize;
         self.golden.chunks_exact(size.max(1)).map(move |sample| {
-            let (image, logits) = sample.split_at_checked(image).unwrap_or_default();
-            GoldenSample { image, logits: Vector::new(logits) }
+            let (signal, logits) = sample.split_at_checked(signal).unwrap_or_default();
+            GoldenSample { signal, logits: Vector::new(logits) }
         })
     }
 

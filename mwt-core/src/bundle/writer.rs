@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{CRC, Header, MAGIC, PREFIX, VERSION};
+use super::{CRC, Header, MAGIC, PREFIX};
 use crate::error::Error;
 use crate::layout::{Tensor, tensors};
 use crate::quant::encode;
@@ -10,8 +10,8 @@ use crate::quant::encode;
 /// A golden sample to write.
 #[derive(Clone, Debug)]
 pub struct Golden {
-    /// `[H, W, C]` bytes, row by row.
-    pub image: Vec<u8>,
+    /// The numbers at each position, channels interleaved, little-endian, of the header's type.
+    pub signal: Vec<u8>,
     /// `[K]`.
     pub logits: Vec<f32>,
 }
@@ -32,10 +32,11 @@ pub fn write(
         golden_samples: u8::try_from(golden.len()).map_err(|_| Error::Header)?,
         ..*header
     };
-    let encoded = postcard::to_allocvec(&header).map_err(|_| Error::Header)?;
+    let version = header.version();
+    let encoded = header.encode(version);
     let mut out = Vec::with_capacity(PREFIX + encoded.len());
     out.extend(MAGIC);
-    out.extend(VERSION.to_le_bytes());
+    out.extend(version.to_le_bytes());
     out.extend([0; 2]);
     out.extend([0; 8]);
     out.extend((encoded.len() as u32).to_le_bytes());
@@ -53,7 +54,7 @@ pub fn write(
         encode(scheme, shape.dims().1, &values, &mut out);
     }
     for sample in golden {
-        out.extend(&sample.image);
+        out.extend(&sample.signal);
         out.extend(sample.logits.iter().flat_map(|v| v.to_le_bytes()));
     }
     let len = out.len() as u64 + 4;

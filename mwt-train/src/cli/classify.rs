@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mwt_infer::{Classifier, Image, WorkspaceBuf};
+use mwt_infer::{Classifier, Signal, WorkspaceBuf};
 
 use super::common::{self, CliResult};
 
@@ -30,8 +30,7 @@ impl Classify {
         for path in &self.images {
             let named = |e: mwt_infer::Error| format!("{}: {e}", path.display());
             let pixels = common::read_image(&config, path)?;
-            let size = config.image;
-            let source = Image::new(&pixels, size.height, size.width, config.channels);
+            let source = Signal::new(&pixels[..], config.extents, config.channels);
             let source = source.map_err(named)?;
             classifier.fit(&source).map_err(named)?;
             let psnr = classifier.quality(&source).map_err(named)?.psnr;

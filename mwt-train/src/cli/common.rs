@@ -6,6 +6,7 @@ use std::path::Path;
 use mwt_core::{Bundle, ModelConfig};
 
 use crate::data::{self, Dataset, DatasetLayout, LoadOptions};
+use crate::export::card;
 use crate::settings::{Precision, keys};
 use crate::util::durable::FileError;
 
@@ -28,7 +29,7 @@ pub(super) fn load_for(
     source: &str,
     limit: Option<usize>,
 ) -> CliResult<Dataset> {
-    let size = (config.image.height, config.image.width);
+    let size = image_size(config)?;
     let folder =
         source != "digits" && data::detect(Path::new(source))? == DatasetLayout::ImageFolder;
     let options = LoadOptions {
@@ -88,6 +89,17 @@ pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     sides.filter(|(h, w)| *h > 0 && *w > 0).ok_or_else(|| "expected HEIGHTxWIDTH, as 28x28".into())
 }
 
+/// Height and width of the images that a model takes.
+pub(super) fn image_size(config: &ModelConfig) -> Result<(usize, usize), String> {
+    match *config.extents.sides() {
+        [height, width] => Ok((height, width)),
+        _ => Err(format!(
+            "the model takes no images, but signals of {}",
+            card::grid(&config.extents)
+        )),
+    }
+}
+
 /// One image file as a model takes it: `[H, W, C]` bytes.
 pub(super) fn read_image(config: &ModelConfig, path: &Path) -> CliResult<Vec<u8>> {
     if config.channels != 1 && config.channels != 3 {
@@ -97,7 +109,7 @@ pub(super) fn read_image(config: &ModelConfig, path: &Path) -> CliResult<Vec<u8>
         )
         .into());
     }
-    let size = (config.image.height, config.image.width);
+    let size = image_size(config)?;
     let image = data::read_image(path, size, config.channels == 1)?;
     Ok(image.into_iter().collect())
 }

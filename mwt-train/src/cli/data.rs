@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use mwt_core::ImageSize;
 
 use super::common::{self, CliResult};
 use super::recipe::Recipe;
@@ -127,7 +126,7 @@ fn preview(output: &Path, recipe: &Recipe) -> CliResult {
     let layers = recipe.layers()?;
     let set = layers.data()?.load()?;
     let settings = layers.settings(Some(set.shape()))?;
-    let size = ImageSize { height: set.height(), width: set.width() };
+    let size = set.shape().extents;
     let rgb = |bytes: &ndarray::ArrayView3<'_, u8>| {
         picture::to_rgb(&bytes.iter().copied().collect::<Vec<_>>(), size, set.channels())
     };
@@ -141,7 +140,7 @@ fn preview(output: &Path, recipe: &Recipe) -> CliResult {
             Ok(std::iter::once(rgb(&image.view())).chain(varied).collect())
         })
         .collect::<Result<_, DataError>>()?;
-    let scale = (84 / size.height.max(size.width) as u32).max(1);
+    let scale = (84 / set.height().max(set.width()) as u32).max(1);
     picture::save(&picture::grid(&rows, scale), output)?;
     println!("{}: originals on the left, {VARIATIONS} variations of each", output.display());
     Ok(())

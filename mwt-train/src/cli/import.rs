@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mwt_core::{Draw, ImageSize, ModelConfig};
+use mwt_core::{Draw, Extents, ModelConfig};
 
 use super::common::{self, CliResult};
 use super::quant::QuantArgs;
@@ -67,7 +67,7 @@ impl Import {
         }
         let mut config = exchange::infer_config(&arrays, defaults).map_err(|e| named(&e))?;
         if let Some((height, width)) = self.image_size {
-            config = config.with_image(ImageSize { height, width }, config.channels);
+            config = config.with_extents(Extents::image(height, width), config.channels);
         }
         let config = ModelConfig {
             omega: self.omega.unwrap_or(config.omega),

@@ -22,15 +22,14 @@ pub(super) struct Inspect {
 /// A configuration in the paper's symbols.
 pub(super) fn sizes(c: &ModelConfig) -> String {
     format!(
-        "D {}, L {}, k {}, B {}, C {}, K {}, {}×{} pixels, P {}",
+        "D {}, L {}, k {}, B {}, C {}, K {}, grid {}, P {}",
         c.dim,
         c.hidden_layers,
         c.inner_steps,
         c.blocks,
         c.channels,
         c.classes,
-        c.image.height,
-        c.image.width,
+        card::grid(&c.extents),
         c.pixels_per_step
     )
 }
@@ -47,6 +46,12 @@ impl Inspect {
             Classifier::new(&bundle, scratch.as_mut_slice()).and_then(|mut c| c.self_test());
         let self_test = self_test.map_err(|e| format!("{}: {e}", self.bundle.display()))?;
         if self.json {
+            let scaling = |c| header.input.scaling(c);
+            let scaling: Vec<_> = (0..config.channels)
+                .map(
+                    |c| serde_json::json!({"scale": scaling(c).scale, "offset": scaling(c).offset}),
+                )
+                .collect();
             let report = serde_json::json!({
                 "bytes": bytes.len(),
                 "workspace_bytes": workspace,
@@ -55,20 +60,28 @@ impl Inspect {
                 "transformer_macs": config.transformer_macs(),
                 "config": config,
                 "storage": header.schemes,
-                "input": header.input,
+                "input": {"type": header.input.sample.name(), "scaling": scaling},
                 "labels": labels,
                 "golden_samples": self_test.samples,
                 "golden_max_error": self_test.max_error,
-                "facts": header.facts,
+                "facts": {
+                    "data_set": header.facts.data_set,
+                    "producer": header.facts.producer,
+                    "seed": header.facts.seed,
+                    "outer_steps": header.facts.outer_steps,
+                    "accuracy": header.facts.accuracy,
+                    "psnr": header.facts.psnr,
+                },
             });
             println!("{report}");
             return Ok(());
         }
         let draw = match config.draw.kind {
-            DrawKind::Random => "random",
-            DrawKind::Partition => "partition",
+            DrawKind::Random => "random".to_owned(),
+            DrawKind::Partition => "partition".to_owned(),
+            DrawKind::Stratified { cell } => format!("stratified ({} cells)", card::grid(&cell)),
         };
-        println!("bundle      {} bytes, format version {}", bytes.len(), mwt_core::bundle::VERSION);
+        println!("bundle      {} bytes, format version {}", bytes.len(), bundle.version());
         println!("model       {}", sizes(config));
         println!(
             "            ω {}, λ {}, MLP ×{}, heads {} × {}, {draw} draw{}",

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mwt_core::ImageSize;
-use mwt_infer::{Classifier, Image, WorkspaceBuf};
+use mwt_core::Extents;
+use mwt_infer::{Classifier, Signal, WorkspaceBuf};
 
 use super::common::{self, CliResult};
 use crate::report::picture;
@@ -30,19 +30,18 @@ impl Reconstruct {
         let config = *bundle.config();
         let named = |e: mwt_infer::Error| format!("{}: {e}", self.image.display());
         let pixels = common::read_image(&config, &self.image)?;
-        let size = config.image;
-        let source =
-            Image::new(&pixels, size.height, size.width, config.channels).map_err(named)?;
+        let (height, width) = common::image_size(&config)?;
+        let source = Signal::new(&pixels[..], config.extents, config.channels).map_err(named)?;
         let mut workspace = WorkspaceBuf::new(&config);
         let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).map_err(named)?;
         classifier.fit(&source).map_err(named)?;
         let scale = self.scale as usize;
-        let large = ImageSize { height: size.height * scale, width: size.width * scale };
-        let mut out = vec![0; large.pixels() * config.channels];
+        let (h, w) = (height * scale, width * scale);
+        let large = Extents::image(h, w);
+        let mut out = vec![0u8; large.positions() * config.channels];
         classifier.reconstruct(large, &mut out).map_err(named)?;
         picture::save(&picture::to_rgb(&out, large, config.channels), &self.output)?;
         let psnr = classifier.quality(&source).map_err(named)?.psnr;
-        let (h, w) = (large.height, large.width);
         println!("{}: {h}×{w}, PSNR {psnr:.2} dB at the image's pixels", self.output.display());
         Ok(())
     }

@@ -22,7 +22,7 @@ mod split;
 
 use std::path::Path;
 
-use mwt_core::ImageSize;
+use mwt_core::Extents;
 
 pub use self::image::read_image;
 pub use error::DataError;
@@ -67,7 +67,7 @@ impl Dataset {
     /// What a model for these images must be made for.
     pub fn shape(&self) -> DataShape {
         DataShape {
-            image: ImageSize { height: self.height(), width: self.width() },
+            extents: Extents::image(self.height(), self.width()),
             channels: self.channels(),
             classes: self.classes.len(),
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use mwt_core::quant::Schemes;
-use mwt_core::{Bundle, ModelConfig};
+use mwt_core::{Bundle, Extents, ModelConfig};
 use mwt_infer::workspace_len;
 
 use crate::evaluate::Evaluation;
@@ -21,12 +21,8 @@ pub fn card(
     let (header, config) = (bundle.header(), bundle.config());
     let facts = header.facts;
     let labels: Vec<&str> = header.labels().collect();
-    let image = format!(
-        "{}×{} {}",
-        config.image.height,
-        config.image.width,
-        if config.channels == 1 { "grey" } else { "RGB" }
-    );
+    let image =
+        format!("{} {}", grid(&config.extents), if config.channels == 1 { "grey" } else { "RGB" });
     let mut card = format!(
         "# {name}\n\n\
          Classifies {image} images into {} classes by fitting a sine network to each in {} gradient steps and reading the \
@@ -106,6 +102,11 @@ pub fn card(
          `Classifier::self_test`, whose golden samples the trainer answered.\n",
     );
     card
+}
+
+/// Sides of a grid as people write them: 28×28.
+pub(crate) fn grid(extents: &Extents) -> String {
+    extents.sides().iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
 
 /// How each part of a bundle is stored.

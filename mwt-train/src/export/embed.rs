@@ -25,16 +25,18 @@ pub fn rust(bytes: &[u8], bundle: &Bundle<'_>) -> String {
          pub static BUNDLE: Aligned<{}> = Aligned([\n{}]);\n\n\
          /// f32 values of workspace: `mwt_infer::Workspace::<WORKSPACE_LEN>`.\n\
          pub const WORKSPACE_LEN: usize = {};\n\n\
-         /// Height, width and channels of an image.\n\
-         pub const IMAGE: [usize; 3] = [{}, {}, {}];\n\n\
+         /// Sides of the grid that a signal has samples on: height and width of an image.\n\
+         pub const EXTENTS: [usize; {}] = {:?};\n\n\
+         /// Numbers of a sample.\n\
+         pub const CHANNELS: usize = {};\n\n\
          /// Names of the classes, in the logits' order.\n\
          pub const LABELS: [&str; {}] = [{}];\n",
         origin(bundle),
         bytes.len(),
         rows(bytes),
         workspace_len(config),
-        config.image.height,
-        config.image.width,
+        config.axes(),
+        config.extents.sides(),
         config.channels,
         labels.len(),
         labels.join(", "),
@@ -59,9 +61,10 @@ pub fn c(bytes: &[u8], bundle: &Bundle<'_>) -> String {
          /* f32 values of workspace, and their bytes, as mwt_workspace_bytes() gives them. */\n\
          #define MWT_WORKSPACE_LEN {}\n\
          #define MWT_WORKSPACE_BYTES (MWT_WORKSPACE_LEN * 4)\n\
-         /* Height, width and channels of an image; classes. */\n\
-         #define MWT_HEIGHT {}\n\
-         #define MWT_WIDTH {}\n\
+         /* Samples of a signal, the sides of their grid (height and width of an image), numbers of a sample; classes. */\n\
+         #define MWT_POSITIONS {}\n\
+         #define MWT_AXES {}\n\
+         #define MWT_EXTENTS {{{}}}\n\
          #define MWT_CHANNELS {}\n\
          #define MWT_CLASSES {}\n\n\
          static const char *const mwt_labels[MWT_CLASSES] = {{{}}};\n\n\
@@ -69,8 +72,9 @@ pub fn c(bytes: &[u8], bundle: &Bundle<'_>) -> String {
         // Nothing of the data set's name may end the comment.
         origin(bundle).replace("*/", "* /"),
         workspace_len(config),
-        config.image.height,
-        config.image.width,
+        config.extents.positions(),
+        config.axes(),
+        config.extents.sides().iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
         config.channels,
         labels.len(),
         labels.join(", "),

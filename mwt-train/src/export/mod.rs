@@ -3,8 +3,7 @@
 pub mod card;
 pub mod embed;
 
-use mwt_core::bundle::{Facts, Golden, Header};
-use mwt_core::grid::InputScaling;
+use mwt_core::bundle::{Facts, Golden, Header, Input};
 use mwt_core::{Bundle, Error, Schemes};
 
 use crate::data::{DataError, Split};
@@ -53,7 +52,7 @@ impl Export<'_> {
         let header = Header {
             config,
             schemes: self.schemes,
-            input: InputScaling::SYMMETRIC,
+            input: Input::PICTURE,
             labels: &labels,
             golden_samples: 0,
             facts: self.facts,
@@ -86,7 +85,7 @@ pub fn with_golden<B: MwtBackend>(
         .outer_iter()
         .zip(answers.logits.chunks_exact(answers.classes))
         .map(|(image, logits)| Golden {
-            image: image.iter().copied().collect(),
+            signal: image.iter().copied().collect(),
             logits: logits.to_vec(),
         })
         .collect();

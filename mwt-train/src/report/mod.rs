@@ -218,7 +218,8 @@ fn of_model(
 ) -> Result<Vec<(&'static str, String, RgbImage)>, ReportError> {
     let drawn = images.clone().take(DRAWN).to_array()?;
     let drawn: Vec<_> = drawn.outer_iter().collect();
-    let side = bundle.config().image.height.max(bundle.config().image.width) as u32;
+    let extents = bundle.config().extents;
+    let side = extents.side(0).max(extents.side(1)) as u32;
     let steps = picture::steps(bundle, &drawn, (84 / side).max(1))?;
     let k = bundle.config().inner_steps;
     Ok(vec![

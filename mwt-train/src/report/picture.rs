@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use image::{ImageBuffer, ImageError, Rgb, RgbImage, imageops};
-use mwt_core::{Bundle, ImageSize};
-use mwt_infer::{Classifier, Image, WorkspaceBuf};
+use mwt_core::{Bundle, Extents};
+use mwt_infer::{Classifier, Signal, WorkspaceBuf};
 use ndarray::ArrayView3;
 
 /// Pixels between the images of a picture.
@@ -20,17 +20,17 @@ pub fn steps(
     scale: u32,
 ) -> Result<RgbImage, mwt_infer::Error> {
     let config = *bundle.config();
-    let size = config.image;
+    let size = config.extents;
     let mut workspace = WorkspaceBuf::new(&config);
     let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?;
     let mut rows = Vec::new();
     for image in images {
         let bytes = image.as_slice().unwrap_or_default();
-        let source = Image::new(bytes, size.height, size.width, config.channels)?;
+        let source = Signal::new(bytes, size, config.channels)?;
         let mut row = vec![to_rgb(bytes, size, config.channels)];
         classifier.begin();
         loop {
-            let mut out = vec![0; bytes.len()];
+            let mut out = vec![0u8; bytes.len()];
             classifier.reconstruct(size, &mut out)?;
             row.push(to_rgb(&out, size, config.channels));
             if classifier.step(&source)?.is_none() {
@@ -61,9 +61,10 @@ pub fn grid(rows: &[Vec<RgbImage>], scale: u32) -> RgbImage {
 }
 
 /// `[H, W, C]` bytes as RGB; one or two channels become grey, a fourth is dropped.
-pub fn to_rgb(bytes: &[u8], size: ImageSize, channels: usize) -> RgbImage {
-    RgbImage::from_fn(size.width as u32, size.height as u32, |x, y| {
-        let start = (y as usize * size.width + x as usize) * channels;
+pub fn to_rgb(bytes: &[u8], size: Extents, channels: usize) -> RgbImage {
+    let (height, width) = (size.side(0), size.side(1));
+    RgbImage::from_fn(width as u32, height as u32, |x, y| {
+        let start = (y as usize * width + x as usize) * channels;
         let pixel = bytes.get(start..start + channels).unwrap_or_default();
         match pixel {
             [r, g, b, ..] => Rgb([*r, *g, *b]),

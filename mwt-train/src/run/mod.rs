@@ -59,7 +59,7 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// All steps are taken, and the model is written.
-    Finished(Summary),
+    Finished(Box<Summary>),
     /// Stopped by its observer; a checkpoint is written, and [`Run::resume`] goes on from it.
     Stopped,
 }
@@ -175,7 +175,7 @@ impl Run {
             .transpose()?;
         let model = model.of(&trainer, evaluation.as_ref());
         dir.save(&model)?;
-        Ok(Outcome::Finished(model.summary))
+        Ok(Outcome::Finished(Box::new(model.summary)))
     }
 }
 

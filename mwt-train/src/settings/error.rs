@@ -57,7 +57,7 @@ pub enum SettingsError {
         /// Its value.
         value: Value,
         /// The data set's.
-        found: usize,
+        found: Value,
     },
     /// The model is outside its limits.
     #[error(transparent)]

@@ -47,7 +47,7 @@ impl Key {
     /// # Errors
     /// [`SettingsError::Value`] with the key, the value and what it must be.
     pub fn value(&self, value: Value) -> Result<Value, SettingsError> {
-        use ValueType::{Choice, Integer, Number, Size, Switch, Text};
+        use ValueType::{Choice, Integer, Number, Sides, Size, Switch, Text};
         let value = match (self.kind, value) {
             (Number(_), Value::Integer(n)) => Value::Float(n as f64),
             (Choice(words), Value::String(text)) => {
@@ -61,8 +61,9 @@ impl Key {
             (Choice(words), Value::String(text)) => words.iter().any(|(word, _)| word == text),
             (Integer(range), Value::Integer(n)) => range.contains(*n as f64),
             (Number(range), Value::Float(x)) => range.contains(*x),
-            (Size, Value::Array(sides)) => {
-                sides.len() == 2 && sides.iter().all(|s| s.as_integer().is_some_and(|s| s > 0))
+            (Size, Value::Array(sides)) => sides.len() == 2 && sides.iter().all(is_side),
+            (Sides, Value::Array(sides)) => {
+                (1..=3).contains(&sides.len()) && sides.iter().all(is_side)
             }
             _ => false,
         };
@@ -71,6 +72,10 @@ impl Key {
         }
         Err(SettingsError::Value { key: self.name, value, allowed: self.kind })
     }
+}
+
+fn is_side(value: &Value) -> bool {
+    value.as_integer().is_some_and(|side| side > 0)
 }
 
 /// A documentation text as a phrase.

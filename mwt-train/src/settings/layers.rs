@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mwt_core::{ImageSize, ModelConfig};
+use mwt_core::draw::DrawKind;
+use mwt_core::{Extents, ModelConfig};
 use toml::{Table, Value};
 
 use super::Settings;
@@ -19,8 +20,8 @@ const PRESET: &str = "micro";
 /// What a data set tells of the model that can be trained on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataShape {
-    /// Size of every image.
-    pub image: ImageSize,
+    /// The grid of every signal.
+    pub extents: Extents,
     /// C.
     pub channels: usize,
     /// K.
@@ -69,6 +70,14 @@ impl Layers {
             Some(other) => return Err(SettingsError::PresetValue(other)),
             None => {}
         }
+        // What earlier versions wrote for `model.extents`.
+        if let Some(Value::Table(model)) = table.get_mut("model")
+            && let Some(image) = model.remove("image")
+        {
+            let side = |name: &str| image.get(name).cloned();
+            let sides = ["height", "width"].into_iter().filter_map(side).collect();
+            model.insert("extents".into(), Value::Array(sides));
+        }
         flatten(&table).into_iter().try_for_each(|(key, value)| self.set(&key, value))
     }
 
@@ -114,30 +123,41 @@ impl Layers {
     pub fn settings(&self, data: Option<DataShape>) -> Result<Settings, SettingsError> {
         let name = self.preset.as_deref().unwrap_or(PRESET);
         let mut model = ModelConfig::preset(name).unwrap_or(ModelConfig::MICRO);
-        if let Some(DataShape { image, channels, classes }) = data {
-            model = model.with_image(image, channels);
+        if let Some(DataShape { extents, channels, classes }) = data {
+            model = model.with_extents(extents, channels);
             model.classes = classes;
+            let integer = |n: usize| Value::Integer(n as i64);
+            let sides = extents.sides().iter().map(|side| integer(*side)).collect();
             let facts = [
-                ("model.image.height", image.height),
-                ("model.image.width", image.width),
-                ("model.channels", channels),
-                ("model.classes", classes),
+                ("model.extents", Value::Array(sides)),
+                ("model.channels", integer(channels)),
+                ("model.classes", integer(classes)),
             ];
             for (key, found) in facts {
                 if let Some(value) = self.set.get(key)
-                    && *value != Value::Integer(found as i64)
+                    && *value != found
                 {
                     return Err(SettingsError::DataSet { key, value: value.clone(), found });
                 }
             }
         }
         if let Some(share) = self.set.get("model.sampling").and_then(Value::as_float) {
-            model.pixels_per_step = ((share * model.image.pixels() as f64) as usize).max(1);
+            model.pixels_per_step = ((share * model.extents.positions() as f64) as usize).max(1);
         }
         if let Some(seed) = self.set.get("train.seed").and_then(Value::as_integer) {
             model.draw.seed = seed as u32;
         }
-        model.draw.kind = mwt_core::draw::DrawKind::Partition;
+        model.draw.kind = DrawKind::Partition;
+        let kind = self.set.get("model.draw.kind").and_then(Value::as_str);
+        if kind == Some("Stratified") {
+            let cell = match self.set.get("model.draw.cell") {
+                Some(cell) => cell.clone().try_into()?,
+                None => cell_of(model.extents, model.pixels_per_step),
+            };
+            model.draw.kind = DrawKind::Stratified { cell };
+            let cells = model.extents.cells(cell);
+            model.pixels_per_step = cells.map_or(model.pixels_per_step, |c| c.positions());
+        }
         let settings = self.merged(&Settings::of(model))?;
         settings.check()?;
         Ok(settings)
@@ -154,6 +174,24 @@ impl Layers {
         }
         Ok(table.try_into()?)
     }
+}
+
+/// The sides of cells of which a grid has as nearly `count` as can be; of those the most even ones.
+fn cell_of(extents: Extents, count: usize) -> Extents {
+    // No cell has more than twice the samples that it should have.
+    let most = (2 * extents.positions()).div_ceil(count);
+    let sides = |axis: usize| 1..=extents.side(axis).min(most);
+    let cells = |sides: &[usize]| {
+        let cell = Extents::new(sides)?;
+        let found = extents.cells(cell)?.positions() as f64;
+        let off = (found / count as f64).ln().abs();
+        let uneven = sides.iter().max()? - sides.iter().min()?;
+        Some((off, uneven, cell))
+    };
+    let all = sides(0).flat_map(|i| sides(1).flat_map(move |j| sides(2).map(move |l| [i, j, l])));
+    let found = all.filter_map(|sides| cells(&sides[..extents.axes()]));
+    let best = found.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    best.map_or(extents, |(_, _, cell)| cell)
 }
 
 /// Puts a value into the sections that its key names.
@@ -175,7 +213,8 @@ pub fn default_of(key: &Key) -> Option<String> {
     // An augmentation that is off is not written.
     let augment = Table::try_from(AugmentSettings::default()).ok()?;
     let name = key.name;
-    let from_data = ["data.source", "model.pixels_per_step", "model.draw.seed"].contains(&name);
+    let from_data = ["data.source", "model.pixels_per_step", "model.draw.seed", "model.draw.cell"]
+        .contains(&name);
     let all = flatten(&table).into_iter();
     let augment = flatten(&augment).into_iter().map(|(inner, v)| (format!("augment.{inner}"), v));
     let value = all.chain(augment).find(|(found, _)| *found == name).map(|(_, value)| value);
@@ -195,6 +234,7 @@ mod tests {
         let mut all = Settings::of(ModelConfig::MICRO);
         all.data.limit = Some(1);
         all.data.image_size = Some((1, 1));
+        all.model.draw = mwt_core::Draw::stratified(0, Extents::image(2, 2));
         all.augment.flip = true;
         let table = Table::try_from(all).unwrap();
         let mut settings: Vec<String> = flatten(&table).into_iter().map(|(key, _)| key).collect();

@@ -3,11 +3,10 @@
 use super::key::Key;
 use super::section::{choice, section};
 use super::value::Range::{Above, Below, Within};
-use super::value::ValueType::{self, Choice, Integer, Number, Size, Switch, Text};
+use super::value::ValueType::{self, Choice, Integer, Number, Sides, Size, Switch, Text};
 
 const COUNT: ValueType = Integer(Within(1.0, 1e9));
 const COUNT_OR_NONE: ValueType = Integer(Within(0.0, 1e9));
-const SIDE: ValueType = Integer(Within(1.0, 4096.0));
 const SEED: ValueType = Integer(Within(0.0, 9e18));
 const LEARNING_RATE: ValueType = Number(Above(0.0, f64::MAX));
 const SHARE: ValueType = Number(Below(0.0, 1.0));
@@ -143,24 +142,25 @@ pub(super) const MODEL_KEYS: &[Key] = &[
     Key { old: Some("model.steps"), ..model("model.inner_steps", COUNT, "k: inner gradient steps.") },
     model("model.blocks", COUNT, "B: blocks of the Transformer."),
     model("model.mlp_mult", COUNT, "Width of a block's MLP, in D."),
-    model("model.channels", COUNT, "C: channels of an image; the data set's."),
+    model("model.channels", COUNT, "C: channels of a sample; the data set's."),
     model("model.classes", COUNT, "K: classes; the data set's."),
-    model("model.pixels_per_step", COUNT, "P: pixels that each inner step looks at; the share s of the image's when absent."),
-    Key { flag: true, ..model("model.sampling", Number(Above(0.0, 1.0)), "s: share of the pixels that each inner step looks at; the preset's when absent.") },
+    model("model.pixels_per_step", COUNT, "P: samples that each inner step looks at; the share s of the grid's when absent."),
+    Key { flag: true, ..model("model.sampling", Number(Above(0.0, 1.0)), "s: share of the samples that each inner step looks at; the preset's when absent.") },
     model("model.omega", Number(Above(0.0, 1e4)), "ω: frequency of the first sine layer."),
     model("model.lambda", Number(Above(0.0, 1e6)), "λ: scale of the tokens."),
     model("model.shared_alpha", Switch, "One α for all inner steps instead of one for each."),
-    model("model.image.height", SIDE, "Rows of an image; the data set's."),
-    model("model.image.width", SIDE, "Columns of an image; the data set's."),
-    Key { flag: true, ..model("model.draw.kind", Choice(DRAWS), "Which pixels each inner step looks at.") },
+    model("model.extents", Sides, "Sides of the grid, such as [height, width]; the data set's."),
+    Key { flag: true, ..model("model.draw.kind", Choice(DRAWS), "Which samples each inner step looks at.") },
+    model("model.draw.cell", Sides, "Sides of a stratified draw's cells; those nearest to 1/s samples when absent."),
     model("model.draw.seed", Integer(Within(0.0, 4_294_967_295.0)), "Chooses the draw; train.seed when absent."),
 ];
 
 /// The words of [`DrawKind`](mwt_core::draw::DrawKind).
 const DRAWS: &[(&str, &str)] = &[
-    ("Random", "The paper's: fresh pixels for each step and image."),
+    ("Random", "The paper's: fresh samples for each step and signal."),
     (
         "Partition",
-        "One fixed shuffled partition of the pixels over the steps, the same for every image.",
+        "One fixed shuffled partition of the samples over the steps, the same for every signal.",
     ),
+    ("Stratified", "One sample of every cell for each step, in an order of each signal's own."),
 ];

@@ -56,6 +56,8 @@ pub enum ValueType {
     Choice(&'static [(&'static str, &'static str)]),
     /// `[height, width]`.
     Size,
+    /// One to three sides of a grid.
+    Sides,
 }
 
 impl fmt::Display for ValueType {
@@ -69,6 +71,7 @@ impl fmt::Display for ValueType {
                 f.write_str(&words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" | "))
             }
             Self::Size => f.write_str("[height, width]"),
+            Self::Sides => f.write_str("[length], [height, width] or [depth, height, width]"),
         }
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use mwt_core::ModelConfig;
 use mwt_core::draw::{Draw, DrawKind};
-use mwt_core::grid::{self, InputScaling};
+use mwt_core::grid::InputScaling;
 use ndarray::ArrayView3;
 use rayon::prelude::*;
 
@@ -38,21 +38,22 @@ pub enum DrawSeed {
 pub struct DrawnPixels {
     /// N, P.
     shape: [usize; 2],
-    channels: usize,
-    /// Coordinates `[N, P, 2]` and values `[N, P, C]` of each draw.
+    /// E, C.
+    widths: [usize; 2],
+    /// Coordinates `[N, P, E]` and values `[N, P, C]` of each draw.
     draws: Vec<(Vec<f32>, Vec<f32>)>,
 }
 
 impl DrawnPixels {
     /// The same on a device.
     pub fn to_device<B: Backend>(self, device: &B::Device) -> Pixels<B> {
-        let ([n, p], channels) = (self.shape, self.channels);
+        let ([n, p], [axes, channels]) = (self.shape, self.widths);
         let tensor =
             |values, columns| Tensor::from_data(TensorData::new(values, [n, p, columns]), device);
         let (coordinates, targets) = self
             .draws
             .into_iter()
-            .map(|(coordinates, targets)| (tensor(coordinates, 2), tensor(targets, channels)))
+            .map(|(coordinates, targets)| (tensor(coordinates, axes), tensor(targets, channels)))
             .unzip();
         Pixels { coordinates, targets }
     }
@@ -62,15 +63,17 @@ impl DrawnPixels {
 #[derive(Clone, Debug)]
 pub struct Sampler {
     config: ModelConfig,
-    /// (y, x) of every pixel.
-    grid: Vec<[f32; 2]>,
+    /// The E coordinates of every position.
+    grid: Vec<f32>,
 }
 
 impl Sampler {
     /// A sampler for the images of a model.
     pub fn new(config: &ModelConfig) -> Self {
-        let size = config.image;
-        let grid = (0..size.pixels()).map(|i| grid::pixel(i, size.height, size.width)).collect();
+        let mut grid = vec![0.0; config.extents.positions() * config.axes()];
+        for (position, at) in grid.chunks_exact_mut(config.axes()).enumerate() {
+            config.extents.coordinates(position, at);
+        }
         Self { config: *config, grid }
     }
 
@@ -88,28 +91,28 @@ impl Sampler {
     /// As [`pixels`](Self::pixels), on the host.
     pub fn draw(&self, images: &[ArrayView3<'_, u8>], seed: DrawSeed) -> DrawnPixels {
         let ModelConfig { channels: c, inner_steps: k, pixels_per_step: p, .. } = self.config;
-        let n = images.len();
+        let (n, e) = (images.len(), self.config.axes());
         let draws: Vec<Vec<Draw>> = (0..n).map(|image| self.draws(image, seed)).collect();
         let mut draws_of_step = Vec::new();
         for step in 0..=k {
-            let mut coordinates = vec![0.0f32; n * p * 2];
+            let mut coordinates = vec![0.0f32; n * p * e];
             let mut targets = vec![0.0f32; n * p * c];
-            let rows = coordinates.par_chunks_mut(p * 2).zip(targets.par_chunks_mut(p * c));
+            let rows = coordinates.par_chunks_mut(p * e).zip(targets.par_chunks_mut(p * c));
             rows.enumerate().for_each(|(image, (coordinates, targets))| {
                 let bytes = images[image].as_slice().unwrap_or_default();
-                let draw = draws[image][step].step(step, p, self.grid.len());
-                let samples = coordinates.chunks_exact_mut(2).zip(targets.chunks_exact_mut(c));
+                let draw = draws[image][step].step(step, p, self.config.extents);
+                let samples = coordinates.chunks_exact_mut(e).zip(targets.chunks_exact_mut(c));
                 for (i, (at, values)) in samples.enumerate() {
                     let index = draw.index(i);
-                    at.copy_from_slice(&self.grid[index]);
+                    at.copy_from_slice(&self.grid[index * e..][..e]);
                     for (value, byte) in values.iter_mut().zip(&bytes[index * c..]) {
-                        *value = InputScaling::SYMMETRIC.value(*byte);
+                        *value = InputScaling::SYMMETRIC.value(f32::from(*byte));
                     }
                 }
             });
             draws_of_step.push((coordinates, targets));
         }
-        DrawnPixels { shape: [n, p], channels: c, draws: draws_of_step }
+        DrawnPixels { shape: [n, p], widths: [e, c], draws: draws_of_step }
     }
 
     /// The draw of each inner step of one image, and of the outer loss.
@@ -126,18 +129,18 @@ impl Sampler {
         };
         let inner = match inner.kind {
             DrawKind::Partition => inner,
-            DrawKind::Random => Draw::random(fresh),
+            DrawKind::Random | DrawKind::Stratified { .. } => Draw { seed: fresh, ..inner },
         };
         let mut draws = vec![inner; steps];
         draws.push(Draw::random(fresh));
         draws
     }
 
-    /// Every pixel of an image of this model, `[N, H·W, 2]`, the same for each of `n` images.
+    /// Every position of the model's grid, `[N, H·W, E]`, the same for each of `n` images.
     pub fn all_coordinates<B: Backend>(&self, n: usize, device: &B::Device) -> Tensor<B, 3> {
-        let values: Vec<f32> = self.grid.as_flattened().to_vec();
-        let one =
-            Tensor::<B, 3>::from_data(TensorData::new(values, [1, self.grid.len(), 2]), device);
+        let e = self.config.axes();
+        let data = TensorData::new(self.grid.clone(), [1, self.grid.len() / e, e]);
+        let one = Tensor::<B, 3>::from_data(data, device);
         one.repeat_dim(0, n)
     }
 }
@@ -146,7 +149,8 @@ impl Sampler {
 pub fn values<B: Backend>(images: &[ArrayView3<'_, u8>], device: &B::Device) -> Tensor<B, 3> {
     let (h, w, c) = images.first().map_or((0, 0, 0), |image| image.dim());
     let scaling = InputScaling::SYMMETRIC;
-    let values = images.iter().flatten().map(|byte| scaling.value(*byte)).collect::<Vec<f32>>();
+    let values =
+        images.iter().flatten().map(|byte| scaling.value(f32::from(*byte))).collect::<Vec<f32>>();
     Tensor::from_data(TensorData::new(values, [images.len(), h * w, c]), device)
 }
 

@@ -105,7 +105,7 @@ mod tests {
     /// What it takes to draw four pixels from an image of 8×8.
     fn sampler() -> Sampler {
         let model = ModelConfig { pixels_per_step: 4, ..ModelConfig::NANO };
-        Sampler::new(&model.with_image(mwt_core::ImageSize { height: 8, width: 8 }, 1))
+        Sampler::new(&model.with_extents(mwt_core::Extents::image(8, 8), 1))
     }
 
     fn places(from: Position, take: usize) -> Vec<(u64, usize, bool, Vec<u16>)> {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use mwt_core::ModelConfig;
-use mwt_infer::{Arithmetic, Classifier, Image, Isa, WorkspaceBuf};
+use mwt_infer::{Arithmetic, Classifier, Isa, Signal, WorkspaceBuf};
 use ndarray::Array4;
 
 use growth::Sizes;
@@ -130,9 +130,7 @@ impl Bench {
         let config = *bundle.config();
         let (images, _) = noise(&config, 1);
         let pixels = images.as_slice().unwrap_or_default();
-        let size = config.image;
-        let image = Image::new(pixels, size.height, size.width, config.channels);
-        let image = image?;
+        let image = Signal::new(pixels, config.extents, config.channels)?;
         let mut workspace = WorkspaceBuf::new(&config);
         let mut results = Vec::new();
         for isa in Isa::all_available() {
@@ -215,7 +213,7 @@ fn median(mut times: Vec<f64>) -> f64 {
 /// Images of noise: what a step costs does not depend on what it sees.
 fn noise(config: &ModelConfig, batch: usize) -> (Array4<u8>, Vec<u16>) {
     let mut random = Rng::new(0, 0);
-    let shape = (batch, config.image.height, config.image.width, config.channels);
+    let shape = (batch, config.extents.side(0), config.extents.side(1), config.channels);
     let images = Array4::from_shape_simple_fn(shape, || random.next_u64() as u8);
     (images, (0..batch).map(|n| (n % config.classes) as u16).collect())
 }

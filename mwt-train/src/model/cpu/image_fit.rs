@@ -52,7 +52,8 @@ impl<'a> ImageFit<'a> {
     /// Coordinates and targets of draw `draw`.
     fn draw(&self, draw: usize) -> (&'a [f32], &'a [f32]) {
         let ModelConfig { pixels_per_step: p, channels: c, .. } = self.batch.config;
-        let coordinates = &self.pixels.coordinates[draw][self.n * p * 2..][..p * 2];
+        let e = self.batch.config.axes();
+        let coordinates = &self.pixels.coordinates[draw][self.n * p * e..][..p * e];
         (coordinates, &self.pixels.targets[draw][self.n * p * c..][..p * c])
     }
 

@@ -85,7 +85,7 @@ impl<K: Kernel> Tile<K> {
         transpose(self.kernel, config, phi, &mut self.transposed);
         gradient.fill(0.0);
         for (first, n) in tiles(config.pixels_per_step) {
-            let x = &coordinates[2 * first..][..2 * n];
+            let x = &coordinates[config.axes() * first..][..config.axes() * n];
             let t = &targets[config.channels * first..][..config.channels * n];
             self.forward(config, siren_head, phi, x, t);
             self.deltas(config, siren_head, n);
@@ -108,7 +108,7 @@ impl<K: Kernel> Tile<K> {
         let c = config.channels;
         let mut sum = 0.0f64;
         for (first, n) in tiles(config.pixels_per_step) {
-            let x = &coordinates[2 * first..][..2 * n];
+            let x = &coordinates[config.axes() * first..][..config.axes() * n];
             self.forward(config, siren_head, phi, x, &targets[c * first..][..c * n]);
             sum += self.e[..n * c].iter().map(|e| f64::from(e * e)).sum::<f64>();
         }
@@ -131,7 +131,7 @@ impl<K: Kernel> Tile<K> {
         let c = config.channels;
         let scale = loss_bar * 2.0 / (config.pixels_per_step * c) as f32;
         for (first, n) in tiles(config.pixels_per_step) {
-            let x = &coordinates[2 * first..][..2 * n];
+            let x = &coordinates[config.axes() * first..][..config.axes() * n];
             self.forward(config, siren_head, phi, x, &targets[c * first..][..c * n]);
             self.h_bar.fill(0.0);
             self.a_bar.fill(0.0);
@@ -161,7 +161,7 @@ impl<K: Kernel> Tile<K> {
         transpose(self.kernel, config, gradient_bar, &mut self.bar_transposed);
         let c = config.channels;
         for (first, n) in tiles(config.pixels_per_step) {
-            let x = &coordinates[2 * first..][..2 * n];
+            let x = &coordinates[config.axes() * first..][..config.axes() * n];
             self.forward(config, siren_head, phi, x, &targets[c * first..][..c * n]);
             self.deltas(config, siren_head, n);
             self.h_bar.fill(0.0);
@@ -180,18 +180,20 @@ impl<K: Kernel> Tile<K> {
         x: &[f32],
         t: &[f32],
     ) {
-        let (d, c, n) = (config.dim, config.channels, x.len() / 2);
+        let (d, c, n) = (config.dim, config.channels, x.len() / config.axes());
         let size = ROWS * d;
         let (weight, bias) = config.layer_ranges(0);
-        let ((wy, wx), bias) = (phi[weight].split_at(d), &phi[bias]);
+        let (weight, bias) = (&phi[weight], &phi[bias]);
         let h = &mut self.h;
         self.kernel.compiled(
             #[inline(always)]
             || {
-                for (z, at) in h.chunks_exact_mut(d).zip(x.chunks_exact(2)) {
-                    for (((z, wy), wx), b) in z.iter_mut().zip(wy).zip(wx).zip(bias) {
-                        *z = config.omega * (at[0] * wy + at[1] * wx + b);
+                for (z, at) in h.chunks_exact_mut(d).zip(x.chunks_exact(config.axes())) {
+                    z.iter_mut().zip(weight).for_each(|(z, w)| *z = at[0] * w);
+                    for (at, weight) in at.iter().zip(weight.chunks_exact(d)).skip(1) {
+                        rows::add_times(z, *at, weight);
                     }
+                    z.iter_mut().zip(bias).for_each(|(z, b)| *z = config.omega * (*z + b));
                 }
             },
         );
@@ -257,10 +259,10 @@ impl<K: Kernel> Tile<K> {
 
     /// Adds h_{l-1}ᵀ·v to W and Σ v to b of layer `l` of `out`.
     fn add_outer(&self, config: &ModelConfig, l: usize, x: &[f32], v: &[f32], out: &mut [f32]) {
-        let (d, n) = (config.dim, x.len() / 2);
+        let (d, n) = (config.dim, x.len() / config.axes());
         let (weight, bias) = config.layer_ranges(l);
         let inputs = match l.checked_sub(1) {
-            None => Mat::dense(x, n, 2),
+            None => Mat::dense(x, n, config.axes()),
             Some(below) => Mat::dense(&self.h[below * ROWS * d..], n, d),
         };
         let rows = config.layer_inputs(l);
@@ -284,7 +286,7 @@ impl<K: Kernel> Tile<K> {
             let at = l * size..l * size + n * d;
             let weight_bar = Mat::dense(&gradient_bar[weight.clone()], config.layer_inputs(l), d);
             let inputs = match l.checked_sub(1) {
-                None => Mat::dense(x, n, 2),
+                None => Mat::dense(x, n, config.axes()),
                 Some(below) => Mat::dense(&self.h[below * size..], n, d),
             };
             let init = Init::Bias(&gradient_bar[bias]);
