@@ -7,6 +7,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use mwt_train::model::adjoint::{AdjointInnerLoop, AdjointTransformer};
 use mwt_train::model::operation;
 use mwt_train::model::params::host;
+use mwt_train::model::pieces::Pieces;
 use mwt_train::model::pointwise::Pointwise;
 use mwt_train::model::rowwise::Rowwise;
 use mwt_train::model::tokens::boundary;
@@ -22,9 +23,9 @@ use crate::{Golden, IMAGES, assert_close, distance};
 pub const W_CLS: f64 = 0.01;
 
 /// A back end on which the model has every form.
-pub trait Tested: Pointwise + Rowwise + Product + MwtBackend {}
+pub trait Tested: Pointwise + Rowwise + Product + Pieces + MwtBackend {}
 
-impl<B: Pointwise + Rowwise + Product + MwtBackend> Tested for B {}
+impl<B: Pointwise + Rowwise + Product + Pieces + MwtBackend> Tested for B {}
 
 /// An implementation of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

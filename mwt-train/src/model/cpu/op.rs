@@ -16,6 +16,7 @@ use crate::model::operation::{
     self, FitGrads, FitInputs, InnerLoopOp, TransformerGrads, TransformerInputs, TransformerOp,
 };
 use crate::model::params::host;
+use crate::model::pieces::Pieces;
 use crate::model::pointwise::Pointwise;
 use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
@@ -25,6 +26,8 @@ impl Pointwise for Flex {}
 impl Rowwise for Flex {}
 
 impl Product for Flex {}
+
+impl Pieces for Flex {}
 
 impl MwtBackend for Flex {
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {

@@ -6,6 +6,7 @@ mod fused;
 mod kernels;
 #[cfg(all(test, feature = "cuda"))]
 mod nvrtc;
+mod pieces;
 mod pointwise;
 mod product;
 mod rowwise;
