@@ -6,6 +6,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use super::inner::Fitted;
 use super::operation::{FitInputs, TransformerInputs};
 use super::product::Product;
+use super::update::Update;
 
 /// A back end that can fit a batch and classify it, differentiably if it has autodiff.
 pub trait MwtBackend: Backend {
@@ -18,6 +19,12 @@ pub trait MwtBackend: Backend {
 }
 
 /// A back end to train on.
-pub trait TrainBackend: AutodiffBackend<InnerBackend: MwtBackend + Product> + MwtBackend {}
+pub trait TrainBackend:
+    AutodiffBackend<InnerBackend: MwtBackend + Product + Update> + MwtBackend
+{
+}
 
-impl<B: AutodiffBackend<InnerBackend: MwtBackend + Product> + MwtBackend> TrainBackend for B {}
+impl<B> TrainBackend for B where
+    B: AutodiffBackend<InnerBackend: MwtBackend + Product + Update> + MwtBackend
+{
+}

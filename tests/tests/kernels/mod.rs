@@ -4,6 +4,7 @@
 mod pieces;
 mod pointwise;
 mod rowwise;
+mod update;
 
 use burn::tensor::{Distribution, Tensor};
 use mwt_tests::assert_close;
@@ -63,6 +64,7 @@ pub(crate) fn equal_tensor_operations<B: Tested>() {
         pointwise::readout::<B>(shape);
     }
     pieces::many::<B>();
+    update::kernels::<B>();
 }
 
 /// Asserts that tensors have the same shapes and values.

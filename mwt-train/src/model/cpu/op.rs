@@ -20,6 +20,7 @@ use crate::model::pieces::Pieces;
 use crate::model::pointwise::Pointwise;
 use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
+use crate::model::update::Update;
 
 impl Pointwise for Flex {}
 
@@ -28,6 +29,8 @@ impl Rowwise for Flex {}
 impl Product for Flex {}
 
 impl Pieces for Flex {}
+
+impl Update for Flex {}
 
 impl MwtBackend for Flex {
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {

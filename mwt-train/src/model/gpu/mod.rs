@@ -10,6 +10,7 @@ mod pieces;
 mod pointwise;
 mod product;
 mod rowwise;
+mod update;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;

@@ -7,7 +7,7 @@ use cubecl::prelude::*;
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
 use super::DIM;
-use super::kernels::{columns, pointwise, readout, rowwise};
+use super::kernels::{columns, pointwise, readout, rowwise, update};
 use crate::backend::cuda_compiler;
 
 /// A tensor that is no other's memory.
@@ -50,7 +50,7 @@ impl Parameters {
 
 /// Every kernel, with and without what is optional.
 fn sources() -> Vec<String> {
-    [inner_loop(), heads(), rows(), attention(), pieces()].concat()
+    [inner_loop(), heads(), rows(), attention(), pieces(), optimiser()].concat()
 }
 
 /// What lies between the inner loop's products.
@@ -179,6 +179,48 @@ fn pieces() -> Vec<String> {
         p.source("pack")
     });
     sources.to_vec()
+}
+
+fn optimiser() -> Vec<String> {
+    let mut sources = Vec::new();
+    let mut p = Parameters::new();
+    let (gradient, sums) = (p.input(), p.output());
+    update::squares::expand(&mut p.0.scope, gradient, sums);
+    sources.push(p.source("squares"));
+
+    let mut p = Parameters::new();
+    let (sums, norm) = (p.input(), p.output());
+    update::root_of_sum::expand(&mut p.0.scope, sums, norm);
+    sources.push(p.source("root_of_sum"));
+
+    let mut p = Parameters::new();
+    let [values, gradient, norm, m, v] = std::array::from_fn(|_| p.input());
+    let [next_values, next_m, next_v] = std::array::from_fn(|_| p.output());
+    let [a, b, c, d, e, f, g, h, i, j] = std::array::from_fn(|_| p.scalar());
+    let scope = &mut p.0.scope;
+    update::adamw::expand(
+        scope,
+        values,
+        gradient,
+        norm,
+        m,
+        v,
+        next_values,
+        next_m,
+        next_v,
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+    );
+    sources.push(p.source("adamw"));
+    sources
 }
 
 /// sm_90 is Hopper.

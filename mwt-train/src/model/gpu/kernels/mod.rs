@@ -8,6 +8,7 @@ pub(super) mod pieces;
 pub(super) mod pointwise;
 pub(super) mod readout;
 pub(super) mod rowwise;
+pub(super) mod update;
 
 use cubecl::prelude::*;
 
@@ -37,4 +38,23 @@ fn over_lanes(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
     }
     sync_cube();
     total
+}
+
+/// The sum over all threads of a cube, in the same order each time.
+#[cube]
+fn over_cube(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
+    let place = UNIT_POS as usize;
+    shared[place] = value;
+    sync_cube();
+    #[unroll]
+    for halving in 1..=(COLUMNS * LANES).ilog2() {
+        let half = comptime!((COLUMNS * LANES) >> halving);
+        if UNIT_POS < half {
+            shared[place] += shared[place + half as usize];
+        }
+        sync_cube();
+    }
+    let all = shared[0];
+    sync_cube();
+    all
 }

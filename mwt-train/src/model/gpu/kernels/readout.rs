@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use super::{COLUMNS, LANES, at};
+use super::{COLUMNS, LANES, at, over_cube};
 
 /// h_L·Woᵀ + bo from h_L·Woᵀ, `product`; the error e; and 2/(P·C)·(e ⊙ out_scale). A thread has a value of an image.
 #[cube(launch)]
@@ -71,23 +71,4 @@ pub(in crate::model::gpu) fn readout_backward(
         bias_bar[out] = bias_total;
         scale_bar[out] = scale_total;
     }
-}
-
-/// The sum over all threads of a cube, in the same order each time.
-#[cube]
-fn over_cube(shared: &mut SharedMemory<f32>, value: f32) -> f32 {
-    let place = UNIT_POS as usize;
-    shared[place] = value;
-    sync_cube();
-    #[unroll]
-    for halving in 1..=(COLUMNS * LANES).ilog2() {
-        let half = comptime!((COLUMNS * LANES) >> halving);
-        if UNIT_POS < half {
-            shared[place] += shared[place + half as usize];
-        }
-        sync_cube();
-    }
-    let all = shared[0];
-    sync_cube();
-    all
 }
