@@ -48,5 +48,11 @@ pub fn packed<B: Pieces>(pieces: Vec<Terms<B>>) -> Tensor<B, 2> {
     let first = &pieces[0][0];
     let [_, rows, _] = first.dims();
     let columns = pieces.iter().map(|terms| terms[0].dims()[2]).sum();
-    B::pack(Tensor::empty([rows, columns], &first.device()), 0, pieces)
+    B::pack(blank([rows, columns], &first.device()), 0, pieces)
+}
+
+/// Memory for pieces. By way of one dimension: CUDA pads the rows of what is made with two, and a tensor with padded rows
+/// is not flattened without a copy.
+pub fn blank<B: Backend>([rows, columns]: [usize; 2], device: &B::Device) -> Tensor<B, 2> {
+    Tensor::<B, 1>::empty([rows * columns], device).reshape([rows, columns])
 }

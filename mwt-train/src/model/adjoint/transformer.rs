@@ -12,7 +12,7 @@ use mwt_core::ModelConfig;
 
 use super::attention::{attend, attend_backward, split_heads};
 use crate::model::operation::{TransformerGrads, TransformerInputs, TransformerOp};
-use crate::model::pieces::{Pieces, Terms};
+use crate::model::pieces::{Pieces, Terms, blank};
 use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
 use crate::model::tokens::{tokens, tokens_backward};
@@ -76,7 +76,7 @@ impl<B: Rowwise + Product + Pieces> TransformerOp<B> for AdjointTransformer {
         let (config, products) = (&inputs.config, Products(inputs.precision));
         let SavedBlocks { transformer, tokens, blocks, mean } = saved;
         let ([n, t, _], places) = (tokens.dims(), TransformerLayout::new(config));
-        let values = Tensor::empty([1, places.len], &logits_bar.device());
+        let values = blank([1, places.len], &logits_bar.device());
 
         let logits_bar = logits_bar.reshape([1, n, config.classes]);
         let weight = products.weight_bar(columns(logits_bar.clone()), mean.clone());
