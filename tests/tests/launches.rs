@@ -1,8 +1,9 @@
-//! How many kernels an outer step launches on a GPU. Each costs the host and the device some microseconds whatever it
-//! computes, so that steps of few images take as long as their launches.
+//! How many kernels an outer step launches on a GPU, and how many bytes their results and what the host sends take. Each
+//! launch costs the host and the device some microseconds whatever it computes, so that steps of few images take as long
+//! as their launches; steps of many take as long as their bytes.
 //!
 //! `cargo test --profile quick -p mwt-tests --no-default-features --features wgpu --test launches -- --nocapture` prints
-//! them by name. They do not depend on the device, nor on the images or their pixels.
+//! them by name. They do not depend on the device, nor the launches on the images or their pixels.
 #![cfg(feature = "wgpu")]
 
 use std::collections::BTreeMap;
@@ -22,12 +23,49 @@ use mwt_train::train::step::{Objective, outer_step};
 use ndarray::ArrayView3;
 
 /// Launches of a step of `base`.
-const BUDGET: usize = 2460;
+const LAUNCHES: usize = 1210;
+/// Bytes, in millions, of what a step of `base` on two images writes to tensors: what the host sends, and every kernel's
+/// results.
+const MEGABYTES: f64 = 560.0;
 
-/// cubecl writes a line for every kernel that it launches into this file, behind the launch.
-const LOG: &str = "launches.log";
+/// cubecl writes a line for every kernel that it launches and for all memory that it gives out into this file, behind the
+/// launch.
+const LOG: &str = "cubecl.log";
 
-/// The names in the log, once the device is done and nothing more comes.
+/// What a step does.
+#[derive(Default)]
+struct Work {
+    /// Launches by the kernel's name.
+    launches: BTreeMap<String, usize>,
+    /// Bytes of memory for tensors, in millions; the log has three digits of each.
+    megabytes: f64,
+}
+
+impl Work {
+    fn of(lines: &[String]) -> Self {
+        let mut work = Self::default();
+        for line in lines {
+            if let Some(name) = line.strip_prefix("Executing ") {
+                *work.launches.entry(name.into()).or_default() += 1;
+            }
+            let reserved = line.strip_prefix("[Main GPU Memory] Reserved memory ");
+            if let Some(size) = reserved {
+                let mut words = size.split_whitespace();
+                let value: f64 = words.next().unwrap().parse().unwrap();
+                work.megabytes += match words.next().unwrap() {
+                    "B" => value * 1e-6,
+                    "KB" => value * 1e-3,
+                    "MB" => value,
+                    "GB" => value * 1e3,
+                    unit => panic!("{unit}"),
+                };
+            }
+        }
+        work
+    }
+}
+
+/// The lines of the log, once the device is done and nothing more comes.
 fn logged() -> Vec<String> {
     let mut text = String::new();
     loop {
@@ -40,8 +78,8 @@ fn logged() -> Vec<String> {
     }
 }
 
-/// The launches of one outer step by name.
-fn launches<B: TrainBackend>(config: &ModelConfig) -> BTreeMap<String, usize> {
+/// What one outer step does.
+fn work<B: TrainBackend>(config: &ModelConfig) -> Work {
     let device = B::Device::default();
     let mut params = Params::<B::InnerBackend>::from_weights(&initial(config, 0), &device);
     let mut optimizer = AdamW::new(&params, AdamWConfig::default());
@@ -66,11 +104,7 @@ fn launches<B: TrainBackend>(config: &ModelConfig) -> BTreeMap<String, usize> {
     };
     // The first step makes what all share.
     step(0);
-    let mut by_name = BTreeMap::new();
-    for name in step(1) {
-        *by_name.entry(name).or_insert(0) += 1;
-    }
-    by_name
+    Work::of(&step(1))
 }
 
 #[test]
@@ -78,7 +112,10 @@ fn a_step_of_base_stays_within_its_launches() {
     // Read when the device is first asked for.
     let dir = tempfile::tempdir().unwrap();
     std::env::set_current_dir(dir.path()).unwrap();
-    let config = format!("[profiling]\nlogger = {{ level = \"minimal\", file = \"{LOG}\" }}\n");
+    let logger = |what: &str, level: &str| {
+        format!("[{what}]\nlogger = {{ level = \"{level}\", file = \"{LOG}\" }}\n")
+    };
+    let config = logger("profiling", "minimal") + &logger("memory", "full");
     fs::write(Path::new("cubecl.toml"), config).unwrap();
     if let Err(why) = BackendName::Wgpu.check() {
         let required = std::env::var("MWT_REQUIRE_GPU");
@@ -88,13 +125,15 @@ fn a_step_of_base_stays_within_its_launches() {
     }
 
     let base = ModelConfig { pixels_per_step: 8, ..ModelConfig::BASE };
-    let by_name = launches::<Autodiff<Wgpu>>(&base);
-    let mut sorted: Vec<_> = by_name.iter().collect();
+    let Work { launches, megabytes } = work::<Autodiff<Wgpu>>(&base);
+    let mut sorted: Vec<_> = launches.iter().collect();
     sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     sorted.iter().for_each(|(name, count)| println!("{count:5} {name}"));
-    let all: usize = by_name.values().sum();
-    println!("{all:5} launches");
-    assert!(all <= BUDGET, "{all} launches, the budget is {BUDGET}");
-    // The log has not gone blind: every block has products.
+    let all: usize = launches.values().sum();
+    println!("{all:5} launches, {megabytes:.1} MB");
+    assert!(all <= LAUNCHES, "{all} launches, the budget is {LAUNCHES}");
+    assert!(megabytes <= MEGABYTES, "{megabytes} MB, the budget is {MEGABYTES}");
+    // The log has not gone blind: every block has products, and they have values.
     assert!(all > 10 * base.blocks, "only {all} launches");
+    assert!(megabytes > 100.0, "only {megabytes} MB");
 }

@@ -6,7 +6,7 @@
 //! - What trains: both halves as operations of burn's autodiff graph with a backward pass of their own ([`operation`]).
 //!   A back end chooses a form of each ([`MwtBackend`]): on the CPU `cpu`, on mwt-infer's kernels; on GPUs [`adjoint`], in
 //!   closed form on the back end's matrix products, with `gpu`'s kernels for what lies between them ([`pointwise`],
-//!   [`rowwise`]).
+//!   [`rowwise`], [`pieces`]), and one for the optimiser ([`update`]).
 
 pub mod adjoint;
 pub mod backend;
@@ -17,18 +17,22 @@ mod gpu;
 pub mod inner;
 pub mod operation;
 pub mod params;
+pub mod pieces;
 pub mod pointwise;
 pub mod product;
 pub mod rowwise;
 pub mod tokens;
 pub mod transformer;
+pub mod update;
 
 pub use backend::{MwtBackend, TrainBackend};
 pub use inner::{Fitted, Pixels, Siren};
 pub use operation::{FitInputs, TransformerInputs};
 pub use params::Params;
+pub use pieces::Pieces;
 pub use product::Product;
 pub use transformer::Transformer;
+pub use update::Update;
 
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
 //! What the inner loop and its adjoint do to each value between their matrix products.
 //!
-//! Activations are `[N, P, D]`, what an image has one row of is `[N, 1, D]`; `omega` is ω on the first layer and 1 on
+//! Activations are `[N, P, D]`, what an image has one row of is `[N, 1, D]`, values of pixels `[N, P, C]`; `omega` is ω on the first layer and 1 on
 //! the others. The functions are the readable reference, in ordinary tensor operations.
 
 use burn::tensor::Tensor;
@@ -34,6 +34,36 @@ pub trait Pointwise: Backend {
         omega: f64,
     ) -> [Tensor<Self, 3>; 2] {
         gate_backward(direct, below, bias_bar, delta, waves, omega)
+    }
+
+    /// As [`readout`].
+    fn readout(
+        product: Tensor<Self, 3>,
+        bias: Tensor<Self, 1>,
+        out_scale: Tensor<Self, 1>,
+        target: Tensor<Self, 3>,
+    ) -> [Tensor<Self, 3>; 3] {
+        readout(product, bias, out_scale, target)
+    }
+
+    /// As [`readout_backward`].
+    fn readout_backward(
+        bar: Tensor<Self, 3>,
+        error: Option<Tensor<Self, 3>>,
+        raw: Tensor<Self, 3>,
+        out_scale: Tensor<Self, 1>,
+    ) -> [Tensor<Self, 3>; 3] {
+        readout_backward(bar, error, raw, out_scale)
+    }
+
+    /// As [`descend_backward`].
+    fn descend_backward(
+        phi_bar: Tensor<Self, 2>,
+        through: Tensor<Self, 2>,
+        gradient: Tensor<Self, 2>,
+        alpha: Tensor<Self, 2>,
+    ) -> [Tensor<Self, 2>; 4] {
+        descend_backward(phi_bar, through, gradient, alpha)
     }
 }
 
@@ -76,6 +106,64 @@ pub fn gate_backward<B: Backend>(
 ) -> [Tensor<B, 3>; 2] {
     let u_bar = (sum(direct, below) + bias_bar) * omega;
     [u_bar.clone() * cosine, (u_bar * delta * sine).neg()]
+}
+
+/// 2/(P·C): from an error `[N, P, C]` to the gradient of an image's mean squared error.
+pub fn mean_gradient<B: Backend>(error: &Tensor<B, 3>) -> f64 {
+    let [_, p, c] = error.dims();
+    2.0 / (p * c) as f64
+}
+
+/// What the SIREN's head makes of h_L·Woᵀ, `product` `[N, P, C]`: h_L·Woᵀ + bo, the error e = y - t with
+/// y = (h_L·Woᵀ + bo) ⊙ out_scale, and 2/(P·C)·(e ⊙ out_scale), the loss's gradient of h_L·Woᵀ.
+pub fn readout<B: Backend>(
+    product: Tensor<B, 3>,
+    bias: Tensor<B, 1>,
+    out_scale: Tensor<B, 1>,
+    target: Tensor<B, 3>,
+) -> [Tensor<B, 3>; 3] {
+    let raw = product + bias.unsqueeze();
+    let error = raw.clone() * out_scale.clone().unsqueeze() - target;
+    let mean = mean_gradient(&error);
+    [raw, error.clone(), error * out_scale.unsqueeze() * mean]
+}
+
+/// The adjoint of y = `raw` ⊙ out_scale: the gradient of `raw`, its sum over an image's pixels, that of bo, and an image's
+/// part of out_scale's gradient. `bar` is ȳ. Where `error` is given, what is gone back through is e's way to the loss's
+/// gradient as well, and `bar` is the gradient of that one: ȳ = 2/(P·C)·`bar` ⊙ out_scale, and out_scale gets
+/// 2/(P·C)·`bar` ⊙ e besides.
+pub fn readout_backward<B: Backend>(
+    bar: Tensor<B, 3>,
+    error: Option<Tensor<B, 3>>,
+    raw: Tensor<B, 3>,
+    out_scale: Tensor<B, 1>,
+) -> [Tensor<B, 3>; 3] {
+    let mean = mean_gradient(&bar);
+    let out_scale = out_scale.unsqueeze::<3>();
+    let (y_bar, scale_bar) = match error {
+        Some(error) => {
+            let bar = bar * mean;
+            let y_bar = bar.clone() * out_scale.clone();
+            (y_bar.clone(), y_bar * raw + bar * error)
+        }
+        None => (bar.clone(), bar * raw),
+    };
+    let raw_bar = y_bar * out_scale;
+    [raw_bar.clone(), raw_bar.sum_dim(1), scale_bar.sum_dim(1)]
+}
+
+/// The adjoint of φ' = φ - α ⊙ g, all `[N, |θ|]` but α `[1, |θ|]`: φ̄ = φ̄' + `through`, the sum of `through` over the
+/// images, which is θ's, ᾱ = -Σ g ⊙ φ̄ over them, and ḡ = -α ⊙ φ̄. `through` is what reaches φ' = θ + (φ' - θ) by what
+/// comes after it, so that θ gets it as well as φ' - θ, `phi_bar` what reaches φ' - θ alone.
+pub fn descend_backward<B: Backend>(
+    phi_bar: Tensor<B, 2>,
+    through: Tensor<B, 2>,
+    gradient: Tensor<B, 2>,
+    alpha: Tensor<B, 2>,
+) -> [Tensor<B, 2>; 4] {
+    let bar = phi_bar + through.clone();
+    let alpha_bar = (gradient * bar.clone()).sum_dim(0).neg();
+    [bar.clone(), through.sum_dim(0), alpha_bar, (alpha * bar).neg()]
 }
 
 fn sum<B: Backend>(a: Tensor<B, 3>, b: Option<Tensor<B, 3>>) -> Tensor<B, 3> {

@@ -10,7 +10,7 @@ use crate::settings::Precision;
 
 /// A back end's own form of the products.
 pub trait Product: Backend {
-    /// a·b, of matrices or of equally many of them, to a precision that [`precision`](Self::precision) gave.
+    /// a·b, of matrices, or of as many on both sides or one on one of them, to a precision that [`precision`](Self::precision) gave.
     fn product<const R: usize>(
         a: Tensor<Self, R>,
         b: Tensor<Self, R>,

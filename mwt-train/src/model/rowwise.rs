@@ -1,7 +1,8 @@
 //! What the Transformer and its adjoint do to each row between their matrix products.
 //!
-//! A row is a token's `[D]` of `[N, T, D]`, or a query's scores of `[N, heads, T, T]`. The functions are the readable
-//! reference, in ordinary tensor operations.
+//! A row is a token's `[D]` of `[N, T, D]`, or a query's scores of `[N, heads, T, T]`. Gradients of parameters are sums over
+//! all rows; here they are sums over an image's rows, or over a part of them, `[G, 1, D]`, of which
+//! [`pack`](super::pieces::pack) makes one. The functions are the readable reference, in ordinary tensor operations.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -21,13 +22,42 @@ pub trait Rowwise: Backend {
         x: Tensor<Self, 3>,
         weight: Tensor<Self, 1>,
         y_bar: Tensor<Self, 3>,
-    ) -> [Tensor<Self, 3>; 2] {
-        norm_backward(x, weight, y_bar)
+        beside: Tensor<Self, 3>,
+    ) -> [Tensor<Self, 3>; 3] {
+        norm_backward(x, weight, y_bar, beside)
+    }
+
+    /// As [`residual`].
+    fn residual(
+        x: Tensor<Self, 3>,
+        product: Tensor<Self, 3>,
+        bias: Tensor<Self, 1>,
+        scale: Tensor<Self, 1>,
+    ) -> Tensor<Self, 3> {
+        residual(x, product, bias, scale)
+    }
+
+    /// As [`residual_backward`].
+    fn residual_backward(
+        out_bar: Tensor<Self, 3>,
+        product: Tensor<Self, 3>,
+        bias: Tensor<Self, 1>,
+        scale: Tensor<Self, 1>,
+    ) -> [Tensor<Self, 3>; 3] {
+        residual_backward(out_bar, product, bias, scale)
     }
 
     /// As [`gelu_slope`].
-    fn gelu_slope(z: Tensor<Self, 3>) -> [Tensor<Self, 3>; 2] {
-        gelu_slope(z)
+    fn gelu_slope(product: Tensor<Self, 3>, bias: Tensor<Self, 1>) -> [Tensor<Self, 3>; 2] {
+        gelu_slope(product, bias)
+    }
+
+    /// As [`hidden_backward`].
+    fn hidden_backward(
+        hidden_bar: Tensor<Self, 3>,
+        slope: Tensor<Self, 3>,
+    ) -> [Tensor<Self, 3>; 2] {
+        hidden_backward(hidden_bar, slope)
     }
 
     /// As [`attention_probs`].
@@ -59,25 +89,60 @@ pub fn norm<B: Backend>(x: Tensor<B, 3>, weight: Tensor<B, 1>, bias: Tensor<B, 1
     normed * weight.unsqueeze() + bias.unsqueeze()
 }
 
-/// The adjoint of [`norm`]: x̄, and ȳ ⊙ x̂, whose sum over all rows is w̄ (that of ȳ is b̄).
+/// The adjoint of [`norm`]: x̄ + `beside`, the gradient of x by other ways; the sums of ȳ ⊙ x̂, which are w̄; those of ȳ,
+/// which are b̄.
 pub fn norm_backward<B: Backend>(
     x: Tensor<B, 3>,
     weight: Tensor<B, 1>,
     y_bar: Tensor<B, 3>,
-) -> [Tensor<B, 3>; 2] {
+    beside: Tensor<B, 3>,
+) -> [Tensor<B, 3>; 3] {
     let [normed, scale] = normed(x);
     let bar = y_bar.clone() * weight.unsqueeze();
     let along = (bar.clone() * normed.clone()).mean_dim(2);
     let x_bar = (bar.clone() - bar.mean_dim(2) - normed.clone() * along) * scale;
-    [x_bar, y_bar * normed]
+    [x_bar + beside, (y_bar.clone() * normed).sum_dim(1), y_bar.sum_dim(1)]
 }
 
-/// gelu(z) = z·Φ(z) and its slope Φ(z) + z·φ(z), by the normal distribution. burn's own slope on GPUs is that of the
-/// approximation by tanh.
-pub fn gelu_slope<B: Backend>(z: Tensor<B, 3>) -> [Tensor<B, 3>; 2] {
+/// x + s ⊙ (p + b): a branch whose last product is p, scaled and added.
+pub fn residual<B: Backend>(
+    x: Tensor<B, 3>,
+    product: Tensor<B, 3>,
+    bias: Tensor<B, 1>,
+    scale: Tensor<B, 1>,
+) -> Tensor<B, 3> {
+    x + (product + bias.unsqueeze()) * scale.unsqueeze()
+}
+
+/// The adjoint of [`residual`] to all but x, from the gradient ȳ of its value, which is x̄ too: p̄ = s ⊙ ȳ; its sums, which
+/// are b̄; those of ȳ ⊙ (p + b), which are s̄.
+pub fn residual_backward<B: Backend>(
+    out_bar: Tensor<B, 3>,
+    product: Tensor<B, 3>,
+    bias: Tensor<B, 1>,
+    scale: Tensor<B, 1>,
+) -> [Tensor<B, 3>; 3] {
+    let product_bar = out_bar.clone() * scale.unsqueeze();
+    let scale_bar = out_bar * (product + bias.unsqueeze());
+    [product_bar.clone(), product_bar.sum_dim(1), scale_bar.sum_dim(1)]
+}
+
+/// gelu(z) = z·Φ(z) and its slope Φ(z) + z·φ(z) at z = p + b, by the normal distribution. burn's own slope on GPUs is that
+/// of the approximation by tanh.
+pub fn gelu_slope<B: Backend>(product: Tensor<B, 3>, bias: Tensor<B, 1>) -> [Tensor<B, 3>; 2] {
+    let z = product + bias.unsqueeze();
     let cumulative = (z.clone() * FRAC_1_SQRT_2).erf() * 0.5 + 0.5;
     let density = (z.clone() * z.clone() * -0.5).exp() * (2.0 * PI).sqrt().recip();
     [z.clone() * cumulative.clone(), cumulative + z * density]
+}
+
+/// The adjoint of gelu(p + b): p̄ = h̄ ⊙ slope, and its sums, which are b̄.
+pub fn hidden_backward<B: Backend>(
+    hidden_bar: Tensor<B, 3>,
+    slope: Tensor<B, 3>,
+) -> [Tensor<B, 3>; 2] {
+    let z_bar = hidden_bar * slope;
+    [z_bar.clone(), z_bar.sum_dim(1)]
 }
 
 /// softmax(scale·scores) of each row.

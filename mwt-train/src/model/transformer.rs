@@ -22,15 +22,11 @@ impl<B: Backend> Linear<B> {
         let [out, _] = self.weight.dims();
         // One product over all rows of the batch instead of one per image.
         let y = x.reshape([n * t, d]).matmul(self.weight.clone().transpose());
-        self.biased(y).reshape([n, t, out])
-    }
-
-    /// x·Wᵀ + b from x·Wᵀ.
-    pub(super) fn biased(&self, y: Tensor<B, 2>) -> Tensor<B, 2> {
-        match &self.bias {
+        let y = match &self.bias {
             Some(bias) => y + bias.clone().unsqueeze(),
             None => y,
-        }
+        };
+        y.reshape([n, t, out])
     }
 }
 
@@ -72,8 +68,13 @@ pub struct Transformer<B: Backend> {
 impl<B: Backend> Transformer<B> {
     /// From its parameters, flat, in the order of [`TransformerLayout`].
     pub fn new(config: &ModelConfig, values: &Tensor<B, 1>) -> Self {
+        Self::of(config, |range| values.clone().slice(range))
+    }
+
+    /// From its parameters, each as `part` gives it for its place.
+    pub(super) fn of(config: &ModelConfig, part: impl Fn(Range<usize>) -> Tensor<B, 1>) -> Self {
         let layout = TransformerLayout::new(config);
-        let vector = |range: &Range<usize>| values.clone().slice(range.clone());
+        let vector = |range: &Range<usize>| part(range.clone());
         let linear = |place: &LinearPlace| Linear {
             weight: vector(&place.weight).reshape([place.outputs, place.inputs]),
             bias: (!place.bias.is_empty()).then(|| vector(&place.bias)),
@@ -127,19 +128,19 @@ impl<B: Backend> Block<B> {
 }
 
 /// Queries, keys and values, `[N, heads, T, dim]` each, from `[N, T, 3·D]`: (q|k|v, head, dim).
-pub(super) fn split_heads<B: Backend>(qkv: Tensor<B, 3>, heads: usize) -> [Tensor<B, 4>; 3] {
+fn split_heads<B: Backend>(qkv: Tensor<B, 3>, heads: usize) -> [Tensor<B, 4>; 3] {
     let [n, t, columns] = qkv.dims();
     let qkv = qkv.reshape([n, t, 3 * heads, columns / (3 * heads)]).swap_dims(1, 2);
     [0, 1, 2].map(|part| qkv.clone().narrow(1, part * heads, heads))
 }
 
 /// `[N, heads, T, dim]` as `[N, T, heads·dim]`.
-pub(super) fn join_heads<B: Backend>(heads: Tensor<B, 4>) -> Tensor<B, 3> {
+fn join_heads<B: Backend>(heads: Tensor<B, 4>) -> Tensor<B, 3> {
     heads.swap_dims(1, 2).flatten(2, 3)
 }
 
 /// 1/√dim, by which scores are scaled.
-pub(super) fn score_scale<B: Backend>(query: &Tensor<B, 4>) -> f64 {
+fn score_scale<B: Backend>(query: &Tensor<B, 4>) -> f64 {
     let [.., dim] = query.dims();
     (dim as f64).powf(-0.5)
 }

@@ -9,7 +9,7 @@ use ndarray::ArrayView3;
 use rayon::prelude::*;
 
 use crate::data::Split;
-use crate::model::Pixels;
+use crate::model::{MwtBackend, Pixels};
 use crate::util::random::Rng;
 
 /// The random stream that chooses the pixels of a training batch.
@@ -38,23 +38,37 @@ pub enum DrawSeed {
 pub struct DrawnPixels {
     /// N, P.
     shape: [usize; 2],
-    /// E, C.
-    widths: [usize; 2],
-    /// Coordinates `[N, P, E]` and values `[N, P, C]` of each draw.
-    draws: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Values of a pixel's coordinates, and C.
+    columns: [usize; 2],
+    /// Of each draw coordinates `[N, P, ·]` and values `[N, P, C]`, each from a multiple of [`ALIGNED`] on.
+    values: Vec<f32>,
+}
+
+/// Values from one place to the next at which a tensor may start on any GPU, so that a batch is one tensor there, sent at
+/// once, of which the draws are views.
+const ALIGNED: usize = 128;
+
+/// Values of a draw's coordinates and of its targets, for which there are `columns` per pixel, with what follows up to the
+/// next place.
+fn lengths([n, p]: [usize; 2], columns: [usize; 2]) -> [usize; 2] {
+    columns.map(|columns| (n * p * columns).max(1).next_multiple_of(ALIGNED))
 }
 
 impl DrawnPixels {
     /// The same on a device.
-    pub fn to_device<B: Backend>(self, device: &B::Device) -> Pixels<B> {
-        let ([n, p], [axes, channels]) = (self.shape, self.widths);
-        let tensor =
-            |values, columns| Tensor::from_data(TensorData::new(values, [n, p, columns]), device);
-        let (coordinates, targets) = self
-            .draws
-            .into_iter()
-            .map(|(coordinates, targets)| (tensor(coordinates, axes), tensor(targets, channels)))
-            .unzip();
+    pub fn to_device<B: MwtBackend>(self, device: &B::Device) -> Pixels<B> {
+        let ([n, p], lengths) = (self.shape, lengths(self.shape, self.columns));
+        let all = self.values.len();
+        let flat = Tensor::from_data(TensorData::new(self.values, [all]), device);
+        let tensor = |start: usize, columns: usize| {
+            B::data(&flat, start..start + n * p * columns).reshape([n, p, columns])
+        };
+        let draw = |start| {
+            let targets = start + lengths[0];
+            (tensor(start, self.columns[0]), tensor(targets, self.columns[1]))
+        };
+        let draws = (0..all).step_by(lengths.iter().sum());
+        let (coordinates, targets) = draws.map(draw).unzip();
         Pixels { coordinates, targets }
     }
 }
@@ -79,7 +93,7 @@ impl Sampler {
 
     /// The k+1 draws of a batch of images `[H, W, C]`. The last one, for the outer reconstruction loss, is always
     /// random.
-    pub fn pixels<B: Backend>(
+    pub fn pixels<B: MwtBackend>(
         &self,
         images: &[ArrayView3<'_, u8>],
         seed: DrawSeed,
@@ -91,13 +105,15 @@ impl Sampler {
     /// As [`pixels`](Self::pixels), on the host.
     pub fn draw(&self, images: &[ArrayView3<'_, u8>], seed: DrawSeed) -> DrawnPixels {
         let ModelConfig { channels: c, inner_steps: k, pixels_per_step: p, .. } = self.config;
-        let (n, e) = (images.len(), self.config.axes());
+        let n = images.len();
         let draws: Vec<Vec<Draw>> = (0..n).map(|image| self.draws(image, seed)).collect();
-        let mut draws_of_step = Vec::new();
-        for step in 0..=k {
-            let mut coordinates = vec![0.0f32; n * p * e];
-            let mut targets = vec![0.0f32; n * p * c];
-            let rows = coordinates.par_chunks_mut(p * e).zip(targets.par_chunks_mut(p * c));
+        let (shape, columns @ [e, _]) = ([n, p], [self.config.axes(), c]);
+        let lengths @ [coordinates_len, targets_len] = lengths(shape, columns);
+        let mut values = vec![0.0f32; (k + 1) * lengths.iter().sum::<usize>()];
+        for (step, values) in values.chunks_exact_mut(coordinates_len + targets_len).enumerate() {
+            let (coordinates, targets) = values.split_at_mut(coordinates_len);
+            let rows = coordinates[..n * p * e].par_chunks_mut(p * e);
+            let rows = rows.zip(targets[..n * p * c].par_chunks_mut(p * c));
             rows.enumerate().for_each(|(image, (coordinates, targets))| {
                 let bytes = images[image].as_slice().unwrap_or_default();
                 let draw = draws[image][step].step(step, p, self.config.extents);
@@ -110,9 +126,8 @@ impl Sampler {
                     }
                 }
             });
-            draws_of_step.push((coordinates, targets));
         }
-        DrawnPixels { shape: [n, p], widths: [e, c], draws: draws_of_step }
+        DrawnPixels { shape, columns, values }
     }
 
     /// The draw of each inner step of one image, and of the outer loss.

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use crate::model::Params;
+use crate::model::update::{Rates, Update};
 
 /// Learning rate and beta1 of one outer step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,7 +103,10 @@ impl<B: Backend> AdamW<B> {
         params: &Params<B>,
         gradients: [Tensor<B, 1>; 3],
         scheduled: [Option<Scheduled>; 3],
-    ) -> (Params<B>, Tensor<B, 1>) {
+    ) -> (Params<B>, Tensor<B, 1>)
+    where
+        B: Update,
+    {
         self.step += 1;
         let AdamWConfig { weight_decay, beta2, epsilon, clip } = self.config;
         let steps = i32::try_from(self.step).unwrap_or(i32::MAX);
@@ -110,17 +114,21 @@ impl<B: Backend> AdamW<B> {
         let mut norms = Vec::new();
         let each = groups.iter_mut().zip(gradients).zip(&mut self.moments).zip(scheduled);
         for (((values, gradient), (m, v)), scheduled) in each {
-            let norm = (gradient.clone() * gradient.clone()).sum().sqrt();
+            // Not read: the norm stays on the device.
+            let norm = B::norm_of(gradient.clone());
             norms.push(norm.clone());
             let Some(Scheduled { learning_rate: lr, beta1 }) = scheduled else { continue };
-            // Not from the host: the norm stays on the device.
-            let scale = (norm + 1e-6).recip().mul_scalar(clip).clamp_max(1.0);
-            let gradient = gradient * scale;
-            *m = m.clone() * beta1 + gradient.clone() * (1.0 - beta1);
-            *v = v.clone() * beta2 + gradient.clone() * gradient * (1.0 - beta2);
-            let (c1, c2) = (1.0 - beta1.powi(steps), 1.0 - beta2.powi(steps));
-            let update = m.clone() / ((v.clone() / c2).sqrt() + epsilon) * (lr / c1);
-            *values = values.clone() * (1.0 - lr * weight_decay) - update;
+            let rates = Rates {
+                clip,
+                beta1,
+                beta2,
+                correction2: 1.0 - beta2.powi(steps),
+                epsilon,
+                rate: lr / (1.0 - beta1.powi(steps)),
+                kept: 1.0 - lr * weight_decay,
+            };
+            let moments = [m.clone(), v.clone()];
+            [*values, *m, *v] = B::adamw(values.clone(), gradient, norm, moments, rates);
         }
         (params.with_groups(groups), Tensor::cat(norms, 0))
     }

@@ -10,7 +10,8 @@ use burn::tensor::backend::Backend;
 use mwt_core::ModelConfig;
 
 use crate::model::operation::{FitGrads, FitInputs, InnerLoopOp};
-use crate::model::pointwise::Pointwise;
+use crate::model::pieces::{Pieces, Terms, packed};
+use crate::model::pointwise::{Pointwise, mean_gradient};
 use crate::model::product::Product;
 use crate::settings::Precision;
 
@@ -18,7 +19,7 @@ use crate::settings::Precision;
 #[derive(Debug)]
 pub struct AdjointInnerLoop;
 
-impl<B: Pointwise + Product> InnerLoopOp<B> for AdjointInnerLoop {
+impl<B: Pointwise + Product + Pieces> InnerLoopOp<B> for AdjointInnerLoop {
     /// φ_0 - θ, …, φ_k - θ, each `[N, |θ|]`.
     type Saved = Vec<Tensor<B, 2>>;
 
@@ -40,40 +41,42 @@ impl<B: Pointwise + Product> InnerLoopOp<B> for AdjointInnerLoop {
     fn backward(inputs: &FitInputs<B>, saved: &Self::Saved, out_bar: Tensor<B, 2>) -> FitGrads<B> {
         let fit = BatchFit::new(inputs);
         let (n, m, k) = (fit.n, fit.config.theta_len(), fit.config.inner_steps);
-        let phi_bar = out_bar.clone().slice([0..n, 0..m]);
+        let mut phi_bar = out_bar.clone().slice([0..n, 0..m]);
         // By way of [n]: burn-cubecl 0.21 gives a view of one column wrong strides when a dimension is added to it.
         let loss_bar = out_bar.slice([0..n, m..m + 1]).reshape([n]).reshape([n, 1, 1]);
-        let mut head = HeadGrads::zeros(&fit);
+        let mut head = HeadTerms::default();
 
         // The reconstruction loss on the last draw: ȳ = 2/(P·C)·e for each image.
         let pass = fit.pass(k, &saved[k]);
-        let y_bar = pass.error.clone() * loss_bar * fit.mean;
-        let top = fit.head_backward(&pass, y_bar, &mut head);
+        let y_bar = pass.error.clone() * (loss_bar * mean_gradient(&pass.error));
+        let top = fit.head_backward(&pass, y_bar, None, &mut head);
         let layers = (0..=fit.config.hidden_layers).map(|_| LayerGrads::default()).collect();
-        // θ gets what reaches φ_j through the passes, φ_j - θ what reaches φ_{j+1} - θ besides.
-        let mut theta_bar = fit.layers_backward(&pass, layers, top);
-        let mut phi_bar = phi_bar + theta_bar.clone();
+        // What reaches φ_j through the passes: θ's as well as (φ_j - θ)'s.
+        let mut through = fit.layers_backward(&pass, layers, top);
 
-        let mut alpha = Vec::new();
+        let (mut theta, mut alpha) = (Terms::new(), Vec::new());
         for step in (0..k).rev() {
             let pass = fit.pass(step, &saved[step]);
             let gradient = fit.gradient(&pass);
-            alpha.push((gradient.flat.clone() * phi_bar.clone()).sum_dim(0).neg());
-            let through = fit.step_backward(
-                &pass,
-                &gradient,
-                fit.alpha_row(step) * phi_bar.clone(),
-                &mut head,
-            );
-            theta_bar = theta_bar + through.clone();
-            phi_bar = phi_bar + through;
+            let (flat, rate) = (gradient.flat.clone(), fit.alpha_row(step));
+            let [bar, theta_bar, alpha_bar, gradient_bar] =
+                B::descend_backward(phi_bar, through, flat, rate);
+            phi_bar = bar;
+            theta.push(theta_bar.reshape([1, 1, m]));
+            alpha.push(alpha_bar.reshape([1, 1, m]));
+            through = fit.step_backward(&pass, &gradient, gradient_bar, &mut head);
         }
+        theta.push(through.reshape([n, 1, m]));
         alpha.reverse();
-        let alpha = Tensor::cat(alpha, 0);
+        let alpha = if fit.config.shared_alpha {
+            vec![alpha]
+        } else {
+            alpha.into_iter().map(|row| vec![row]).collect()
+        };
         FitGrads {
-            theta: theta_bar.sum_dim(0).reshape([m]),
-            alpha: if fit.config.shared_alpha { alpha.sum_dim(0) } else { alpha },
-            siren_head: head.flat(),
+            theta: packed(vec![theta]).reshape([m]),
+            alpha: packed(alpha).reshape([fit.config.alpha_rows(), m]),
+            siren_head: packed(vec![head.weight, head.bias, head.scale]).flatten(0, 1),
         }
     }
 }
@@ -85,14 +88,12 @@ struct BatchFit<'i, B: Backend> {
     n: usize,
     p: usize,
     c: usize,
-    /// 2/(P·C): from an error to the gradient of the mean squared error.
-    mean: f64,
     /// Wo, `[C, D]`.
     head_weight: Tensor<B, 2>,
-    /// bo, `[1, C]`.
-    head_bias: Tensor<B, 2>,
-    /// out_scale, `[1, 1, C]`.
-    out_scale: Tensor<B, 3>,
+    /// bo, `[C]`.
+    head_bias: Tensor<B, 1>,
+    /// out_scale, `[C]`.
+    out_scale: Tensor<B, 1>,
 }
 
 /// One SIREN pass of a batch over a draw.
@@ -107,12 +108,12 @@ struct Pass<B: Backend> {
     raw: Tensor<B, 3>,
     /// y - t, `[N, P, C]`.
     error: Tensor<B, 3>,
+    /// 2/(P·C)·(e ⊙ out_scale), `[N, P, C]`: the loss's gradient of h_L·Woᵀ.
+    scaled: Tensor<B, 3>,
 }
 
 /// The gradient of a draw's loss, with what its adjoint needs.
 struct Gradient<B: Backend> {
-    /// 2/(P·C)·(e ⊙ out_scale), `[N·P, C]`.
-    scaled: Tensor<B, 2>,
     /// δ_0, …, δ_L.
     delta: Vec<Tensor<B, 3>>,
     /// u_0, …, u_L.
@@ -137,29 +138,34 @@ impl<B: Backend> Default for LayerGrads<B> {
     }
 }
 
-/// The head's gradients, summed over what was seen so far: `[C, D]`, `[1, C]`, `[1, 1, C]`.
-struct HeadGrads<B: Backend> {
-    weight: Tensor<B, 2>,
-    bias: Tensor<B, 2>,
-    scale: Tensor<B, 3>,
+/// What the head's gradients are sums of, an image's part `[N, 1, ·]` of each pass.
+struct HeadTerms<B: Backend> {
+    weight: Terms<B>,
+    bias: Terms<B>,
+    scale: Terms<B>,
 }
 
-impl<'i, B: Pointwise + Product> BatchFit<'i, B> {
+impl<B: Backend> Default for HeadTerms<B> {
+    fn default() -> Self {
+        Self { weight: Vec::new(), bias: Vec::new(), scale: Vec::new() }
+    }
+}
+
+impl<'i, B: Pointwise + Product + Pieces> BatchFit<'i, B> {
     fn new(inputs: &'i FitInputs<B>) -> Self {
         let config = inputs.config;
         let [n, p, c] = inputs.pixels.targets[0].dims();
         let d = config.dim;
-        let part = |start: usize, len: usize| inputs.siren_head.clone().slice(start..start + len);
+        let part = |start: usize, len: usize| B::piece(&inputs.siren_head, start..start + len);
         Self {
             inputs,
             config,
             n,
             p,
             c,
-            mean: 2.0 / (p * c) as f64,
             head_weight: part(0, c * d).reshape([c, d]),
-            head_bias: part(c * d, c).reshape([1, c]),
-            out_scale: part(c * d + c, c).reshape([1, 1, c]),
+            head_bias: part(c * d, c),
+            out_scale: part(c * d + c, c),
         }
     }
 
@@ -202,24 +208,25 @@ impl<'i, B: Pointwise + Product> BatchFit<'i, B> {
             weights.push(weight);
         }
         let top = rows(h[self.config.hidden_layers + 1].clone());
-        let raw = exact(top, self.head_weight.clone().transpose());
-        let raw = (raw + self.head_bias.clone()).reshape([self.n, self.p, self.c]);
-        let error = raw.clone() * self.out_scale.clone() - self.inputs.pixels.targets[draw].clone();
-        Pass { weights, h, cosine: cosines, raw, error }
+        let product = exact(top, self.head_weight.clone().transpose());
+        let product = product.reshape([self.n, self.p, self.c]);
+        let (bias, scale) = (self.head_bias.clone(), self.out_scale.clone());
+        let target = self.inputs.pixels.targets[draw].clone();
+        let [raw, error, scaled] = B::readout(product, bias, scale, target);
+        Pass { weights, h, cosine: cosines, raw, error, scaled }
     }
 
     /// ∇_φ of each image's mean squared error.
     fn gradient(&self, pass: &Pass<B>) -> Gradient<B> {
         let layers = self.config.hidden_layers + 1;
-        let scaled = rows(pass.error.clone() * self.out_scale.clone() * self.mean);
-        let mut delta = self.images(exact(scaled.clone(), self.head_weight.clone()));
+        let mut delta = self.images(exact(rows(pass.scaled.clone()), self.head_weight.clone()));
         // From the last layer to the first, and turned round at the end.
         let (mut deltas, mut us, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for l in (0..layers).rev() {
             let (cosine, omega) = (pass.cosine[l].clone(), self.omega(l));
             let [u, sum] = B::sine_backward(None, delta.clone(), None, cosine, omega);
             let weight = exact(pass.h[l].clone().swap_dims(1, 2), u.clone());
-            parts.extend([self.flat(sum), self.flat(weight)]);
+            parts.extend([vec![part(sum)], vec![part(weight)]]);
             deltas.push(delta.clone());
             if l > 0 {
                 delta = exact(u.clone(), pass.weights[l].clone().swap_dims(1, 2));
@@ -229,20 +236,20 @@ impl<'i, B: Pointwise + Product> BatchFit<'i, B> {
         deltas.reverse();
         us.reverse();
         parts.reverse();
-        Gradient { scaled, delta: deltas, u: us, flat: Tensor::cat(parts, 1) }
+        Gradient { delta: deltas, u: us, flat: packed(parts) }
     }
 
-    /// What reaches φ_j through the gradient of a step, `[N, |θ|]`; `rated` is α ⊙ φ̄, so that ḡ = -α ⊙ φ̄.
+    /// What reaches φ_j through the gradient of a step, `[N, |θ|]`, from that gradient's own.
     fn step_backward(
         &self,
         pass: &Pass<B>,
         gradient: &Gradient<B>,
-        rated: Tensor<B, 2>,
-        head: &mut HeadGrads<B>,
+        gradient_bar: Tensor<B, 2>,
+        head: &mut HeadTerms<B>,
     ) -> Tensor<B, 2> {
         let mut layers = Vec::<LayerGrads<B>>::new();
         let mut delta_bar: Option<Tensor<B, 3>> = None;
-        for (l, [weight_bar, bias_bar]) in self.layers(&rated.neg()).into_iter().enumerate() {
+        for (l, [weight_bar, bias_bar]) in self.layers(&gradient_bar).into_iter().enumerate() {
             let (weight, u) = (pass.weights[l].clone(), gradient.u[l].clone());
             let direct = exact(pass.h[l].clone(), weight_bar.clone());
             // The first layer's input is the coordinates, which have no gradient.
@@ -258,29 +265,31 @@ impl<'i, B: Pointwise + Product> BatchFit<'i, B> {
             layers.push(LayerGrads { a_bar: Some(a_bar), h_bar: None, weight_bar });
         }
         // δ_L = 2/(P·C)·(e ⊙ out_scale)·Wo.
-        let delta_bar = rows(delta_bar.expect("at least one layer"));
-        let dot = exact(delta_bar.clone(), self.head_weight.clone().transpose());
-        let dot = dot.reshape([self.n, self.p, self.c]) * self.mean;
-        let scaled = gradient.scaled.clone().transpose();
-        head.weight = head.weight.clone() + exact(scaled, delta_bar);
-        head.scale = head.scale.clone() + total(pass.error.clone() * dot.clone());
-        let top = self.head_backward(pass, dot * self.out_scale.clone(), head);
+        let delta_bar = delta_bar.expect("at least one layer");
+        let bar = exact(rows(delta_bar.clone()), self.head_weight.clone().transpose());
+        let bar = bar.reshape([self.n, self.p, self.c]);
+        let weight_bar = exact(pass.scaled.clone().swap_dims(1, 2), delta_bar);
+        head.weight.push(image(weight_bar));
+        let top = self.head_backward(pass, bar, Some(pass.error.clone()), head);
         self.layers_backward(pass, layers, top)
     }
 
-    /// h̄_L from ȳ of y = (h_L·Woᵀ + bo) ⊙ out_scale.
+    /// h̄_L through y = (h_L·Woᵀ + bo) ⊙ out_scale; `bar` and `error` as
+    /// [`readout_backward`](crate::model::pointwise::readout_backward) has them.
     fn head_backward(
         &self,
         pass: &Pass<B>,
-        y_bar: Tensor<B, 3>,
-        head: &mut HeadGrads<B>,
+        bar: Tensor<B, 3>,
+        error: Option<Tensor<B, 3>>,
+        head: &mut HeadTerms<B>,
     ) -> Tensor<B, 3> {
+        let [raw_bar, bias_bar, scale_bar] =
+            B::readout_backward(bar, error, pass.raw.clone(), self.out_scale.clone());
         let top = pass.h[self.config.hidden_layers + 1].clone();
-        head.scale = head.scale.clone() + total(y_bar.clone() * pass.raw.clone());
-        let raw_bar = rows(y_bar * self.out_scale.clone());
-        head.weight = head.weight.clone() + exact(raw_bar.clone().transpose(), rows(top));
-        head.bias = head.bias.clone() + raw_bar.clone().sum_dim(0);
-        self.images(exact(raw_bar, self.head_weight.clone()))
+        head.weight.push(image(exact(raw_bar.clone().swap_dims(1, 2), top)));
+        head.bias.push(bias_bar);
+        head.scale.push(scale_bar);
+        self.images(exact(rows(raw_bar), self.head_weight.clone()))
     }
 
     /// φ̄ `[N, |θ|]` from h̄_L `top` and what is known of the layers already.
@@ -295,45 +304,33 @@ impl<'i, B: Pointwise + Product> BatchFit<'i, B> {
         for (l, known) in layers.into_iter().enumerate().rev() {
             let (cosine, omega) = (pass.cosine[l].clone(), self.omega(l));
             let [z_bar, sum] = B::sine_backward(known.a_bar, h_bar, known.h_bar, cosine, omega);
-            let mut weight_bar = exact(pass.h[l].clone().swap_dims(1, 2), z_bar.clone());
-            if let Some(known) = known.weight_bar {
-                weight_bar = weight_bar + known;
-            }
-            parts.extend([self.flat(sum), self.flat(weight_bar)]);
+            let weight_bar = exact(pass.h[l].clone().swap_dims(1, 2), z_bar.clone());
+            let weight_bar = known.weight_bar.into_iter().chain([weight_bar]);
+            parts.extend([vec![part(sum)], weight_bar.map(|bar| part(bar)).collect()]);
             // The coordinates have no gradient.
             h_bar =
                 if l > 0 { exact(z_bar, pass.weights[l].clone().swap_dims(1, 2)) } else { z_bar };
         }
         parts.reverse();
-        Tensor::cat(parts, 1)
+        packed(parts)
     }
 
     /// `[N·P, D]` as `[N, P, D]`.
     fn images(&self, rows: Tensor<B, 2>) -> Tensor<B, 3> {
         rows.reshape([self.n, self.p, self.config.dim])
     }
-
-    /// What belongs to one image, `[N, ·]`.
-    fn flat(&self, values: Tensor<B, 3>) -> Tensor<B, 2> {
-        values.flatten(1, 2)
-    }
 }
 
-impl<B: Backend> HeadGrads<B> {
-    fn zeros(fit: &BatchFit<'_, B>) -> Self {
-        Self {
-            weight: fit.head_weight.zeros_like(),
-            bias: fit.head_bias.zeros_like(),
-            scale: fit.out_scale.zeros_like(),
-        }
-    }
+/// A layer's part of φ's gradient, `[1, N, ·]`.
+fn part<B: Backend>(values: Tensor<B, 3>) -> Tensor<B, 3> {
+    let [n, rows, d] = values.dims();
+    values.reshape([1, n, rows * d])
+}
 
-    /// In the order of the head's values.
-    fn flat(self) -> Tensor<B, 1> {
-        let parts =
-            vec![self.weight.flatten(0, 1), self.bias.flatten(0, 1), self.scale.flatten(0, 2)];
-        Tensor::cat(parts, 0)
-    }
+/// An image's part of a gradient that all images share, `[N, 1, ·]`.
+fn image<B: Backend>(values: Tensor<B, 3>) -> Tensor<B, 3> {
+    let [n, rows, d] = values.dims();
+    values.reshape([n, 1, rows * d])
 }
 
 /// a·b in exact f32: φ - θ is small beside φ, and the tokens are λ times it.
@@ -344,9 +341,4 @@ fn exact<B: Product, const R: usize>(a: Tensor<B, R>, b: Tensor<B, R>) -> Tensor
 /// `[N, P, ·]` as `[N·P, ·]`: one product over all rows of the batch.
 fn rows<B: Backend>(values: Tensor<B, 3>) -> Tensor<B, 2> {
     values.flatten(0, 1)
-}
-
-/// The sum over all pixels of all images, `[1, 1, C]`.
-fn total<B: Backend>(values: Tensor<B, 3>) -> Tensor<B, 3> {
-    values.sum_dim(0).sum_dim(1)
 }

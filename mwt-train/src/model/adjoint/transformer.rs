@@ -1,20 +1,24 @@
 //! The Transformer with its adjoint in closed form.
 //!
-//! Saved are each block's input and what its attention gathered, `[N, T, D]` both; norms, hidden layers and attention
+//! Saved are each block's input `[N, T, D]` and what its attention gathered, `[N, D, T]`; norms, hidden layers and attention
 //! probabilities are computed again, one block at a time, so memory does not grow with the blocks times T².
+//!
+//! A weight's gradient is a product for each image, and the sum over images is taken where a block's gradients are put
+//! together ([`pack`](crate::model::pieces::pack)).
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use mwt_core::ModelConfig;
 
+use super::attention::{attend, attend_backward, split_heads};
 use crate::model::operation::{TransformerGrads, TransformerInputs, TransformerOp};
+use crate::model::pieces::{Pieces, Terms, blank};
 use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
 use crate::model::tokens::{tokens, tokens_backward};
-use crate::model::transformer::{
-    Block, Linear, Norm, Transformer, join_heads, score_scale, split_heads,
-};
+use crate::model::transformer::{Block, Linear, Norm, Transformer};
 use crate::settings::Precision;
+use crate::weights::layout::TransformerLayout;
 
 /// The most attention probabilities that are held at once: attention goes over the images in groups of as many as that
 /// allows.
@@ -27,33 +31,41 @@ pub struct AdjointTransformer;
 /// What the backward needs of the forward.
 #[derive(Clone, Debug)]
 pub struct SavedBlocks<B: Backend> {
+    /// The parameters, each as it is used.
+    transformer: Transformer<B>,
+    /// λ(φ_k - θ + β).
+    tokens: Tensor<B, 3>,
     /// Each block's input and what its attention gathered.
     blocks: Vec<[Tensor<B, 3>; 2]>,
-    /// The last block's output.
-    last: Tensor<B, 3>,
+    /// The mean of the last block's output, `[1, N, D]`.
+    mean: Tensor<B, 3>,
 }
 
-impl<B: Rowwise + Product> TransformerOp<B> for AdjointTransformer {
+impl<B: Rowwise + Product + Pieces> TransformerOp<B> for AdjointTransformer {
     type Saved = SavedBlocks<B>;
 
     fn forward(inputs: &TransformerInputs<B>) -> (Tensor<B, 2>, Self::Saved) {
         let TransformerInputs { config, offsets, beta, values, precision } = inputs;
-        let transformer = Transformer::new(config, values);
-        let linear = |linear: &Linear<B>, x| linear_forward(linear, x, *precision);
+        let transformer = Transformer::of(config, |range| B::piece(values, range));
+        let products = Products(*precision);
         let tokens = tokens(config, offsets.clone(), beta.clone());
-        let mut x = linear(&transformer.project_in, tokens);
+        let mut x = products.biased(&transformer.project_in, tokens.clone());
         let mut blocks = Vec::new();
         for block in &transformer.blocks {
-            let normed = norm(&block.norm1, &x);
-            let qkv = split_heads(linear(&block.qkv, normed), config.heads());
-            let attended = attend(&qkv, PROBS_AT_ONCE, *precision);
+            let qkv = products.columns_of_rows(&block.qkv, norm(&block.norm1, &x));
+            let attended = attend(&split_heads(qkv, config.heads()), PROBS_AT_ONCE, *precision);
             blocks.push([x.clone(), attended.clone()]);
-            let middle = x + linear(&block.attn_out, attended) * row(&block.layer_scale1);
-            let [hidden, _] = B::gelu_slope(linear(&block.mlp1, norm(&block.norm2, &middle)));
-            x = middle + linear(&block.mlp2, hidden) * row(&block.layer_scale2);
+            let branch = products.rows_of_columns(&block.attn_out, attended);
+            let middle = residual(x, branch, &block.attn_out, &block.layer_scale1);
+            let mlp = products.rows(&block.mlp1, norm(&block.norm2, &middle));
+            let [hidden, _] = B::gelu_slope(mlp, bias(&block.mlp1));
+            let mlp = products.rows(&block.mlp2, hidden);
+            x = residual(middle, mlp, &block.mlp2, &block.layer_scale2);
         }
-        let logits = linear(&transformer.to_logits, x.clone().mean_dim(1));
-        (logits.flatten(0, 1), SavedBlocks { blocks, last: x })
+        let [n, _, d] = x.dims();
+        let mean = x.mean_dim(1).reshape([1, n, d]);
+        let logits = products.biased(&transformer.to_logits, mean.clone()).flatten(0, 1);
+        (logits, SavedBlocks { transformer, tokens, blocks, mean })
     }
 
     fn backward(
@@ -61,191 +73,167 @@ impl<B: Rowwise + Product> TransformerOp<B> for AdjointTransformer {
         saved: &Self::Saved,
         logits_bar: Tensor<B, 2>,
     ) -> TransformerGrads<B> {
-        let TransformerInputs { config, offsets, beta, values, precision } = inputs;
-        let transformer = Transformer::new(config, values);
-        let [n, t, d] = saved.last.dims();
-        let mut back = Back { precision: *precision, bars: Vec::new() };
-        let (last, logits_bar) =
-            (saved.last.clone().mean_dim(1), logits_bar.reshape([n, 1, config.classes]));
-        let mean_bar = back.linear(&transformer.to_logits, last, logits_bar);
-        let mut x_bar = (mean_bar / t as f64).expand([n, t, d]);
-        for (block, [x, attended]) in transformer.blocks.iter().zip(&saved.blocks).rev() {
-            x_bar = back.block(config, block, x, attended, x_bar);
+        let (config, products) = (&inputs.config, Products(inputs.precision));
+        let SavedBlocks { transformer, tokens, blocks, mean } = saved;
+        let ([n, t, _], places) = (tokens.dims(), TransformerLayout::new(config));
+        let values = blank([1, places.len], &logits_bar.device());
+
+        let logits_bar = logits_bar.reshape([1, n, config.classes]);
+        let weight = products.weight_bar(columns(logits_bar.clone()), mean.clone());
+        let bias = logits_bar.clone().reshape([n, 1, config.classes]);
+        let start = places.to_logits.weight.start;
+        let mut values = B::pack(values, start, vec![vec![weight], vec![bias]]);
+        let mean_bar = products.rows_backward(&transformer.to_logits, logits_bar) / t as f64;
+
+        let mut x_bar = mean_bar.reshape([n, 1, config.dim]).expand([n, t, config.dim]);
+        let blocks = transformer.blocks.iter().zip(blocks).zip(&places.blocks);
+        for ((block, [x, attended]), places) in blocks.rev() {
+            let (bar, pieces) = block_backward(config, products, block, [x, attended], x_bar);
+            values = B::pack(values, places.layer_scale1.start, pieces);
+            x_bar = bar;
         }
-        let tokens = tokens(config, offsets.clone(), beta.clone());
-        let tokens_bar = back.linear(&transformer.project_in, tokens, x_bar);
+        let weight = products.weight_bar(columns(x_bar.clone()), tokens.clone());
+        let pieces = vec![vec![weight], vec![x_bar.clone().sum_dim(1)]];
+        let values = B::pack(values, places.project_in.weight.start, pieces);
+        let tokens_bar = products.rows_backward(&transformer.project_in, x_bar);
         let (offsets, beta) = tokens_backward(config, tokens_bar);
-        back.bars.reverse();
-        TransformerGrads { offsets, beta, values: Tensor::cat(back.bars, 0) }
+        TransformerGrads { offsets, beta, values: values.flatten(0, 1) }
     }
 }
 
-/// The way back.
-struct Back<B: Backend> {
-    precision: Precision,
-    /// Gradients of parameters, flat, from the last to the first.
-    bars: Vec<Tensor<B, 1>>,
+/// x̄ of a block from that of its output, x + s₁ ⊙ attention(x) + s₂ ⊙ mlp(…), and the gradients of its parameters in their
+/// order.
+fn block_backward<B: Rowwise + Product + Pieces>(
+    config: &ModelConfig,
+    products: Products,
+    block: &Block<B>,
+    [x, attended]: [&Tensor<B, 3>; 2],
+    out_bar: Tensor<B, 3>,
+) -> (Tensor<B, 3>, Vec<Terms<B>>) {
+    let branch = products.rows_of_columns(&block.attn_out, attended.clone());
+    let middle = residual(x.clone(), branch.clone(), &block.attn_out, &block.layer_scale1);
+    let normed = norm(&block.norm2, &middle);
+    let mlp = products.rows(&block.mlp1, normed.clone());
+    let [hidden, slope] = B::gelu_slope(mlp, bias(&block.mlp1));
+    let mlp = products.rows(&block.mlp2, hidden.clone());
+
+    let [mlp_bar, mlp2_bias, scale2] =
+        residual_backward(out_bar.clone(), mlp, &block.mlp2, &block.layer_scale2);
+    let mlp2_weight = products.weight_bar(columns(mlp_bar.clone()), hidden);
+    let hidden_bar = products.rows_backward(&block.mlp2, mlp_bar);
+    let [z_bar, mlp1_bias] = B::hidden_backward(hidden_bar, slope);
+    let mlp1_weight = products.weight_bar(columns(z_bar.clone()), normed);
+    let normed_bar = products.rows_backward(&block.mlp1, z_bar);
+    let [middle_bar, norm2_weight, norm2_bias] =
+        B::norm_backward(middle, block.norm2.weight.clone(), normed_bar, out_bar);
+
+    let [branch_bar, out_bias, scale1] =
+        residual_backward(middle_bar.clone(), branch, &block.attn_out, &block.layer_scale1);
+    let branch_bar = columns(branch_bar);
+    let out_weight = products.weight_bar(branch_bar.clone(), columns(attended.clone()));
+    let attended_bar = products.rows_of_columns_backward(&block.attn_out, branch_bar);
+    let normed = norm(&block.norm1, x);
+    let qkv = split_heads(products.columns_of_rows(&block.qkv, normed.clone()), config.heads());
+    let qkv_bar = attend_backward(&qkv, attended_bar, PROBS_AT_ONCE, products.0);
+    let qkv_weight = products.weight_bar(qkv_bar.clone(), normed);
+    let normed_bar = products.columns_of_rows_backward(&block.qkv, qkv_bar);
+    let [x_bar, norm1_weight, norm1_bias] =
+        B::norm_backward(x.clone(), block.norm1.weight.clone(), normed_bar, middle_bar);
+
+    let attention = [scale1, norm1_weight, norm1_bias, qkv_weight, out_weight, out_bias];
+    let mlp = [scale2, norm2_weight, norm2_bias, mlp1_weight, mlp1_bias, mlp2_weight, mlp2_bias];
+    (x_bar, attention.into_iter().chain(mlp).map(|bar| vec![bar]).collect())
 }
 
-impl<B: Rowwise + Product> Back<B> {
-    /// x̄ of a block from that of its output, x + s₁ ⊙ attention(x) + s₂ ⊙ mlp(…).
-    fn block(
-        &mut self,
-        config: &ModelConfig,
-        block: &Block<B>,
-        x: &Tensor<B, 3>,
-        attended: &Tensor<B, 3>,
-        out_bar: Tensor<B, 3>,
+/// Products with the weights W `[outputs, inputs]` of linear layers. What they meet are rows `[N, T, ·]`, or columns
+/// `[N, ·, T]` around the attention.
+#[derive(Clone, Copy)]
+struct Products(Precision);
+
+impl Products {
+    /// x·Wᵀ: one product over all rows of the batch.
+    fn rows<B: Product>(self, linear: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let ([n, t, _], [outputs, _]) = (x.dims(), linear.weight.dims());
+        let product = B::product(x.flatten(0, 1), linear.weight.clone().transpose(), self.0);
+        product.reshape([n, t, outputs])
+    }
+
+    /// x·Wᵀ + b.
+    fn biased<B: Product>(self, linear: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        self.rows(linear, x) + bias(linear).unsqueeze()
+    }
+
+    /// x̄ of [`rows`](Self::rows).
+    fn rows_backward<B: Product>(self, linear: &Linear<B>, y_bar: Tensor<B, 3>) -> Tensor<B, 3> {
+        let ([n, t, _], [_, inputs]) = (y_bar.dims(), linear.weight.dims());
+        B::product(y_bar.flatten(0, 1), linear.weight.clone(), self.0).reshape([n, t, inputs])
+    }
+
+    /// W·xᵀ, columns from rows.
+    fn columns_of_rows<B: Product>(self, linear: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        B::product(linear.weight.clone().unsqueeze(), columns(x), self.0)
+    }
+
+    /// x̄ of [`columns_of_rows`](Self::columns_of_rows), rows from columns.
+    fn columns_of_rows_backward<B: Product>(
+        self,
+        linear: &Linear<B>,
+        y_bar: Tensor<B, 3>,
     ) -> Tensor<B, 3> {
-        let precision = self.precision;
-        let linear = |linear: &Linear<B>, x| linear_forward(linear, x, precision);
-        let branch = linear(&block.attn_out, attended.clone());
-        let middle = x.clone() + branch.clone() * row(&block.layer_scale1);
-
-        let normed = norm(&block.norm2, &middle);
-        let [hidden, slope] = B::gelu_slope(linear(&block.mlp1, normed.clone()));
-        let mlp = linear(&block.mlp2, hidden.clone());
-        let mlp_bar = out_bar.clone() * row(&block.layer_scale2);
-        let scale2_bar = sum(mlp * out_bar.clone());
-        let hidden_bar = self.linear(&block.mlp2, hidden, mlp_bar);
-        let normed_bar = self.linear(&block.mlp1, normed, hidden_bar * slope);
-        let middle_bar = out_bar + self.norm(&block.norm2, middle, normed_bar);
-        self.bars.push(scale2_bar);
-
-        let branch_bar = middle_bar.clone() * row(&block.layer_scale1);
-        let scale1_bar = sum(branch * middle_bar.clone());
-        let attended_bar = self.linear(&block.attn_out, attended.clone(), branch_bar);
-        let normed = norm(&block.norm1, x);
-        let qkv = split_heads(linear(&block.qkv, normed.clone()), config.heads());
-        let qkv_bar = attend_backward(&qkv, attended_bar, PROBS_AT_ONCE, precision);
-        let normed_bar = self.linear(&block.qkv, normed, qkv_bar);
-        let x_bar = middle_bar + self.norm(&block.norm1, x.clone(), normed_bar);
-        self.bars.push(scale1_bar);
-        x_bar
+        B::product(columns(y_bar), linear.weight.clone().unsqueeze(), self.0)
     }
 
-    /// x̄ of a layer norm.
-    fn norm(&mut self, norm: &Norm<B>, x: Tensor<B, 3>, y_bar: Tensor<B, 3>) -> Tensor<B, 3> {
-        let [x_bar, weight_bar] = B::norm_backward(x, norm.weight.clone(), y_bar.clone());
-        self.bars.extend([sum(y_bar), sum(weight_bar)]);
-        x_bar
+    /// x·Wᵀ, rows from columns xᵀ.
+    fn rows_of_columns<B: Product>(self, linear: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        B::product(columns(x), linear.weight.clone().transpose().unsqueeze(), self.0)
     }
 
-    /// x̄ of y = x·Wᵀ + b.
-    fn linear(&mut self, linear: &Linear<B>, x: Tensor<B, 3>, y_bar: Tensor<B, 3>) -> Tensor<B, 3> {
-        let ([n, t, inputs], rows) = (x.dims(), y_bar.clone().flatten::<2>(0, 1));
-        if linear.bias.is_some() {
-            self.bars.push(sum(y_bar));
-        }
-        let weight_bar = B::product(rows.clone().transpose(), x.flatten(0, 1), self.precision);
-        self.bars.push(weight_bar.flatten(0, 1));
-        B::product(rows, linear.weight.clone(), self.precision).reshape([n, t, inputs])
+    /// x̄ of [`rows_of_columns`](Self::rows_of_columns), columns from columns.
+    fn rows_of_columns_backward<B: Product>(
+        self,
+        linear: &Linear<B>,
+        y_bar: Tensor<B, 3>,
+    ) -> Tensor<B, 3> {
+        B::product(linear.weight.clone().transpose().unsqueeze(), y_bar, self.0)
+    }
+
+    /// An image's part of W̄, `[N, 1, outputs·inputs]`, from the columns of ȳ and the rows of x.
+    fn weight_bar<B: Product>(self, y_bar: Tensor<B, 3>, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let bar = B::product(y_bar, x, self.0);
+        let [n, outputs, inputs] = bar.dims();
+        bar.reshape([n, 1, outputs * inputs])
     }
 }
 
-/// What the heads gather, side by side: `[N, T, D]`.
-fn attend<B: Rowwise + Product>(
-    qkv: &[Tensor<B, 4>; 3],
-    at_once: usize,
-    precision: Precision,
-) -> Tensor<B, 3> {
-    let product = |a, b| B::product(a, b, precision);
-    let groups = groups(qkv, at_once).map(|[query, key, value]| {
-        let scale = score_scale(&query);
-        let probs = B::attention_probs(product(query, key.transpose()), scale);
-        join_heads(product(probs, value))
-    });
-    Tensor::cat(groups.collect(), 0)
+/// Columns `[N, ·, T]` of rows `[N, T, ·]`, or rows of columns.
+fn columns<B: Backend>(rows: Tensor<B, 3>) -> Tensor<B, 3> {
+    rows.swap_dims(1, 2)
 }
 
-/// The gradient of queries, keys and values, `[N, T, 3·D]`, from that of what was attended.
-fn attend_backward<B: Rowwise + Product>(
-    qkv: &[Tensor<B, 4>; 3],
-    attended_bar: Tensor<B, 3>,
-    at_once: usize,
-    precision: Precision,
-) -> Tensor<B, 3> {
-    let product = |a, b| B::product(a, b, precision);
-    let [_, heads, t, dim] = qkv[0].dims();
-    let mut start = 0;
-    let groups = groups(qkv, at_once).map(|[query, key, value]| {
-        let (scale, [n, ..]) = (score_scale(&query), query.dims());
-        let bar = attended_bar.clone().narrow(0, start, n);
-        start += n;
-        let bar = bar.reshape([n, t, heads, dim]).swap_dims(1, 2);
-        let probs = B::attention_probs(product(query.clone(), key.clone().transpose()), scale);
-        let value_bar = product(probs.clone().transpose(), bar.clone());
-        let probs_bar = product(bar, value.transpose());
-        let scores_bar = B::attention_probs_backward(probs, probs_bar, scale);
-        let query_bar = product(scores_bar.clone(), key);
-        let key_bar = product(scores_bar.transpose(), query);
-        Tensor::cat([query_bar, key_bar, value_bar].map(join_heads).to_vec(), 2)
-    });
-    Tensor::cat(groups.collect(), 0)
-}
-
-/// Queries, keys and values of as many images as have no more than `at_once` probs, or of one.
-fn groups<B: Backend>(
-    qkv: &[Tensor<B, 4>; 3],
-    at_once: usize,
-) -> impl Iterator<Item = [Tensor<B, 4>; 3]> {
-    let [n, heads, t, _] = qkv[0].dims();
-    let group = (at_once / (heads * t * t)).clamp(1, n);
-    (0..n).step_by(group).map(move |start| {
-        qkv.each_ref().map(|part| part.clone().narrow(0, start, group.min(n - start)))
-    })
+fn bias<B: Backend>(linear: &Linear<B>) -> Tensor<B, 1> {
+    linear.bias.clone().expect("a layer with a bias")
 }
 
 fn norm<B: Rowwise>(norm: &Norm<B>, x: &Tensor<B, 3>) -> Tensor<B, 3> {
     B::norm(x.clone(), norm.weight.clone(), norm.bias.clone())
 }
 
-/// y = x·Wᵀ + b: one product over all rows of the batch.
-fn linear_forward<B: Product>(
-    linear: &Linear<B>,
+/// x + s ⊙ (p + b), where p is the layer's product.
+fn residual<B: Rowwise>(
     x: Tensor<B, 3>,
-    precision: Precision,
+    product: Tensor<B, 3>,
+    linear: &Linear<B>,
+    scale: &Tensor<B, 1>,
 ) -> Tensor<B, 3> {
-    let ([n, t, inputs], [outputs, _]) = (x.dims(), linear.weight.dims());
-    let weight = linear.weight.clone().transpose();
-    linear
-        .biased(B::product(x.reshape([n * t, inputs]), weight, precision))
-        .reshape([n, t, outputs])
+    B::residual(x, product, bias(linear), scale.clone())
 }
 
-/// The sum over all rows of all images.
-fn sum<B: Backend>(values: Tensor<B, 3>) -> Tensor<B, 1> {
-    values.flatten::<2>(0, 1).sum_dim(0).flatten(0, 1)
-}
-
-/// `[D]` as it meets `[N, T, D]`.
-fn row<B: Backend>(values: &Tensor<B, 1>) -> Tensor<B, 3> {
-    values.clone().unsqueeze()
-}
-
-#[cfg(all(test, feature = "cpu"))]
-mod tests {
-    use burn::backend::Flex;
-    use burn::tensor::Distribution;
-
-    use super::*;
-    use crate::model::params::host;
-
-    /// Five images of two heads and three tokens: one, two or all at a time.
-    #[test]
-    fn attention_in_groups_is_attention() {
-        let device = Default::default();
-        let random = || Tensor::<Flex, 4>::random([5, 2, 3, 4], Distribution::Default, &device);
-        let (qkv, bar) = ([random(), random(), random()], join_heads(random()));
-        let run = |at_once: usize| {
-            let bars = attend_backward(&qkv, bar.clone(), at_once, Precision::F32);
-            [host(attend(&qkv, at_once, Precision::F32)), host(bars)]
-        };
-        let all = run(PROBS_AT_ONCE);
-        assert!(all.iter().flatten().any(|value| *value != 0.0));
-        for (at_once, images) in [(1, 1), (2 * 2 * 3 * 3, 2), (5 * 2 * 3 * 3, 5)] {
-            assert_eq!(groups(&qkv, at_once).next().unwrap()[0].dims()[0], images);
-            assert_eq!(run(at_once), all, "{images} images at a time");
-        }
-    }
+/// p̄, b̄ and s̄ of [`residual`].
+fn residual_backward<B: Rowwise>(
+    out_bar: Tensor<B, 3>,
+    product: Tensor<B, 3>,
+    linear: &Linear<B>,
+    scale: &Tensor<B, 1>,
+) -> [Tensor<B, 3>; 3] {
+    B::residual_backward(out_bar, product, bias(linear), scale.clone())
 }

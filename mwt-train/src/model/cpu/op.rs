@@ -16,15 +16,21 @@ use crate::model::operation::{
     self, FitGrads, FitInputs, InnerLoopOp, TransformerGrads, TransformerInputs, TransformerOp,
 };
 use crate::model::params::host;
+use crate::model::pieces::Pieces;
 use crate::model::pointwise::Pointwise;
 use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
+use crate::model::update::Update;
 
 impl Pointwise for Flex {}
 
 impl Rowwise for Flex {}
 
 impl Product for Flex {}
+
+impl Pieces for Flex {}
+
+impl Update for Flex {}
 
 impl MwtBackend for Flex {
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {

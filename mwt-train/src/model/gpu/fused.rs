@@ -9,14 +9,20 @@ use crate::model::MwtBackend;
 use crate::model::adjoint::{AdjointInnerLoop, AdjointTransformer};
 use crate::model::inner::Fitted;
 use crate::model::operation::{self, FitInputs, TransformerInputs};
+use crate::model::pieces::Pieces;
 use crate::model::pointwise::Pointwise;
 use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
+use crate::model::update::Update;
 use crate::settings::Precision;
 
 impl<B: FusionBackend> Pointwise for Fusion<B> {}
 
 impl<B: FusionBackend> Rowwise for Fusion<B> {}
+
+impl<B: FusionBackend> Pieces for Fusion<B> {}
+
+impl<B: FusionBackend> Update for Fusion<B> {}
 
 /// burn's own products, whose factors are TF32 wherever the device has tensor cores.
 impl<B: FusionBackend> Product for Fusion<B> {

@@ -6,9 +6,13 @@ mod fused;
 mod kernels;
 #[cfg(all(test, feature = "cuda"))]
 mod nvrtc;
+mod pieces;
 mod pointwise;
 mod product;
 mod rowwise;
+mod update;
+
+use std::ops::Range;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -22,6 +26,7 @@ use crate::model::MwtBackend;
 use crate::model::adjoint::{AdjointInnerLoop, AdjointTransformer};
 use crate::model::inner::Fitted;
 use crate::model::operation::{self, FitInputs, TransformerInputs};
+use crate::model::pieces::Pieces;
 
 impl<R, F, I, T> MwtBackend for CubeBackend<R, F, I, T>
 where
@@ -32,6 +37,10 @@ where
 {
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
         operation::fit::<AdjointInnerLoop, _>(&inputs)
+    }
+
+    fn data(flat: &Tensor<Self, 1>, range: Range<usize>) -> Tensor<Self, 1> {
+        Self::piece(flat, range)
     }
 
     fn transformer(inputs: TransformerInputs<Self>, _w_cls: f64) -> Tensor<Self, 2> {
@@ -49,6 +58,10 @@ where
 {
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
         operation::fit_tracked::<AdjointInnerLoop, _, _>(inputs)
+    }
+
+    fn data(flat: &Tensor<Self, 1>, range: Range<usize>) -> Tensor<Self, 1> {
+        Tensor::from_inner(CubeBackend::piece(&flat.clone().inner(), range))
     }
 
     fn transformer(inputs: TransformerInputs<Self>, w_cls: f64) -> Tensor<Self, 2> {

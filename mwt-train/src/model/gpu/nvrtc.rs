@@ -7,7 +7,7 @@ use cubecl::prelude::*;
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
 use super::DIM;
-use super::kernels::{pointwise, rowwise};
+use super::kernels::{columns, pointwise, readout, rowwise, update};
 use crate::backend::cuda_compiler;
 
 /// A tensor that is no other's memory.
@@ -50,6 +50,11 @@ impl Parameters {
 
 /// Every kernel, with and without what is optional.
 fn sources() -> Vec<String> {
+    [inner_loop(), heads(), rows(), attention(), pieces(), optimiser()].concat()
+}
+
+/// What lies between the inner loop's products.
+fn inner_loop() -> Vec<String> {
     let mut sources = Vec::new();
     let mut p = Parameters::new();
     let (inputs, outputs) = ([p.input(), p.input()], [p.output(), p.output()]);
@@ -74,23 +79,82 @@ fn sources() -> Vec<String> {
         sources.push(p.source("gate_backward"));
     }
     let mut p = Parameters::new();
+    let [phi, through, gradient, alpha] = std::array::from_fn(|_| p.input());
+    let [sum, theta, rate, bar] = std::array::from_fn(|_| p.output());
+    let scope = &mut p.0.scope;
+    pointwise::descend_backward::expand(
+        scope, phi, through, gradient, alpha, sum, theta, rate, bar,
+    );
+    sources.push(p.source("descend_backward"));
+    sources
+}
+
+/// The SIREN's head.
+fn heads() -> Vec<String> {
+    let mut sources = Vec::new();
+    let mut p = Parameters::new();
+    let [product, bias, scale, target] = std::array::from_fn(|_| p.input());
+    let ([raw, error, scaled], mean) = (std::array::from_fn(|_| p.output()), p.scalar());
+    let scope = &mut p.0.scope;
+    readout::readout::expand(scope, product, bias, scale, target, raw, error, scaled, mean);
+    sources.push(p.source("readout"));
+    for given in [false, true] {
+        let mut p = Parameters::new();
+        let [bar, error, raw, scale] = std::array::from_fn(|_| p.input());
+        let ([raw_bar, bias, out], mean) = (std::array::from_fn(|_| p.output()), p.scalar());
+        let scope = &mut p.0.scope;
+        readout::readout_backward::expand(
+            scope, bar, error, raw, scale, raw_bar, bias, out, mean, given,
+        );
+        sources.push(p.source("readout_backward"));
+    }
+    sources
+}
+
+/// What lies between the Transformer's products.
+fn rows() -> Vec<String> {
+    let mut sources = Vec::new();
+    let mut p = Parameters::new();
     let ([x, weight, bias], y) = (std::array::from_fn(|_| p.input()), p.output());
     let epsilon = p.scalar();
     rowwise::layer_norm::expand(&mut p.0.scope, x, weight, bias, y, epsilon);
     sources.push(p.source("layer_norm"));
 
     let mut p = Parameters::new();
-    let [x, weight, y_bar] = std::array::from_fn(|_| p.input());
-    let ([x_bar, weight_bar], epsilon) = ([p.output(), p.output()], p.scalar());
+    let [x, weight, y_bar, beside] = std::array::from_fn(|_| p.input());
+    let ([x_bar, w_bar, b_bar], epsilon) = (std::array::from_fn(|_| p.output()), p.scalar());
     let scope = &mut p.0.scope;
-    rowwise::layer_norm_backward::expand(scope, x, weight, y_bar, x_bar, weight_bar, epsilon);
+    rowwise::layer_norm_backward::expand(
+        scope, x, weight, y_bar, beside, x_bar, w_bar, b_bar, epsilon, 4,
+    );
     sources.push(p.source("layer_norm_backward"));
 
     let mut p = Parameters::new();
-    let (z, [gelu, slope]) = (p.input(), [p.output(), p.output()]);
-    rowwise::gelu_slope::expand(&mut p.0.scope, z, gelu, slope);
+    let ([x, product, bias, scale], out) = (std::array::from_fn(|_| p.input()), p.output());
+    columns::residual::expand(&mut p.0.scope, x, product, bias, scale, out);
+    sources.push(p.source("residual"));
+
+    let mut p = Parameters::new();
+    let [out_bar, product, bias, scale] = std::array::from_fn(|_| p.input());
+    let [p_bar, b_bar, s_bar] = std::array::from_fn(|_| p.output());
+    let scope = &mut p.0.scope;
+    columns::residual_backward::expand(scope, out_bar, product, bias, scale, p_bar, b_bar, s_bar);
+    sources.push(p.source("residual_backward"));
+
+    let mut p = Parameters::new();
+    let ([product, bias], [gelu, slope]) = ([p.input(), p.input()], [p.output(), p.output()]);
+    columns::gelu_slope::expand(&mut p.0.scope, product, bias, gelu, slope);
     sources.push(p.source("gelu_slope"));
 
+    let mut p = Parameters::new();
+    let ([hidden, slope], [z, bias]) = ([p.input(), p.input()], [p.output(), p.output()]);
+    columns::gelu_backward::expand(&mut p.0.scope, hidden, slope, z, bias);
+    sources.push(p.source("gelu_backward"));
+    sources
+}
+
+fn attention() -> Vec<String> {
+    let mut sources = Vec::new();
     let mut p = Parameters::new();
     let (scores, probs, scale) = (p.input(), p.output(), p.scalar());
     rowwise::attention_probs::expand(&mut p.0.scope, scores, probs, scale);
@@ -100,6 +164,62 @@ fn sources() -> Vec<String> {
     let ([probs, bar], out, scale) = ([p.input(), p.input()], p.output(), p.scalar());
     rowwise::attention_probs_backward::expand(&mut p.0.scope, probs, bar, out, scale);
     sources.push(p.source("attention_probs_backward"));
+    sources
+}
+
+/// Three pieces, of one term, of two and of three.
+fn pieces() -> Vec<String> {
+    let sources = [false, true].map(|summed| {
+        let mut p = Parameters::new();
+        let terms = |count: usize| (0..count).map(|_| TENSOR).collect();
+        let pieces: SequenceCompilationArg<_> = [1, 2, 3].map(terms).into_iter().collect();
+        let pieces = <Sequence<Sequence<Tensor<f32>>> as LaunchArg>::expand(&pieces, &mut p.0);
+        let (out, start) = (p.output(), <u32 as LaunchArg>::expand(&Default::default(), &mut p.0));
+        super::kernels::pieces::pack::expand(&mut p.0.scope, pieces, out, start, summed);
+        p.source("pack")
+    });
+    sources.to_vec()
+}
+
+fn optimiser() -> Vec<String> {
+    let mut sources = Vec::new();
+    let mut p = Parameters::new();
+    let (gradient, sums) = (p.input(), p.output());
+    update::squares::expand(&mut p.0.scope, gradient, sums);
+    sources.push(p.source("squares"));
+
+    let mut p = Parameters::new();
+    let (sums, norm) = (p.input(), p.output());
+    update::root_of_sum::expand(&mut p.0.scope, sums, norm);
+    sources.push(p.source("root_of_sum"));
+
+    let mut p = Parameters::new();
+    let [values, gradient, norm, m, v] = std::array::from_fn(|_| p.input());
+    let [next_values, next_m, next_v] = std::array::from_fn(|_| p.output());
+    let [a, b, c, d, e, f, g, h, i, j] = std::array::from_fn(|_| p.scalar());
+    let scope = &mut p.0.scope;
+    update::adamw::expand(
+        scope,
+        values,
+        gradient,
+        norm,
+        m,
+        v,
+        next_values,
+        next_m,
+        next_v,
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+    );
+    sources.push(p.source("adamw"));
     sources
 }
 

@@ -67,8 +67,9 @@ where
     I: IntElement,
     T: BoolElement,
 {
-    let mut shape = a.dims();
-    shape[D - 1] = b.dims()[D - 1];
+    // One matrix may meet many.
+    let mut shape = std::array::from_fn::<_, D, _>(|dim| a.dims()[dim].max(b.dims()[dim]));
+    (shape[D - 2], shape[D - 1]) = (a.dims()[D - 2], b.dims()[D - 1]);
     let (a, b) = (primitive(a), primitive(b));
     let out = empty(&a, shape.into());
     let launch = |strategy: Strategy| {

@@ -3,7 +3,7 @@
 
 use cubecl::prelude::*;
 
-use super::{COLUMNS, LANES, at};
+use super::{COLUMNS, LANES, at, over_lanes};
 
 /// sin and cos of a = ω·(h·W + b), where `product` is h·W.
 #[cube(launch)]
@@ -65,13 +65,8 @@ pub(in crate::model::gpu) fn sine_backward(
             p += CUBE_DIM_Y as usize;
         }
     }
-    lanes[(UNIT_POS_Y * CUBE_DIM_X + UNIT_POS_X) as usize] = total;
-    sync_cube();
+    let total = over_lanes(&mut lanes, total);
     if UNIT_POS_Y == 0 && d < cosine.shape(2) {
-        let mut total = f32::new(0.0);
-        for lane in 0..LANES {
-            total += lanes[(lane * CUBE_DIM_X + UNIT_POS_X) as usize];
-        }
         let out = at(sum, n, 0, d);
         sum[out] = total;
     }
@@ -109,5 +104,37 @@ pub(in crate::model::gpu) fn gate_backward(
             a_bar[out] = -(u * delta[at(delta, n, p, d)] * wave);
             p += (CUBE_DIM_Y * CUBE_COUNT_Z) as usize;
         }
+    }
+}
+
+/// Back through φ' = φ - α ⊙ g: φ̄ = φ̄' + `through`, the sums over the images of `through` and of -g ⊙ φ̄, and
+/// ḡ = -α ⊙ φ̄. A thread goes through all images.
+#[cube(launch)]
+pub(in crate::model::gpu) fn descend_backward(
+    phi_bar: &Tensor<f32>,
+    through: &Tensor<f32>,
+    gradient: &Tensor<f32>,
+    alpha: &Tensor<f32>,
+    sum: &mut Tensor<f32>,
+    theta_bar: &mut Tensor<f32>,
+    alpha_bar: &mut Tensor<f32>,
+    gradient_bar: &mut Tensor<f32>,
+) {
+    let m = (CUBE_POS_X * (COLUMNS * LANES) + UNIT_POS) as usize;
+    if m < phi_bar.shape(1) {
+        let rate = alpha[m * alpha.stride(1)];
+        let mut theta = f32::new(0.0);
+        let mut along = f32::new(0.0);
+        for n in 0..phi_bar.shape(0) {
+            let more = through[n * through.stride(0) + m * through.stride(1)];
+            let bar = phi_bar[n * phi_bar.stride(0) + m * phi_bar.stride(1)] + more;
+            theta += more;
+            along += gradient[n * gradient.stride(0) + m * gradient.stride(1)] * bar;
+            let out = n * sum.stride(0) + m * sum.stride(1);
+            sum[out] = bar;
+            gradient_bar[out] = -(rate * bar);
+        }
+        theta_bar[m] = theta;
+        alpha_bar[m] = -along;
     }
 }

@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use super::{COLUMNS, LANES, at};
+use super::{COLUMNS, LANES, ROWS, at, over_lanes};
 
 /// The lanes' memory for sums and maxima.
 const SHARED: usize = (COLUMNS * LANES) as usize;
@@ -104,70 +104,74 @@ pub(in crate::model::gpu) fn layer_norm(
     }
 }
 
-/// x̄ and ȳ ⊙ x̂.
+/// x̄ + `beside`, and the sums of ȳ ⊙ x̂ and of ȳ over a cube's [`ROWS`] rows, one after the other for each lane.
+/// `columns` are those of a thread.
 #[cube(launch)]
 pub(in crate::model::gpu) fn layer_norm_backward(
     x: &Tensor<f32>,
     weight: &Tensor<f32>,
     y_bar: &Tensor<f32>,
+    beside: &Tensor<f32>,
     x_bar: &mut Tensor<f32>,
     weight_bar: &mut Tensor<f32>,
+    bias_bar: &mut Tensor<f32>,
     epsilon: f32,
+    #[comptime] columns: usize,
 ) {
     let mut shared = SharedMemory::<f32>::new(SHARED);
-    let (start, from, out) = (row(x, false), row(y_bar, false), row(x_bar, false));
-    let (mean, scale) = moments(&mut shared, x, start, epsilon);
-    let width = x.shape(2);
-    let mut total = f32::new(0.0);
-    let mut along = f32::new(0.0);
-    let mut d = UNIT_POS_X as usize;
-    while d < width {
-        let bar = y_bar[from + d * y_bar.stride(2)] * weight[d * weight.stride(0)];
-        total += bar;
-        along += bar * (x[start + d * x.stride(2)] - mean) * scale;
-        d += COLUMNS as usize;
+    let mut weight_sums = Array::<f32>::new(columns);
+    let mut bias_sums = Array::<f32>::new(columns);
+    #[unroll]
+    for i in 0..columns {
+        weight_sums[i] = f32::new(0.0);
+        bias_sums[i] = f32::new(0.0);
     }
-    let total = reduce(&mut shared, total, false) / width as f32;
-    let along = reduce(&mut shared, along, false) / width as f32;
-    if inside(x.shape(1)) {
+    let (n, width) = (CUBE_POS_Y as usize, x.shape(2));
+    for round in 0..ROWS / LANES {
+        let t = (CUBE_POS_X * ROWS + round * LANES + UNIT_POS_Y) as usize;
+        let inside = t < x.shape(1);
+        // As in `row`: all meet at each barrier.
+        let t = min(t, x.shape(1) - 1);
+        let (start, from) = (at(x, n, t, 0), at(y_bar, n, t, 0));
+        let (mean, scale) = moments(&mut shared, x, start, epsilon);
+        let mut total = f32::new(0.0);
+        let mut along = f32::new(0.0);
         let mut d = UNIT_POS_X as usize;
         while d < width {
-            let normed = (x[start + d * x.stride(2)] - mean) * scale;
-            let bar = y_bar[from + d * y_bar.stride(2)];
-            let place = out + d * x_bar.stride(2);
-            x_bar[place] = (bar * weight[d * weight.stride(0)] - total - normed * along) * scale;
-            weight_bar[place] = bar * normed;
+            let bar = y_bar[from + d * y_bar.stride(2)] * weight[d * weight.stride(0)];
+            total += bar;
+            along += bar * (x[start + d * x.stride(2)] - mean) * scale;
             d += COLUMNS as usize;
+        }
+        let total = reduce(&mut shared, total, false) / width as f32;
+        let along = reduce(&mut shared, along, false) / width as f32;
+        #[unroll]
+        for i in 0..columns {
+            let d = i * COLUMNS as usize + UNIT_POS_X as usize;
+            if inside && d < width {
+                let normed = (x[start + d * x.stride(2)] - mean) * scale;
+                let bar = y_bar[from + d * y_bar.stride(2)];
+                let inner = (bar * weight[d * weight.stride(0)] - total - normed * along) * scale;
+                let place = at(x_bar, n, t, d);
+                x_bar[place] = inner + beside[at(beside, n, t, d)];
+                weight_sums[i] += bar * normed;
+                bias_sums[i] += bar;
+            }
+        }
+    }
+    let chunk = n * CUBE_COUNT_X as usize + CUBE_POS_X as usize;
+    #[unroll]
+    for i in 0..columns {
+        let d = i * COLUMNS as usize + UNIT_POS_X as usize;
+        let weight_sum = over_lanes(&mut shared, weight_sums[i]);
+        let bias_sum = over_lanes(&mut shared, bias_sums[i]);
+        if UNIT_POS_Y == 0 && d < width {
+            let place = at(weight_bar, chunk, 0, d);
+            weight_bar[place] = weight_sum;
+            bias_bar[place] = bias_sum;
         }
     }
 }
-
-/// z·Φ(z) and Φ(z) + z·φ(z).
-#[cube(launch)]
-pub(in crate::model::gpu) fn gelu_slope(
-    z: &Tensor<f32>,
-    gelu: &mut Tensor<f32>,
-    slope: &mut Tensor<f32>,
-) {
-    let (start, out) = (row(z, false), row(gelu, false));
-    if inside(z.shape(1)) {
-        let mut d = UNIT_POS_X as usize;
-        while d < z.shape(2) {
-            let value = z[start + d * z.stride(2)];
-            let cumulative = Erf::erf(value * f32::new(FRAC_1_SQRT_2)) * 0.5 + 0.5;
-            let density = (value * value * -0.5).exp() * f32::new(FRAC_1_SQRT_2PI);
-            let place = out + d * gelu.stride(2);
-            gelu[place] = value * cumulative;
-            slope[place] = cumulative + value * density;
-            d += COLUMNS as usize;
-        }
-    }
-}
-
-/// 1/√2.
-const FRAC_1_SQRT_2: f32 = std::f32::consts::FRAC_1_SQRT_2;
-/// 1/√(2π), the normal distribution's density at 0.
-const FRAC_1_SQRT_2PI: f32 = 0.398_942_3;
 
 /// softmax(scale·scores) of each row.
 #[cube(launch)]
