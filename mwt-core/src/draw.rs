@@ -1,8 +1,11 @@
 //! Which samples an inner step looks at.
 //!
-//! A draw names positions of the model's grid, computed one by one from a seed: no table, no state, no memory, so a
-//! microcontroller, a GPU thread and a test draw the same ones. It can be asked both ways: which positions a step
-//! has, and whether it has a position.
+//! A draw puts the positions of the model's grid into an order for each step, of which the step looks at the first P.
+//! The order is computed position by position from a seed: no table, no state, no memory, so a microcontroller, a GPU
+//! thread and a test draw the same ones. It can be asked both ways: which position comes at a place, and at which place
+//! a position comes.
+//!
+//! Where samples are missing a step looks further down its order, so that it finds about as many as of a whole signal.
 
 use crate::grid::Extents;
 
@@ -122,7 +125,7 @@ impl Draw {
                 seed: self.seed,
             }),
         };
-        StepDraw { order, count: pixels_per_step }
+        StepDraw { order, positions, count: pixels_per_step }
     }
 }
 
@@ -130,6 +133,9 @@ impl Draw {
 #[derive(Clone, Copy, Debug)]
 pub struct StepDraw {
     order: Order,
+    /// How many positions the grid has.
+    positions: usize,
+    /// How many of the order the step looks at.
     count: usize,
 }
 
@@ -144,12 +150,22 @@ enum Order {
 }
 
 impl StepDraw {
-    /// P: how many there are.
+    /// How many positions the step looks at: P, or more where samples are missing.
     pub const fn count(&self) -> usize {
         self.count
     }
 
-    /// The `i`-th position of the step, 0 ≤ i < P ≤ positions of the grid: distinct for distinct i.
+    /// The step for a signal that has `there` samples: as many positions, up to all, as hold P of those, if they are spread
+    /// evenly.
+    pub fn for_samples(self, there: usize) -> Self {
+        let wanted = self.count as u64 * self.positions as u64;
+        let reach = if there == 0 { self.positions as u64 } else { wanted.div_ceil(there as u64) };
+        let count = reach.min(self.positions as u64) as usize;
+        Self { count, ..self }
+    }
+
+    /// The `i`-th position of the step's order. Up to P they are distinct; a stratified draw whose cells are not all whole
+    /// may then repeat some.
     pub fn index(&self, i: usize) -> usize {
         match &self.order {
             Order::Shuffled { permutation, start } => {
@@ -163,18 +179,18 @@ impl StepDraw {
 
     /// Whether `position` is one of them.
     pub fn contains(&self, position: usize) -> bool {
-        match &self.order {
+        let place = match &self.order {
             Order::Shuffled { permutation, start } => {
-                let n = permutation.len as usize;
                 let at = permutation.invert(position);
-                position < n && (if at >= *start { at } else { at + n }) - start < self.count
+                if at >= *start { at - start } else { at + permutation.len as usize - start }
             }
-            Order::Cells(cells) => cells.position(cells.of(position)) == position,
-        }
+            Order::Cells(cells) => cells.place(position),
+        };
+        position < self.positions && place < self.count
     }
 }
 
-/// One position of every cell.
+/// One position of every cell, then another one of every cell, and so on.
 #[derive(Clone, Copy, Debug)]
 struct Cells {
     extents: Extents,
@@ -185,32 +201,57 @@ struct Cells {
     seed: u32,
 }
 
+/// One cell.
+struct Cell {
+    /// Its first position along each axis, and its sides: what the grid's end leaves of them.
+    first: [usize; 3],
+    sides: [usize; 3],
+    /// The order in which steps take its positions.
+    order: Permutation,
+}
+
 impl Cells {
-    /// The position that the step takes of a cell.
-    fn position(&self, cell: usize) -> usize {
-        let at = self.cells.indices(cell);
-        let first = |axis: usize| at.get(axis).map_or(0, |at| at * self.cell.side(axis));
-        // What the grid's end leaves of the cell.
-        let side = |axis: usize| {
-            let left = self.extents.side(axis).saturating_sub(first(axis));
-            self.cell.side(axis).min(left)
-        };
-        let [a, b, c] = [side(0), side(1), side(2)];
+    fn cell(&self, cell: usize) -> Cell {
+        let (mut first, mut sides) = (self.cells.indices(cell), [1; 3]);
+        for (axis, (first, side)) in first.iter_mut().zip(&mut sides).enumerate() {
+            *first *= self.cell.side(axis);
+            *side = self.cell.side(axis).min(self.extents.side(axis).saturating_sub(*first));
+        }
+        let [a, b, c] = sides;
         let order = Permutation::new(a * b * c, mix(self.seed ^ mix(cell as u32 + 1)));
-        let place = order.apply(self.step.checked_rem(a * b * c).unwrap_or(0));
-        let row = place.checked_div(c).unwrap_or(0);
-        let plane = row.checked_div(b).unwrap_or(0);
-        let [i, j, l] = [first(0) + plane, first(1) + row - plane * b, first(2) + place - row * c];
-        (i * self.extents.side(1) + j) * self.extents.side(2) + l
+        Cell { first, sides, order }
     }
 
-    /// The cell of a position.
-    fn of(&self, position: usize) -> usize {
+    /// The `i`-th position of the step's order.
+    fn position(&self, i: usize) -> usize {
+        let cells = self.cells.positions();
+        let round = i.checked_div(cells).unwrap_or(0);
+        let Cell { first: [y, x, z], sides: [_, b, c], order } = self.cell(i - round * cells);
+        let taken = (self.step + round).checked_rem(order.len as usize).unwrap_or(0);
+        let place = order.apply(taken);
+        let row = place.checked_div(c).unwrap_or(0);
+        let plane = row.checked_div(b).unwrap_or(0);
+        let [y, x, z] = [y + plane, x + row - plane * b, z + place - row * c];
+        (y * self.extents.side(1) + x) * self.extents.side(2) + z
+    }
+
+    /// The place of a position in the step's order.
+    fn place(&self, position: usize) -> usize {
         let at = self.extents.indices(position);
-        at.iter().enumerate().fold(0, |cell, (axis, at)| {
+        let cell = at.iter().enumerate().fold(0, |cell, (axis, at)| {
             let along = at.checked_div(self.cell.side(axis)).unwrap_or(0);
             cell * self.cells.side(axis) + along
-        })
+        });
+        let Cell { first, sides, order } = self.cell(cell);
+        let place = at
+            .iter()
+            .zip(first)
+            .zip(sides)
+            .fold(0, |place, ((at, first), side)| place * side + at.saturating_sub(first));
+        let len = order.len as usize;
+        // Rounds from this step's own on until the cell's order comes to the position.
+        let rounds = order.invert(place) + len - self.step.checked_rem(len).unwrap_or(0);
+        rounds.checked_rem(len).unwrap_or(0) * self.cells.positions() + cell
     }
 }
 
@@ -402,6 +443,30 @@ mod tests {
                 inside.sort_unstable();
                 drawn.sort_unstable();
                 assert_eq!(inside, drawn, "{draw:?} step {j}");
+            }
+        }
+    }
+
+    /// Where half of the samples are missing a step looks at twice as many positions, of which its own come first.
+    #[test]
+    fn a_step_reaches_further_where_samples_are_missing() {
+        let cell = Extents::image(2, 2);
+        for draw in [Draw::random(4), Draw::partition(5), Draw::stratified(6, cell)] {
+            for j in 0..4 {
+                let step = draw.step(j, 196, IMAGE);
+                let further = step.for_samples(392);
+                assert_eq!((step.for_samples(784).count(), further.count()), (196, 392));
+                assert_eq!(positions(further)[..196], positions(step));
+                let inside = (0..784).filter(|at| further.contains(*at));
+                let mut drawn = positions(further);
+                drawn.sort_unstable();
+                assert!(inside.eq(drawn), "{draw:?} step {j}");
+                // Few, or none: all that there is.
+                for there in [0, 1, 195] {
+                    let mut all = positions(step.for_samples(there));
+                    all.sort_unstable();
+                    assert!(all.into_iter().eq(0..784), "{draw:?}");
+                }
             }
         }
     }

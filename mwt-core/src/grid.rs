@@ -170,6 +170,7 @@ mod text {
 
 /// How a number that an application hands in becomes a target of the fit: `scale`·number + `offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InputScaling {
     /// Factor; above 0.
     pub scale: f32,

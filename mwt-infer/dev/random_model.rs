@@ -33,6 +33,7 @@ pub(crate) fn bundle(config: ModelConfig, schemes: Schemes) -> Vec<u8> {
 }
 
 /// The bytes of an image: a few waves.
+#[allow(dead_code)] // Not every test that includes this file wants one.
 pub(crate) fn image(config: &ModelConfig, seed: usize) -> Vec<u8> {
     let wave = |y: usize, x: usize, c: usize| {
         let phase = (y * (2 + seed % 3) + x * (3 + seed % 5) + 7 * c) as f32 * 0.1;

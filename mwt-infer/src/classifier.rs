@@ -1,7 +1,7 @@
 //! The crate's front door.
 
 use mwt_core::grid::psnr;
-use mwt_core::{Bundle, Extents, ModelConfig};
+use mwt_core::{Bundle, Draw, Extents, ModelConfig};
 
 use crate::arithmetic::Arithmetic;
 use crate::error::Error;
@@ -22,6 +22,7 @@ pub struct Classifier<'b, 'w, P = ()> {
     bundle: Bundle<'b>,
     isa: Isa,
     arithmetic: Arithmetic,
+    draw: Draw,
     profiler: P,
     phi: &'w mut [f32],
     logits: &'w mut [f32],
@@ -71,6 +72,7 @@ impl<'b, 'w> Classifier<'b, 'w> {
             bundle: *bundle,
             isa: Isa::detect(),
             arithmetic: Arithmetic::F32,
+            draw: bundle.config().draw,
             profiler: (),
             phi: workspace.take(plan.phi)?,
             scratch: workspace.take(plan.scratch())?,
@@ -82,9 +84,20 @@ impl<'b, 'w> Classifier<'b, 'w> {
 
     /// The same classifier, which tells a profiler when each phase begins and ends.
     pub fn with_profiler<P: Profiler>(self, profiler: P) -> Classifier<'b, 'w, P> {
-        let Self { bundle, isa, arithmetic, profiler: (), phi, logits, scratch, steps, classified } =
-            self;
-        Classifier { bundle, isa, arithmetic, profiler, phi, logits, scratch, steps, classified }
+        let Self { bundle, isa, arithmetic, draw, profiler: (), phi, logits, scratch, .. } = self;
+        let (steps, classified) = (None, false);
+        Classifier {
+            bundle,
+            isa,
+            arithmetic,
+            draw,
+            profiler,
+            phi,
+            logits,
+            scratch,
+            steps,
+            classified,
+        }
     }
 }
 
@@ -104,6 +117,17 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     /// Chooses the arithmetic of the Transformer's linear layers; f32 unless chosen.
     pub const fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
         (self.arithmetic, self.classified) = (arithmetic, false);
+    }
+
+    /// Chooses another draw than the bundle's. One of another kind than the model was trained on costs accuracy.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] with the limit that the configuration then breaks.
+    pub fn set_draw(&mut self, draw: Draw) -> Result<(), Error> {
+        let config = ModelConfig { draw, ..*self.config() };
+        config.check().map_err(mwt_core::Error::from)?;
+        (self.draw, self.steps) = (draw, None);
+        Ok(())
     }
 
     /// The bundle.
@@ -173,10 +197,16 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if step >= config.inner_steps {
             return Ok(None);
         }
-        let draw = config.draw.step(step, config.pixels_per_step, config.extents);
-        // What the step looks at, or all that is there.
+        let mut draw = self.draw.step(step, config.pixels_per_step, config.extents);
+        let len = source.len();
+        let complete = source.is_complete();
+        if !complete {
+            let there = (0..len).filter(|i| source.is_there(*i)).count();
+            draw = draw.for_samples(there);
+        }
+        // Where a step finds nothing at all it takes all that is there.
         let mut all = false;
-        let mut candidates = if S::SCATTERED { source.len() } else { draw.count() };
+        let mut candidates = if S::SCATTERED { len } else { draw.count() };
         let index = |all: bool, i: usize| {
             let (index, among) = if all {
                 (i, true)
@@ -189,19 +219,15 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
             };
             (among && source.is_there(index)).then_some(index)
         };
-        let count = |all: bool, candidates: usize| {
-            (0..candidates).filter(|i| index(all, *i).is_some()).count()
-        };
-        let mut found = candidates;
-        if !source.is_complete() {
-            found = count(all, candidates);
-            if found == 0 {
-                (all, candidates) = (true, source.len());
-                found = count(all, candidates);
+        let mut count = candidates;
+        if !complete {
+            count = (0..candidates).filter(|i| index(false, *i).is_some()).count();
+            if count == 0 {
+                (all, candidates) = (true, len);
+                count = (0..len).filter(|i| source.is_there(*i)).count();
             }
         }
-        self.step_on(&Picked { source, count: found, candidates, index: |i| index(all, i) })
-            .map(Some)
+        self.step_on(&Picked { source, count, candidates, index: |i| index(all, i) }).map(Some)
     }
 
     // One copy, whoever calls: on a microcontroller it is a fifth of the program.

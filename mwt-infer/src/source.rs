@@ -12,9 +12,10 @@ use crate::error::Error;
 pub trait SampleSource {
     /// Whether the samples lie anywhere, rather than one at each position of the model's grid.
     ///
-    /// On the grid, an inner step looks at those of its draw's positions that have a sample; index and position are the
-    /// same. Elsewhere it looks at the samples whose nearest position is one of them. A step that finds none looks
-    /// at all samples.
+    /// On the grid, index and position are the same, and an inner step looks at those of its draw's positions that have a
+    /// sample. Elsewhere it looks at the samples whose nearest position is one of its draw's. Where samples are missing
+    /// a step looks further down the order of its draw, to find as many as of a whole signal; one that still finds none
+    /// looks at all of them.
     const SCATTERED: bool = false;
 
     /// Positions of the grid, or samples elsewhere.

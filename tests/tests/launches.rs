@@ -18,9 +18,9 @@ use mwt_train::backend::BackendName;
 use mwt_train::model::params::{host, initial};
 use mwt_train::model::{Params, TrainBackend};
 use mwt_train::train::batch::{DrawSeed, Sampler};
+use mwt_train::train::example::Example;
 use mwt_train::train::optim::{AdamW, AdamWConfig, OneCycle};
 use mwt_train::train::step::{Objective, outer_step};
-use ndarray::ArrayView3;
 
 /// Launches of a step of `base`.
 const LAUNCHES: usize = 1210;
@@ -83,15 +83,15 @@ fn work<B: TrainBackend>(config: &ModelConfig) -> Work {
     let device = B::Device::default();
     let mut params = Params::<B::InnerBackend>::from_weights(&initial(config, 0), &device);
     let mut optimizer = AdamW::new(&params, AdamWConfig::default());
-    let (h, w, c) = (config.extents.side(0), config.extents.side(1), config.channels);
-    let bytes: Vec<u8> = (0..h * w * c).map(|i| (i % 251) as u8).collect();
-    let image = ArrayView3::from_shape((h, w, c), &bytes).unwrap();
+    let numbers = config.extents.positions() * config.channels;
+    let bytes: Vec<u8> = (0..numbers).map(|i| (i % 251) as u8).collect();
+    let image = Example::picture(&bytes);
     let sampler = Sampler::new(config);
     let schedule = OneCycle { steps: 100, warmup: 0.05 };
     let mut before = 0;
     let mut step = |number: u64| {
         let seed = DrawSeed::Training { seed: 0, step: number };
-        let pixels = sampler.draw(&[image, image], seed).to_device::<B>(&device);
+        let pixels = sampler.draw(&[image.clone(), image.clone()], seed).to_device::<B>(&device);
         let labels = Tensor::<B, 1, Int>::from_data(TensorData::from([0i64, 1]), &device);
         let scheduled = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(number, peak));
         let objective = Objective::both(0.01);

@@ -9,7 +9,7 @@ use mwt_core::{Bundle, ModelConfig, Schemes};
 use mwt_infer::{Arithmetic, Classifier, Isa, Signal, WorkspaceBuf};
 use mwt_tests::{assert_close, fixture};
 use mwt_train::data::{LoadOptions, Split, load};
-use mwt_train::evaluate::{on_backend, on_bundle};
+use mwt_train::evaluate::{Conditions, on_backend, on_bundle};
 use mwt_train::export::{Export, with_golden};
 use mwt_train::model::Params;
 use mwt_train::model::params::initial;
@@ -33,7 +33,7 @@ fn trainer_and_inference_agree_on_a_trained_model() {
 
     let evaluate = |scheme| {
         let bytes = with_golden::<Flex>(&model, Schemes::all(scheme), &device).unwrap();
-        on_bundle(&Bundle::parse(&bytes).unwrap(), &split).unwrap()
+        on_bundle(&Bundle::parse(&bytes).unwrap(), &split, Conditions::default()).unwrap()
     };
     let float = evaluate(Scheme::F32);
     assert_close("logits", &float.logits, &trainer.logits, 1e-3);

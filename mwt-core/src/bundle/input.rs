@@ -4,6 +4,8 @@ use crate::grid::InputScaling;
 
 /// How the golden samples of a bundle are stored, and with it what an application most likely has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum SampleType {
     /// Unsigned bytes, as pictures have them.
     U8,

@@ -78,7 +78,15 @@ pub(super) fn memory_note(set: &Dataset) -> Option<String> {
 
 /// A word of [`Precision`], held to its setting.
 pub(super) fn parse_precision(word: &str) -> Result<Precision, String> {
-    let key = keys::find("train.precision").map_err(|e| e.to_string())?;
+    parse_word("train.precision", word)
+}
+
+/// A word that the setting of that name may have.
+pub(super) fn parse_word<T: serde::de::DeserializeOwned>(
+    name: &str,
+    word: &str,
+) -> Result<T, String> {
+    let key = keys::find(name).map_err(|e| e.to_string())?;
     let value = key.value(word.into()).map_err(|e| e.to_string())?;
     value.try_into().map_err(|e: toml::de::Error| e.message().to_owned())
 }

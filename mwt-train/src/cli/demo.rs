@@ -12,6 +12,7 @@ use super::progress::Verbosity;
 use super::train::train;
 use crate::backend::BackendName;
 use crate::data::Split;
+use crate::evaluate::Conditions;
 use crate::model::{MwtBackend, Params};
 use crate::report::picture;
 use crate::run::{Outcome, Run, RunDir};
@@ -106,7 +107,7 @@ impl Demo {
             let path = self.output.join(format!("digits-{}.mwt", scheme.name()));
             write(&path, &bytes)?;
             let bundle = Bundle::parse(&bytes)?;
-            let evaluation = evaluate::on_bundle(&bundle, test)?;
+            let evaluation = evaluate::on_bundle(&bundle, test, Conditions::default())?;
             println!(
                 "{:4} bundle, mwt-infer   {:6.2} %  {:5.2} dB  {:8} bytes  {}",
                 scheme.name(),

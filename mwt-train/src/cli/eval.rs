@@ -9,8 +9,10 @@ use mwt_infer::Arithmetic;
 
 use super::common::{self, CliResult};
 use crate::backend::BackendName;
-use crate::evaluate::{self, Evaluation, Spread};
+use crate::evaluate::{self, Conditions, Evaluation, Spread, missing};
 use crate::model::Params;
+use crate::report::{chart, picture};
+use crate::settings::Missing;
 use crate::weights::trained::TrainedModel;
 use crate::with_backend;
 
@@ -34,6 +36,18 @@ pub(super) struct Eval {
     /// Arithmetic of a bundle's linear layers
     #[arg(long, value_enum, default_value = "f32")]
     arithmetic: ArithmeticName,
+    /// Evaluate a bundle with such shares of the samples missing, as 0,0.25,0.5,0.75,0.9
+    #[arg(long, value_delimiter = ',', value_name = "SHARES", value_parser = parse_share)]
+    missing: Vec<f32>,
+    /// Which samples are missing
+    #[arg(long, value_parser = parse_kind, default_value = "samples", value_name = "KIND")]
+    missing_kind: Missing,
+    /// Choices of the missing samples, over which the spread is given
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    /// Draw accuracy and PSNR over the missing share
+    #[arg(long, value_name = "OUT.png", requires = "missing")]
+    chart: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -50,10 +64,34 @@ enum ArithmeticName {
     Int8,
 }
 
+impl From<ArithmeticName> for Arithmetic {
+    fn from(name: ArithmeticName) -> Self {
+        match name {
+            ArithmeticName::F32 => Self::F32,
+            ArithmeticName::Int8 => Self::Int8,
+        }
+    }
+}
+
+fn parse_share(text: &str) -> Result<f32, String> {
+    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "expected a share from 0 to below 1".into())
+}
+
+fn parse_kind(word: &str) -> Result<Missing, String> {
+    common::parse_word("data.missing_kind", word)
+}
+
 impl Eval {
     pub(super) fn run(&self) -> CliResult {
         let is_run =
             self.model.is_dir() || self.model.extension().is_some_and(|e| e == "safetensors");
+        if !self.missing.is_empty() {
+            if is_run {
+                return Err("--missing is for bundles: export the run first".into());
+            }
+            return self.with_missing();
+        }
         let (evaluations, labels) = if is_run { self.run_model()? } else { self.bundle()? };
         let (Some(first), Some(spread)) = (evaluations.first(), self.spread(&evaluations)) else {
             return Err("there is nothing to evaluate".into());
@@ -86,6 +124,45 @@ impl Eval {
                     100.0 * spread.max
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// A row for each missing share.
+    fn with_missing(&self) -> CliResult {
+        let bytes = common::read(&self.model)?;
+        let bundle = common::parse(&self.model, &bytes)?;
+        let set = common::load_for(bundle.config(), &self.data, self.limit)?;
+        let arithmetic = self.arithmetic.into();
+        let kind = self.missing_kind;
+        let rows = missing::rows(&bundle, &set.test, arithmetic, kind, &self.missing, self.seeds)?;
+        if let Some(path) = &self.chart {
+            let drawn = chart::of_missing(&rows).ok_or("a chart needs two shares at least")?;
+            picture::save(&drawn, path)?;
+        }
+        if self.json {
+            let report = serde_json::json!({
+                "model": self.model.display().to_string(),
+                "data": self.data,
+                "images": set.test.len(),
+                "missing_kind": kind,
+                "seeds": self.seeds,
+                "missing": rows,
+            });
+            println!("{report}");
+            return Ok(());
+        }
+        println!("{} images, {kind} missing, {} choices of them\n", set.test.len(), self.seeds);
+        println!("missing  accuracy               PSNR of all samples");
+        for row in &rows {
+            let percent = |share: f32| 100.0 * share;
+            println!(
+                "{:>5.0} %  {:>6.2} % ± {:.2}         {:>6.2} dB",
+                percent(row.share),
+                percent(row.accuracy.mean),
+                percent(row.accuracy.deviation),
+                row.psnr
+            );
         }
         Ok(())
     }
@@ -124,11 +201,11 @@ impl Eval {
         let bytes = common::read(&self.model)?;
         let bundle = common::parse(&self.model, &bytes)?;
         let set = common::load_for(bundle.config(), &self.data, self.limit)?;
-        let arithmetic = match self.arithmetic {
-            ArithmeticName::F32 => Arithmetic::F32,
-            ArithmeticName::Int8 => Arithmetic::Int8,
+        let arithmetic = self.arithmetic.into();
+        let evaluate = |draw| {
+            let conditions = Conditions { arithmetic, draw: Some(draw), missing: None };
+            evaluate::on_bundle(&bundle, &set.test, conditions)
         };
-        let evaluate = |draw| evaluate::on_bundle_with(&bundle, &set.test, arithmetic, draw);
         let evaluations = self.draws(bundle.config()).map(evaluate).collect::<Result<_, _>>()?;
         let labels = bundle.header().labels().map(str::to_owned).collect();
         Ok((evaluations, labels))

@@ -8,6 +8,7 @@ use mwt_core::Bundle;
 use super::common::{self, CliResult};
 use super::quant::QuantArgs;
 use crate::backend::BackendName;
+use crate::evaluate::Conditions;
 use crate::export::{card, embed};
 use crate::run::RunDir;
 use crate::util::durable::write;
@@ -79,7 +80,8 @@ impl ExportArgs {
                 Ok(set) => {
                     let (_, validation) = settings.split(set.train);
                     if !validation.is_empty() {
-                        evaluation = Some(evaluate::on_bundle(bundle, &validation)?);
+                        evaluation =
+                            Some(evaluate::on_bundle(bundle, &validation, Conditions::default())?);
                     }
                 }
                 Err(e) => eprintln!("warning: not evaluated: {e}"),

@@ -8,6 +8,7 @@ use mwt_core::{Draw, Extents, ModelConfig};
 use super::common::{self, CliResult};
 use super::quant::QuantArgs;
 use super::recipe::PresetName;
+use crate::data::Inputs;
 use crate::export::Export;
 use crate::util::durable::write;
 use crate::weights::trained::{Summary, TrainedModel};
@@ -89,6 +90,7 @@ impl Import {
             outer_steps: 0,
             accuracy: None,
             psnr: None,
+            inputs: Inputs::default(),
             precision: None,
         };
         if self.output.extension().is_some_and(|e| e == "safetensors") {
@@ -97,6 +99,7 @@ impl Import {
             let export = Export {
                 schemes: self.quant.schemes(),
                 labels: &summary.labels,
+                inputs: &summary.inputs,
                 facts: summary.facts(),
                 golden: &[],
             };

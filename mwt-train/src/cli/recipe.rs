@@ -125,6 +125,7 @@ fn flag(key: &'static Key) -> Option<Arg> {
     };
     let value_name = match key.kind {
         ValueType::Size => "HxW".to_owned(),
+        ValueType::Shares => "LEAST..LARGEST".to_owned(),
         _ => name.to_uppercase().replace('-', "_"),
     };
     let arg =
@@ -142,11 +143,19 @@ fn flag(key: &'static Key) -> Option<Arg> {
     })
 }
 
+/// What a flag of shares takes.
+const SHARES: &str = "expected LEAST..LARGEST or LARGEST, as 0..0.9";
+
 /// A flag's text as the value of its setting.
 fn parse(kind: ValueType, text: &str) -> Result<Value, String> {
     match kind {
         ValueType::Integer(_) => text.parse().map(Value::Integer).map_err(|e| e.to_string()),
         ValueType::Number(_) => text.parse().map(Value::Float).map_err(|e| e.to_string()),
+        ValueType::Shares => {
+            let (least, most) = text.split_once("..").unwrap_or(("0", text));
+            let share = |text: &str| text.parse().map(Value::Float).map_err(|_| SHARES);
+            Ok(Value::Array(vec![share(least)?, share(most)?]))
+        }
         ValueType::Size => {
             let (height, width) = common::parse_size(text)?;
             Ok(Value::Array(vec![Value::Integer(height as i64), Value::Integer(width as i64)]))

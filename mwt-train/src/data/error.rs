@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// part of the line rather than its `source()`, so that nothing prints twice.
 #[derive(thiserror::Error, Debug)]
 pub enum DataError {
+    /// Something that is for pictures was asked of signals that are none.
+    #[error("the data set has no pictures: this is for images alone")]
+    NoPictures,
     /// The operating system refused a path, or a gzip stream is corrupt.
     #[error("{path}: {reason}; check that it exists, is readable and was downloaded whole")]
     Io {

@@ -15,18 +15,24 @@ mod digits;
 mod error;
 mod folder;
 mod glyphs;
+mod holes;
 mod idx;
 mod image;
+mod inputs;
+mod numbers;
 mod options;
+mod signals;
 mod split;
 
 use std::path::Path;
 
-use mwt_core::Extents;
-
 pub use self::image::read_image;
 pub use error::DataError;
+pub use holes::holes;
+pub use inputs::Inputs;
+pub use numbers::Numbers;
 pub use options::LoadOptions;
+pub use signals::Signals;
 pub use split::Split;
 
 use options::directory_name;
@@ -67,7 +73,7 @@ impl Dataset {
     /// What a model for these images must be made for.
     pub fn shape(&self) -> DataShape {
         DataShape {
-            extents: Extents::image(self.height(), self.width()),
+            extents: self.train.extents(),
             channels: self.channels(),
             classes: self.classes.len(),
         }

@@ -1,19 +1,23 @@
-//! Images with their labels.
+//! Images, or other signals, with their labels.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mwt_core::Extents;
 use ndarray::{Array4, Axis, CowArray, Ix3};
 use rayon::prelude::*;
 
 use super::error::DataError;
 use super::image::{self, zeroed};
+use super::inputs::Inputs;
+use super::numbers::Numbers;
+use super::signals::Signals;
 use crate::util::random::Rng;
 
 /// The random stream of [`Split::split_validation`], apart from those of the digits.
 const VALIDATION_STREAM: u64 = 0x686f_6c64;
 
-/// Images of one shape and a label for each.
+/// Images of one shape, or signals on one grid, and a label for each.
 ///
 /// Splits made of others share their pixels, so that setting images apart
 /// or choosing among them copies none.
@@ -22,6 +26,8 @@ pub struct Split {
     source: Arc<Source>,
     /// Which image of the source each image is, `[N]`.
     places: Vec<usize>,
+    /// How numbers become targets.
+    inputs: Arc<Inputs>,
     /// One class index for each image, `[N]`.
     pub labels: Vec<u16>,
 }
@@ -33,6 +39,8 @@ enum Source {
     Memory(Array4<u8>),
     /// In files that are decoded each time they are asked for.
     Files { paths: Vec<PathBuf>, size: (usize, usize), grey: bool },
+    /// No images: all in memory.
+    Signals(Signals),
 }
 
 impl Split {
@@ -66,8 +74,70 @@ impl Split {
         Self::of(Source::Files { paths, size, grey }, labels)
     }
 
+    /// A split of signals whose numbers become targets as `inputs` say.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Shape`] when there is not a number for each signal, position and channel.
+    pub fn from_signals(signals: Signals, inputs: Arc<Inputs>) -> Result<Self, DataError> {
+        let (positions, channels) = (signals.extents.positions(), signals.channels);
+        let numbers = signals.values.len();
+        if numbers != signals.labels.len() * positions * channels {
+            return Err(DataError::Shape {
+                bytes: numbers,
+                images: signals.labels.len(),
+                shape: [positions, 1, channels],
+            });
+        }
+        let labels = signals.labels.clone();
+        Ok(Self { inputs, ..Self::of(Source::Signals(signals), labels) })
+    }
+
     fn of(source: Source, labels: Vec<u16>) -> Self {
-        Self { source: Arc::new(source), places: (0..labels.len()).collect(), labels }
+        let places = (0..labels.len()).collect();
+        Self { source: Arc::new(source), places, inputs: Arc::default(), labels }
+    }
+
+    /// The grid of every signal.
+    pub fn extents(&self) -> Extents {
+        match &*self.source {
+            Source::Signals(signals) => signals.extents,
+            _ => Extents::image(self.shape().0, self.shape().1),
+        }
+    }
+
+    /// C.
+    pub fn channels(&self) -> usize {
+        self.shape().2
+    }
+
+    /// How numbers become targets.
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    /// The numbers of signal `n`.
+    ///
+    /// # Errors
+    ///
+    /// As [`image`](Self::image).
+    ///
+    /// # Panics
+    ///
+    /// Like a slice, when `n` is not below [`len`](Self::len).
+    pub fn numbers(&self, n: usize) -> Result<Numbers<'_>, DataError> {
+        if let Source::Signals(signals) = &*self.source {
+            let len = signals.extents.positions() * signals.channels;
+            return Ok(Numbers::F32(&signals.values[self.places[n] * len..][..len]));
+        }
+        if let Source::Memory(images) = &*self.source {
+            let len = images.len() / images.dim().0;
+            // In memory they lie in order, as they were read.
+            let all = images.as_slice().unwrap_or_default();
+            return Ok(Numbers::U8(all[self.places[n] * len..][..len].into()));
+        }
+        let bytes: Vec<u8> = self.image(n)?.iter().copied().collect();
+        Ok(Numbers::U8(bytes.into()))
     }
 
     /// Number of images.
@@ -80,7 +150,7 @@ impl Split {
         self.labels.is_empty()
     }
 
-    /// Height, width and channels of every image.
+    /// Height, width and channels of every image; the first two sides of the grid, 1 where it has none, of other signals.
     pub fn shape(&self) -> (usize, usize, usize) {
         match &*self.source {
             Source::Memory(images) => {
@@ -88,12 +158,16 @@ impl Split {
                 (height, width, channels)
             }
             Source::Files { size, grey, .. } => (size.0, size.1, image::channels(*grey)),
+            Source::Signals(signals) => {
+                let extents = signals.extents;
+                (extents.side(0), extents.side(1), signals.channels)
+            }
         }
     }
 
     /// Whether the images lie decoded in memory.
     pub fn in_memory(&self) -> bool {
-        matches!(*self.source, Source::Memory(_))
+        !matches!(*self.source, Source::Files { .. })
     }
 
     /// Image number `n`, `[H, W, C]`, row-major.
@@ -101,7 +175,8 @@ impl Split {
     /// # Errors
     ///
     /// [`DataError::Io`] or [`DataError::Decode`] when the image is decoded as
-    /// it is used, and its file is no longer what it was.
+    /// it is used, and its file is no longer what it was; [`DataError::NoPictures`]
+    /// for signals that are none.
     ///
     /// # Panics
     ///
@@ -113,6 +188,7 @@ impl Split {
             Source::Files { paths, size, grey } => {
                 image::read_image(&paths[place], *size, *grey).map(CowArray::from)
             }
+            Source::Signals(_) => Err(DataError::NoPictures),
         }
     }
 
@@ -164,6 +240,7 @@ impl Split {
     pub fn select(&self, indices: &[usize]) -> Self {
         Split {
             source: Arc::clone(&self.source),
+            inputs: Arc::clone(&self.inputs),
             places: indices.iter().map(|&i| self.places[i]).collect(),
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
         }

@@ -3,10 +3,13 @@
 pub mod card;
 pub mod embed;
 
-use mwt_core::bundle::{Facts, Golden, Header, Input};
-use mwt_core::{Bundle, Error, Schemes};
+use mwt_core::bundle::{Facts, Golden, Header, Input, SampleType};
+use std::sync::{Arc, LazyLock};
 
-use crate::data::{DataError, Split};
+use mwt_core::{Bundle, Error, ModelConfig, Schemes};
+use ndarray::Array2;
+
+use crate::data::{DataError, Inputs, Signals, Split};
 use crate::evaluate;
 use crate::model::{MwtBackend, Params};
 use crate::weights::trained::TrainedModel;
@@ -24,16 +27,34 @@ pub enum ExportError {
 }
 
 /// What a bundle says besides its weights.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Export<'a> {
     /// Storage of the tensors.
     pub schemes: Schemes,
     /// K class labels; numbers when empty.
     pub labels: &'a [String],
+    /// What the numbers of a signal are.
+    pub inputs: &'a Inputs,
     /// Golden samples.
     pub golden: &'a [Golden],
     /// Where the model comes from.
     pub facts: Facts<'a>,
+}
+
+/// Pictures, whatever they are of.
+static PICTURES: LazyLock<Inputs> = LazyLock::new(Inputs::default);
+
+impl Default for Export<'_> {
+    /// Of pictures, in int8, with numbers for labels and nothing else.
+    fn default() -> Self {
+        Self {
+            schemes: Schemes::default(),
+            labels: &[],
+            inputs: &PICTURES,
+            golden: &[],
+            facts: Facts::default(),
+        }
+    }
 }
 
 impl Export<'_> {
@@ -49,10 +70,11 @@ impl Export<'_> {
             // A line feed separates labels, so a label cannot hold one.
             self.labels.iter().map(|l| l.replace('\n', " ")).collect::<Vec<_>>().join("\n")
         };
+        let scalings = self.inputs.encode();
         let header = Header {
             config,
             schemes: self.schemes,
-            input: Input::PICTURE,
+            input: Input::new(self.inputs.sample, &scalings),
             labels: &labels,
             golden_samples: 0,
             facts: self.facts,
@@ -72,22 +94,30 @@ pub fn with_golden<B: MwtBackend>(
     device: &B::Device,
 ) -> Result<Vec<u8>, ExportError> {
     let TrainedModel { weights, summary, examples } = model;
-    let export = Export { schemes, labels: &summary.labels, golden: &[], facts: summary.facts() };
+    let (labels, inputs, facts) = (&summary.labels, &summary.inputs, summary.facts());
+    let export = Export { schemes, labels, inputs, golden: &[], facts };
     let bytes = export.bundle(weights)?;
-    let Some(images) = examples.as_ref().filter(|e| !e.is_empty()) else { return Ok(bytes) };
+    let Some(examples) = examples.as_ref().filter(|e| !e.is_empty()) else { return Ok(bytes) };
     let stored = from_bundle(&Bundle::parse(&bytes)?);
-    let (n, height, width, channels) = images.dim();
-    let pixels = images.iter().copied().collect();
-    let split = Split::from_bytes(pixels, (height, width, channels), vec![0; n])?;
     let params = Params::<B>::from_weights(&stored, device);
-    let answers = evaluate::on_backend(&params, &split, n, device)?;
-    let golden: Vec<Golden> = images
-        .outer_iter()
-        .zip(answers.logits.chunks_exact(answers.classes))
-        .map(|(image, logits)| Golden {
-            signal: image.iter().copied().collect(),
-            logits: logits.to_vec(),
-        })
-        .collect();
+    let split = split(model, examples)?;
+    let answers = evaluate::on_backend(&params, &split, split.len(), device)?;
+    let golden = answers.logits.chunks_exact(answers.classes).enumerate().map(|(n, logits)| {
+        Ok(Golden { signal: split.numbers(n)?.encode(), logits: logits.to_vec() })
+    });
+    let golden = golden.collect::<Result<Vec<_>, DataError>>()?;
     Ok(Export { golden: &golden, ..export }.bundle(weights)?)
+}
+
+/// Examples, `[n, positions·C]`, as a split.
+fn split(model: &TrainedModel, examples: &Array2<f32>) -> Result<Split, DataError> {
+    let ModelConfig { extents, channels, .. } = model.summary.model;
+    let (inputs, labels) = (&model.summary.inputs, vec![0; examples.nrows()]);
+    let values: Vec<f32> = examples.iter().copied().collect();
+    if inputs.sample == SampleType::U8 {
+        let bytes = values.into_iter().map(|v| v as u8).collect();
+        return Split::from_bytes(bytes, (extents.side(0), extents.side(1), channels), labels);
+    }
+    let signals = Signals { extents, channels, values, labels };
+    Split::from_signals(signals, Arc::new(inputs.clone()))
 }

@@ -2,6 +2,8 @@
 
 use image::{Rgb, RgbImage};
 
+use crate::evaluate::missing::MissingRow;
+
 use super::canvas::{INK, LINE, PALE, PAPER, line, text, width};
 
 const WIDTH: u32 = 600;
@@ -21,6 +23,19 @@ const COLOURS: [Rgb<u8>; 3] = [Rgb([31, 119, 180]), Rgb([214, 96, 20]), Rgb([44,
 pub(super) struct Curve {
     pub(super) name: &'static str,
     pub(super) points: Vec<(f64, f64)>,
+}
+
+/// Accuracy and PSNR over the share of samples that is missing; nothing of fewer than two shares.
+pub(crate) fn of_missing(rows: &[MissingRow]) -> Option<RgbImage> {
+    let curve = |name, value: &dyn Fn(&MissingRow) -> f32| Curve {
+        name,
+        points: rows.iter().map(|r| (100.0 * f64::from(r.share), f64::from(value(r)))).collect(),
+    };
+    let curves = [
+        curve("accuracy in %", &|row| 100.0 * row.accuracy.mean),
+        curve("PSNR in dB", &|row| row.psnr),
+    ];
+    chart("accuracy and PSNR", "% of the samples missing", &curves, false)
 }
 
 /// A picture of up to three curves on one scale over what `below` names; nothing where no curve has two points.

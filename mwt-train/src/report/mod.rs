@@ -1,7 +1,7 @@
 //! What a run came to: `report.html`, one file that needs no other, and its pictures as PNG under `report/`.
 
 mod canvas;
-mod chart;
+pub(crate) mod chart;
 pub(crate) mod growth;
 mod heat;
 mod html;
@@ -15,7 +15,7 @@ use image::{ImageError, ImageFormat, RgbImage};
 use mwt_core::{Bundle, Scheme, Schemes};
 
 use crate::data::{DataError, Split};
-use crate::evaluate::{self, EvaluateError, Evaluation};
+use crate::evaluate::{self, Conditions, EvaluateError, Evaluation};
 use crate::export::{self, ExportError};
 use crate::model::MwtBackend;
 use crate::run::metrics::Row;
@@ -103,7 +103,7 @@ pub fn write_for<B: MwtBackend>(
     for scheme in [Scheme::F32, Scheme::F16, Scheme::Int8] {
         let bytes = export::with_golden::<B>(&model, Schemes::all(scheme), device)?;
         let bundle = Bundle::parse(&bytes)?;
-        let evaluation = evaluate::on_bundle(&bundle, &images)?;
+        let evaluation = evaluate::on_bundle(&bundle, &images, Conditions::default())?;
         if scheme == Scheme::F32 {
             pictures.extend(of_model(&bundle, &model, &images, &evaluation)?);
         }

@@ -35,10 +35,12 @@ pub use pace::Pace;
 use std::path::Path;
 use std::time::Instant;
 
+use ndarray::Array2;
+
 use pace::Stopwatch;
 use recorder::{ModelParts, Recorder};
 
-use crate::data::{Dataset, Split};
+use crate::data::{DataError, Dataset, Split};
 use crate::evaluate;
 use crate::model::TrainBackend;
 use crate::settings::{Layers, Settings};
@@ -142,10 +144,11 @@ impl Run {
             outer_steps: 0,
             accuracy: None,
             psnr: None,
+            inputs: split.inputs().clone(),
             precision: Some(trainer.precision()),
         };
         observer.on_begin(trainer.precision());
-        let examples = golden_examples(&validation, &split).to_array()?;
+        let examples = golden_examples(&validation, &split)?;
         let each_epoch = validation.clone().take(settings.train.validation_images);
         let mut recorder = Recorder::<B> {
             dir: &dir,
@@ -179,16 +182,22 @@ impl Run {
     }
 }
 
-/// Images that a bundle carries for its self-test: the first ones of different classes.
-fn golden_examples(validation: &Split, train: &Split) -> Split {
-    /// A few: each takes an image's bytes of flash.
+/// Signals that a bundle carries for its self-test, `[n, positions·C]`: the first whole ones of different classes.
+fn golden_examples(validation: &Split, train: &Split) -> Result<Array2<f32>, DataError> {
+    /// A few: each takes a signal's bytes of flash.
     const COUNT: usize = 2;
     let from = if validation.is_empty() { train } else { validation };
-    let mut chosen: Vec<usize> = Vec::new();
+    let len = from.extents().positions() * from.channels();
+    let (mut classes, mut chosen) = (Vec::new(), Vec::new());
     for (n, label) in from.labels.iter().enumerate() {
-        if chosen.len() < COUNT && chosen.iter().all(|c| from.labels[*c] != *label) {
-            chosen.push(n);
+        if classes.len() == COUNT {
+            break;
+        }
+        let numbers = from.numbers(n)?.to_f32();
+        if !classes.contains(label) && !numbers.iter().any(|v| v.is_nan()) {
+            classes.push(*label);
+            chosen.extend(numbers);
         }
     }
-    from.select(&chosen)
+    Ok(Array2::from_shape_vec((classes.len(), len), chosen).unwrap_or_default())
 }

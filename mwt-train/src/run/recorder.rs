@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ndarray::Array4;
+use ndarray::Array2;
 
 use super::checkpoint;
 use super::dir::RunDir;
@@ -39,7 +39,7 @@ pub(super) struct Recorder<'r, B: TrainBackend> {
 pub(super) struct ModelParts {
     pub(super) facts: Summary,
     /// Images for the self-test of a bundle.
-    pub(super) examples: Array4<u8>,
+    pub(super) examples: Array2<f32>,
 }
 
 impl ModelParts {

@@ -47,9 +47,15 @@ impl Key {
     /// # Errors
     /// [`SettingsError::Value`] with the key, the value and what it must be.
     pub fn value(&self, value: Value) -> Result<Value, SettingsError> {
-        use ValueType::{Choice, Integer, Number, Sides, Size, Switch, Text};
+        use ValueType::{Choice, Integer, Number, Shares, Sides, Size, Switch, Text};
         let value = match (self.kind, value) {
             (Number(_), Value::Integer(n)) => Value::Float(n as f64),
+            (Shares, Value::Array(shares)) => {
+                let float = |share: Value| share.as_integer().map_or(share, |n| (n as f64).into());
+                Value::Array(shares.into_iter().map(float).collect())
+            }
+            // One share alone is the largest.
+            (Shares, Value::Float(most)) => Value::Array(vec![0.0.into(), most.into()]),
             (Choice(words), Value::String(text)) => {
                 let known = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text));
                 Value::String(known.map_or(text, |(word, _)| (*word).to_owned()))
@@ -62,6 +68,10 @@ impl Key {
             (Integer(range), Value::Integer(n)) => range.contains(*n as f64),
             (Number(range), Value::Float(x)) => range.contains(*x),
             (Size, Value::Array(sides)) => sides.len() == 2 && sides.iter().all(is_side),
+            (Shares, Value::Array(shares)) => {
+                let shares: Vec<_> = shares.iter().filter_map(Value::as_float).collect();
+                matches!(shares[..], [least, most] if 0.0 <= least && least <= most && most < 1.0)
+            }
             (Sides, Value::Array(sides)) => {
                 (1..=3).contains(&sides.len()) && sides.iter().all(is_side)
             }

@@ -15,7 +15,9 @@ pub use error::SettingsError;
 pub use key::Key;
 pub(crate) use key::phrase;
 pub use layers::{DataShape, Layers};
-pub use sections::{AugmentSettings, DataSettings, Mode, OnDivergence, Precision, TrainSettings};
+pub use sections::{
+    AugmentSettings, DataSettings, Missing, Mode, OnDivergence, Precision, TrainSettings,
+};
 pub use value::{Range, ValueType};
 
 use mwt_core::ModelConfig;

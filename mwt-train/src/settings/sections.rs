@@ -3,7 +3,7 @@
 use super::key::Key;
 use super::section::{choice, section};
 use super::value::Range::{Above, Below, Within};
-use super::value::ValueType::{self, Choice, Integer, Number, Sides, Size, Switch, Text};
+use super::value::ValueType::{self, Choice, Integer, Number, Shares, Sides, Size, Switch, Text};
 
 const COUNT: ValueType = Integer(Within(1.0, 1e9));
 const COUNT_OR_NONE: ValueType = Integer(Within(0.0, 1e9));
@@ -28,6 +28,31 @@ section! {
         memory_gib: f64 = 8.0, Number(Within(0.0, 1e6)), [flag];
         /// Training images of the built-in digits.
         digits: usize = 12_000, COUNT;
+        /// Least and largest share of a training signal's samples to leave out, so that the model learns to do without; 0
+        /// leaves all in.
+        missing: [f64; 2] = [0.0, 0.0], Shares, [flag];
+        /// Which samples are left out.
+        missing_kind: Missing = Missing::Samples, Choice(Missing::WORDS), [flag];
+        /// Share of the training signals of which none is left out.
+        complete: f64 = 0.35, Number(Within(0.0, 1.0)), [flag];
+    }
+}
+
+choice! {
+    /// Which samples of a signal are missing.
+    pub enum Missing {
+        /// Each by itself.
+        Samples = "samples",
+        /// Whole lines across the first axis: rows of an image.
+        Rows = "rows",
+        /// Whole lines across the last axis: columns of an image.
+        Columns = "columns",
+        /// One box.
+        Blocks = "blocks",
+        /// All that lies in one stretch of the first axis: of time, in a series.
+        Stretches = "stretches",
+        /// One of these at random for each signal.
+        Mixed = "mixed",
     }
 }
 

@@ -56,6 +56,8 @@ pub enum ValueType {
     Choice(&'static [(&'static str, &'static str)]),
     /// `[height, width]`.
     Size,
+    /// Least and largest of some shares.
+    Shares,
     /// One to three sides of a grid.
     Sides,
 }
@@ -71,6 +73,7 @@ impl fmt::Display for ValueType {
                 f.write_str(&words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" | "))
             }
             Self::Size => f.write_str("[height, width]"),
+            Self::Shares => f.write_str("[least, largest] in 0..1"),
             Self::Sides => f.write_str("[length], [height, width] or [depth, height, width]"),
         }
     }

@@ -1,13 +1,12 @@
-//! From byte images to the pixels of a batch.
+//! From signals to the samples of a batch.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use mwt_core::ModelConfig;
-use mwt_core::draw::{Draw, DrawKind};
-use mwt_core::grid::InputScaling;
-use ndarray::ArrayView3;
+use mwt_core::draw::{Draw, DrawKind, StepDraw};
 use rayon::prelude::*;
 
+use super::example::Example;
 use crate::data::Split;
 use crate::model::{MwtBackend, Pixels};
 use crate::util::random::Rng;
@@ -91,21 +90,23 @@ impl Sampler {
         Self { config: *config, grid }
     }
 
-    /// The k+1 draws of a batch of images `[H, W, C]`. The last one, for the outer reconstruction loss, is always
-    /// random.
+    /// The k+1 draws of a batch. The last one, for the outer reconstruction loss, is always random.
+    ///
+    /// Where samples are missing a draw goes as far as mwt-infer's, and what it finds is repeated or cut off to P. mwt-infer
+    /// takes each of them once: the same mean but for that.
     pub fn pixels<B: MwtBackend>(
         &self,
-        images: &[ArrayView3<'_, u8>],
+        examples: &[Example],
         seed: DrawSeed,
         device: &B::Device,
     ) -> Pixels<B> {
-        self.draw(images, seed).to_device(device)
+        self.draw(examples, seed).to_device(device)
     }
 
     /// As [`pixels`](Self::pixels), on the host.
-    pub fn draw(&self, images: &[ArrayView3<'_, u8>], seed: DrawSeed) -> DrawnPixels {
+    pub fn draw(&self, examples: &[Example], seed: DrawSeed) -> DrawnPixels {
         let ModelConfig { channels: c, inner_steps: k, pixels_per_step: p, .. } = self.config;
-        let n = images.len();
+        let n = examples.len();
         let draws: Vec<Vec<Draw>> = (0..n).map(|image| self.draws(image, seed)).collect();
         let (shape, columns @ [e, _]) = ([n, p], [self.config.axes(), c]);
         let lengths @ [coordinates_len, targets_len] = lengths(shape, columns);
@@ -115,19 +116,35 @@ impl Sampler {
             let rows = coordinates[..n * p * e].par_chunks_mut(p * e);
             let rows = rows.zip(targets[..n * p * c].par_chunks_mut(p * c));
             rows.enumerate().for_each(|(image, (coordinates, targets))| {
-                let bytes = images[image].as_slice().unwrap_or_default();
+                let example = &examples[image];
                 let draw = draws[image][step].step(step, p, self.config.extents);
+                let positions = self.positions(example, draw, step < k);
                 let samples = coordinates.chunks_exact_mut(e).zip(targets.chunks_exact_mut(c));
-                for (i, (at, values)) in samples.enumerate() {
-                    let index = draw.index(i);
-                    at.copy_from_slice(&self.grid[index * e..][..e]);
-                    for (value, byte) in values.iter_mut().zip(&bytes[index * c..]) {
-                        *value = InputScaling::SYMMETRIC.value(f32::from(*byte));
-                    }
+                for ((at, values), position) in samples.zip(positions.into_iter().cycle()) {
+                    at.copy_from_slice(&self.grid[position * e..][..e]);
+                    values.copy_from_slice(&example.targets[position * c..][..c]);
                 }
             });
         }
         DrawnPixels { shape, columns, values }
+    }
+
+    /// Which positions of a draw a step looks at: at least one.
+    fn positions(&self, example: &Example, draw: StepDraw, inner: bool) -> Vec<usize> {
+        let seen = |position: &usize| {
+            if inner {
+                example.may_be_seen(&self.config, *position)
+            } else {
+                example.is_known(&self.config, *position)
+            }
+        };
+        if example.is_complete() {
+            return (0..draw.count()).map(|i| draw.index(i)).collect();
+        }
+        let all = 0..self.config.extents.positions();
+        let draw = draw.for_samples(all.clone().filter(seen).count());
+        let drawn: Vec<_> = (0..draw.count()).map(|i| draw.index(i)).filter(seen).collect();
+        if drawn.is_empty() { all.filter(seen).collect() } else { drawn }
     }
 
     /// The draw of each inner step of one image, and of the outer loss.
@@ -158,15 +175,6 @@ impl Sampler {
         let one = Tensor::<B, 3>::from_data(data, device);
         one.repeat_dim(0, n)
     }
-}
-
-/// Values of whole images, `[N, H·W, C]`, in [-1, 1].
-pub fn values<B: Backend>(images: &[ArrayView3<'_, u8>], device: &B::Device) -> Tensor<B, 3> {
-    let (h, w, c) = images.first().map_or((0, 0, 0), |image| image.dim());
-    let scaling = InputScaling::SYMMETRIC;
-    let values =
-        images.iter().flatten().map(|byte| scaling.value(f32::from(*byte))).collect::<Vec<f32>>();
-    Tensor::from_data(TensorData::new(values, [images.len(), h * w, c]), device)
 }
 
 /// Class indices of a batch, `[N]`.

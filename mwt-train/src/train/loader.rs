@@ -3,10 +3,10 @@
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use ndarray::CowArray;
 use rayon::prelude::*;
 
 use super::batch::{self, DrawSeed, DrawnPixels, Sampler};
+use super::example::Example;
 use super::position::Position;
 use crate::data::{DataError, Split};
 use crate::settings::Settings;
@@ -73,17 +73,12 @@ fn pixels(
     step: u64,
     indices: &[usize],
 ) -> Result<DrawnPixels, DataError> {
-    let (augment, seed) = (settings.augment, settings.train.seed);
-    let images = indices.par_iter().enumerate().map(|(place, n)| {
-        let image = split.image(*n)?;
-        if augment.is_off() {
-            return Ok(image);
-        }
-        Ok(CowArray::from(augment.vary(image.view(), seed, step, place)))
-    });
-    let images: Vec<_> = images.collect::<Result<_, DataError>>()?;
-    let images: Vec<_> = images.iter().map(|image| image.view()).collect();
-    Ok(sampler.draw(&images, DrawSeed::Training { seed, step }))
+    let examples = indices
+        .par_iter()
+        .enumerate()
+        .map(|(place, n)| Example::varied(split, *n, settings, step, place))
+        .collect::<Result<Vec<_>, DataError>>()?;
+    Ok(sampler.draw(&examples, DrawSeed::Training { seed: settings.train.seed, step }))
 }
 
 #[cfg(test)]

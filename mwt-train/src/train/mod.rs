@@ -1,6 +1,7 @@
 //! Training: batches made ahead of their use, one outer step, and the loop over all of them.
 
 pub mod batch;
+pub mod example;
 mod loader;
 pub mod optim;
 mod position;

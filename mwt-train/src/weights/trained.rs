@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use mwt_core::bundle::Facts;
 use mwt_core::{ConfigError, ModelConfig};
-use ndarray::Array4;
+use ndarray::Array2;
 use safetensors::SafeTensorError;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::arrays::{Array, Weights, WeightsError};
 use super::exchange::{self, ExchangeError};
+use crate::data::Inputs;
 use crate::settings::Precision;
 use crate::util::durable::{self, FileError};
 
@@ -40,6 +41,9 @@ pub struct Summary {
     pub accuracy: Option<f32>,
     /// Mean PSNR of the validation images in dB, before quantization.
     pub psnr: Option<f32>,
+    /// What the numbers of a signal are; those of pictures where the file does not say.
+    #[serde(default)]
+    pub inputs: Inputs,
     /// Precision of the Transformer's products while it trained; absent where that is not known.
     #[serde(default)]
     pub precision: Option<Precision>,
@@ -66,8 +70,8 @@ pub struct TrainedModel {
     pub weights: Weights,
     /// What the run found out.
     pub summary: Summary,
-    /// Images for the self-test of a bundle, `[n, H, W, C]`.
-    pub examples: Option<Array4<u8>>,
+    /// Signals for the self-test of a bundle, `[n, positions·C]`: their numbers as the data set has them.
+    pub examples: Option<Array2<f32>>,
 }
 
 /// Why a trained model could not be read or written.
@@ -129,7 +133,7 @@ impl TrainedModel {
             .map_err(|source| TrainedModelError::Summary { path: path.to_owned(), source })?;
         let mut arrays = self.weights.arrays().clone();
         if let Some(examples) = &self.examples {
-            let values = examples.iter().map(|b| f32::from(*b)).collect();
+            let values = examples.iter().copied().collect();
             arrays.insert(EXAMPLES.into(), Array { shape: examples.shape().to_vec(), values });
         }
         let bytes = exchange::to_safetensors(&arrays, vec![(SUMMARY.into(), json)])
@@ -158,8 +162,9 @@ impl TrainedModel {
             .map_err(|source| TrainedModelError::Config { path: path(), source })?;
         let mut arrays = exchange::read(&file)?;
         let examples = arrays.remove(EXAMPLES).and_then(|a| {
-            let shape: [usize; 4] = a.shape.try_into().ok()?;
-            Array4::from_shape_vec(shape, a.values.into_iter().map(|v| v as u8).collect()).ok()
+            // Earlier versions have [n, H, W, C].
+            let (n, rest) = a.shape.split_first()?;
+            Array2::from_shape_vec((*n, rest.iter().product()), a.values).ok()
         });
         let weights = Weights::new(summary.model, arrays)
             .map_err(|source| TrainedModelError::Weights { path: path(), source })?;

@@ -20,6 +20,7 @@ use crate::model::{Product as _, TrainBackend};
 use crate::run::metrics;
 use crate::settings::Precision;
 use crate::train::batch::{self, DrawSeed, Sampler};
+use crate::train::example::Example;
 use crate::train::optim::{AdamW, AdamWConfig, OneCycle};
 use crate::train::step::{Objective, outer_step};
 use crate::util::random::Rng;
@@ -179,11 +180,13 @@ impl Bench {
         let mut optimizer = AdamW::new(&params, AdamWConfig::default());
         let sampler = Sampler::new(&config);
         let (images, labels) = noise(&config, self.batch);
-        let images: Vec<_> = images.outer_iter().collect();
+        let bytes = images.as_slice().unwrap_or_default();
+        let examples: Vec<_> =
+            bytes.chunks_exact(bytes.len() / self.batch).map(Example::picture).collect();
         let schedule = OneCycle { steps: 100_000, warmup: 0.05 };
         let times = (0..self.steps + 3)
             .map(|step| {
-                let drawn = sampler.draw(&images, DrawSeed::Training { seed: 0, step });
+                let drawn = sampler.draw(&examples, DrawSeed::Training { seed: 0, step });
                 let start = Instant::now();
                 let pixels = drawn.to_device::<B>(device);
                 let labels = batch::labels::<B>(&labels, device);

@@ -1,16 +1,21 @@
 //! How well a model does: through burn, or through mwt-infer as a device would.
 
+pub mod missing;
+
+use mwt_core::Bundle;
 use mwt_core::draw::Draw;
 use mwt_core::grid::{clamped_squared_error, psnr};
-use mwt_core::{Bundle, ModelConfig};
 use mwt_infer::{Arithmetic, Classifier, Signal, WorkspaceBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::data::{DataError, Split};
+use crate::data::{self, DataError, Split};
 use crate::model::params::host;
 use crate::model::{Model, MwtBackend, Params};
-use crate::train::batch::{self, DrawSeed, Sampler};
+use crate::settings::Missing;
+use crate::train::batch::{DrawSeed, Sampler};
+use crate::train::example::Example;
+use crate::util::random::Rng;
 
 /// Why a bundle could not be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +80,7 @@ impl Evaluation {
 }
 
 /// Mean, standard deviation, least and largest of some values.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Spread {
     /// Mean.
     pub mean: f32,
@@ -122,64 +127,91 @@ pub fn on_backend<B: MwtBackend>(
     };
     let indices: Vec<usize> = (0..split.len()).collect();
     for indices in indices.chunks(batch.max(1)) {
-        let images = split.images(indices)?;
-        let images: Vec<_> = images.iter().map(|image| image.view()).collect();
-        let pixels = sampler.pixels::<B>(&images, DrawSeed::Inference, device);
+        let examples = indices.iter().map(|n| Example::plain(split, *n));
+        let examples = examples.collect::<Result<Vec<_>, _>>()?;
+        let pixels = sampler.pixels::<B>(&examples, DrawSeed::Inference, device);
         let output = model.forward(&pixels, 1.0);
         evaluation.logits.extend(host(output.logits));
-        let all = sampler.all_coordinates::<B>(images.len(), device);
+        let all = sampler.all_coordinates::<B>(examples.len(), device);
         let predicted = host(model.siren().predict(&config, &output.fitted.offsets, all));
-        let targets = host(batch::values::<B>(&images, device));
         let len = config.extents.positions() * config.channels;
-        for (predicted, target) in predicted.chunks_exact(len).zip(targets.chunks_exact(len)) {
-            let pairs = predicted.iter().zip(target);
-            let sum: f64 = pairs.map(|(p, t)| f64::from(clamped_squared_error(*p, *t))).sum();
-            evaluation.psnr.push(psnr((sum / len as f64) as f32));
+        for (predicted, example) in predicted.chunks_exact(len).zip(&examples) {
+            let pairs = predicted.iter().zip(&example.targets).filter(|(_, t)| !t.is_nan());
+            let errors = pairs.map(|(p, t)| f64::from(clamped_squared_error(*p, *t)));
+            let (n, sum) = errors.fold((0, 0.0), |(n, sum), e| (n + 1, sum + e));
+            evaluation.psnr.push(psnr((sum / f64::from(n.max(1))) as f32));
         }
     }
     Ok(evaluation)
 }
 
-/// Evaluates a bundle through mwt-infer, one image per thread at a time.
-///
-/// # Errors
-/// The first image that cannot be read any more, or that mwt-infer refuses or cannot fit.
-pub fn on_bundle(bundle: &Bundle<'_>, split: &Split) -> Result<Evaluation, EvaluateError> {
-    on_bundle_with(bundle, split, Arithmetic::F32, bundle.config().draw)
+/// How a bundle is evaluated through mwt-infer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Conditions {
+    /// Arithmetic of the linear layers.
+    pub arithmetic: Arithmetic,
+    /// The draw; the bundle's own when absent.
+    pub draw: Option<Draw>,
+    /// Which samples are missing, and what share of them; which ones follows from the seed. None is when absent.
+    pub missing: Option<(Missing, f32, u64)>,
 }
 
-/// As [`on_bundle`], with an arithmetic and a pixel draw of the caller's choice.
+impl Default for Conditions {
+    /// As a device does it.
+    fn default() -> Self {
+        Self { arithmetic: Arithmetic::F32, draw: None, missing: None }
+    }
+}
+
+/// The random stream that chooses the samples that are missing.
+const MISSING_STREAM: u64 = 0x6d69_7373;
+
+/// Evaluates a bundle through mwt-infer, one signal per thread at a time. The PSNR is over all samples that the data
+/// set has, those that the fit did not see included.
 ///
 /// # Errors
-/// As there.
-pub fn on_bundle_with(
+/// The first signal that cannot be read any more, or that mwt-infer refuses or cannot fit.
+pub fn on_bundle(
     bundle: &Bundle<'_>,
     split: &Split,
-    arithmetic: Arithmetic,
-    draw: Draw,
+    conditions: Conditions,
 ) -> Result<Evaluation, EvaluateError> {
     let config = *bundle.config();
-    let ModelConfig { extents, channels, classes, inner_steps: steps, .. } = config;
-    let indices: Vec<u32> = (0..steps)
-        .map(|step| draw.step(step, config.pixels_per_step, extents))
-        .flat_map(|step| (0..step.count()).map(move |i| step.index(i) as u32))
-        .collect();
+    let Conditions { arithmetic, draw, missing } = conditions;
     let answers = (0..split.len()).into_par_iter().map_init(
         || WorkspaceBuf::new(&config),
         |workspace, n| {
-            let pixels = split.image(n)?;
-            let bytes = pixels.as_slice().unwrap_or_default();
-            let source = Signal::new(bytes, extents, channels)?;
+            let numbers = split.numbers(n)?;
+            let whole = Signal::new(numbers.for_infer(), config.extents, config.channels)?;
             let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?;
             classifier.set_arithmetic(arithmetic);
-            classifier.fit_indices(&source, &indices)?;
-            let psnr = classifier.quality(&source)?.psnr;
+            if let Some(draw) = draw {
+                classifier.set_draw(draw)?;
+            }
+            let bits = missing.map(|(kind, share, seed)| {
+                let mut rng = Rng::new(seed, MISSING_STREAM ^ ((n as u64) << 32));
+                bits(&data::holes(config.extents, kind, share, &mut rng))
+            });
+            classifier.fit(&match &bits {
+                Some(bits) => whole.with_bits(bits)?,
+                None => whole,
+            })?;
+            let psnr = classifier.quality(&whole)?.psnr;
             Ok((classifier.logits()?.to_vec(), psnr))
         },
     );
     let answers = answers.collect::<Result<Vec<_>, EvaluateError>>()?;
     let (logits, psnr): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-    Ok(Evaluation { classes, logits: logits.concat(), psnr, labels: split.labels.clone() })
+    let (logits, labels) = (logits.concat(), split.labels.clone());
+    Ok(Evaluation { classes: config.classes, logits, psnr, labels })
+}
+
+/// A mask of one bit a sample, the lowest of a byte first.
+fn bits(there: &[bool]) -> Vec<u8> {
+    let byte = |eight: &[bool]| {
+        eight.iter().enumerate().fold(0, |byte, (bit, there)| byte | u8::from(*there) << bit)
+    };
+    there.chunks(8).map(byte).collect()
 }
 
 #[cfg(test)]
