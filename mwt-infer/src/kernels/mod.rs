@@ -123,7 +123,7 @@ pub trait Kernel: PackedI16 {
         correction: &mut [f32],
     );
 
-    /// Layer norm of each row of `x`, rows as long as `weight`, into `out`.
+    /// Layer norm of each row of `x`, rows as long as `weight`, into `out`. A row whose variance overflows gives NaNs.
     fn layer_norm(self, x: &[f32], weight: Vector<'_>, bias: Vector<'_>, eps: f32, out: &mut [f32]);
 
     /// x ← x + scale ⊙ branch, row by row, rows as long as `scale`.

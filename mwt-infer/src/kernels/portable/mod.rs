@@ -105,7 +105,9 @@ impl Kernel for Portable {
             let mean = self.sum(x) / n;
             out.iter_mut().zip(x).for_each(|(o, x)| *o = x - mean);
             let variance = self.dot(out, out) / n;
-            let scale = 1.0 / libm::sqrtf(variance + eps);
+            // 1, or NaN where the variance overflows: what is divided by infinity would pass for a row of zeros.
+            let one = 1.0 + 0.0 * variance;
+            let scale = one / libm::sqrtf(variance + eps);
             let affine = weight.iter().zip(bias.iter());
             out.iter_mut().zip(affine).for_each(|(o, (w, b))| *o = *o * scale * w + b);
         }

@@ -134,6 +134,9 @@ pub(super) fn layer_norm<S: Simd>(
     }
 }
 
+/// At least as many as a register has lanes.
+static ONES: [f32; 16] = [1.0; 16];
+
 /// `WHOLE` says that d is a multiple of the lanes.
 ///
 /// # Safety
@@ -160,13 +163,21 @@ unsafe fn layer_norm_row<S: Simd, const WHOLE: bool>(
     let means = s.splat(mean);
     let mut squares = s.splat(0.0);
     for at in lanes() {
+        // A tail's empty lanes stay 0: counted as mean² each and taken away again, they would cost the variance of values
+        // far from 0 all its digits.
+        let means = if WHOLE || d - at >= S::LANES {
+            means
+        } else {
+            // SAFETY: a register has at most as many lanes as there are ones.
+            s.mul(means, unsafe { s.load_some(ONES.as_ptr(), s.mask(d - at)) })
+        };
         let offset = s.sub(load(x, at), means);
         squares = s.mul_add(offset, offset, squares);
     }
-    // A tail's empty lanes have counted mean² each.
-    let empty = (d.next_multiple_of(S::LANES) - d) as f32 * mean * mean;
-    let variance = (s.sum(squares) - empty) / d as f32;
-    let factor = s.div(s.splat(1.0), s.sqrt(s.splat(variance + eps)));
+    let variance = s.sum(squares) / d as f32;
+    // 1, or NaN where the variance overflows: what is divided by infinity would pass for a row of zeros.
+    let one = 1.0 + 0.0 * variance;
+    let factor = s.div(s.splat(one), s.sqrt(s.splat(variance + eps)));
     for at in lanes() {
         let normed = s.mul(s.sub(load(x, at), means), factor);
         let value = s.mul_add(normed, load(weight, at), load(bias, at));
