@@ -286,9 +286,9 @@ impl Attention<'_> {
     }
 }
 
-/// 1/x, and 0 for 0: what has no magnitude is rounded to 0.
+/// 1/x, and 0 where x is so small that 1/x may overflow: what has no magnitude to speak of is rounded to 0.
 fn reciprocal(x: f32) -> f32 {
-    if x == 0.0 { 0.0 } else { 1.0 / x }
+    if x < f32::MIN_POSITIVE { 0.0 } else { 1.0 / x }
 }
 
 /// Tokens of neurons `first..` of hidden layer `l` into `out`, `[rows, D+1]`.
