@@ -268,7 +268,7 @@ impl Attention<'_> {
                 }
                 let view = MatMut::new(out, rows, dim, d);
                 if let Some([_, value]) = self.rounded {
-                    // No weight is larger than 1.
+                    // No weight is larger than 1 by as much as rounding would notice.
                     kernel.pack_rows(scores, rows, weight_limit);
                     let v = self.values.get(first / 2 * d + head..).unwrap_or_default();
                     let weights = Mat::dense(scores, count / 2, rows);
