@@ -268,7 +268,7 @@ impl Attention<'_> {
                 }
                 let view = MatMut::new(out, rows, dim, d);
                 if let Some([_, value]) = self.rounded {
-                    // No weight is larger than 1.
+                    // No weight is larger than 1 by as much as rounding would notice.
                     kernel.pack_rows(scores, rows, weight_limit);
                     let v = self.values.get(first / 2 * d + head..).unwrap_or_default();
                     let weights = Mat::dense(scores, count / 2, rows);
@@ -286,9 +286,9 @@ impl Attention<'_> {
     }
 }
 
-/// 1/x, and 0 for 0: what has no magnitude is rounded to 0.
+/// 1/x, and 0 where x is so small that 1/x may overflow: what has no magnitude to speak of is rounded to 0.
 fn reciprocal(x: f32) -> f32 {
-    if x == 0.0 { 0.0 } else { 1.0 / x }
+    if x < f32::MIN_POSITIVE { 0.0 } else { 1.0 / x }
 }
 
 /// Tokens of neurons `first..` of hidden layer `l` into `out`, `[rows, D+1]`.

@@ -19,6 +19,10 @@ const BYTES: usize = 32 * 1024;
 /// The most rows of A that are rounded at a time.
 const TILE: usize = 128;
 
+/// The least that a row's largest magnitude must be: of a smaller one the reciprocal may overflow, and the row is rounded
+/// to 0.
+pub(super) const SMALLEST: f32 = 128.0 * f32::MIN_POSITIVE;
+
 #[repr(align(64))]
 struct Aligned(MaybeUninit<[u8; BYTES]>);
 
@@ -36,8 +40,9 @@ pub(super) trait Products: Copy {
     /// What a panel's blocks take away from their sums.
     type Excess;
 
-    /// Rounds a row to int8 and gives its scale, which is a NaN when one of the row's values is not finite. The values
-    /// from the row's end to `depth` meet weights of 0.
+    /// Rounds a row to int8, each value to the nearest of its multiples of the scale, and gives the scale: the largest
+    /// magnitude / 127, a NaN when one of the row's values is not finite. All of a row become 0 whose largest magnitude is
+    /// below [`SMALLEST`]. The values from the row's end to `depth` meet weights of 0.
     ///
     /// # Safety
     /// `depth` values, at least as many as the row has, may be written at `to`.

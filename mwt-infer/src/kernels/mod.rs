@@ -36,6 +36,8 @@ mod portable;
 #[allow(unsafe_code)]
 mod simd;
 #[cfg(test)]
+mod sweeps;
+#[cfg(test)]
 mod tests;
 mod view;
 
@@ -105,15 +107,22 @@ pub trait Kernel: PackedI16 {
         self.linear(a, w, bias, c, panel);
     }
 
-    /// x ← sin x, cos ← cos x.
+    /// x ← sin x, cos ← cos x. Each is a NaN from |x| =
+    /// [`SIN_COS_END`](mwt_core::math::SIN_COS_END) on. Before it the absolute error is below 1.2e-7 up to 8192 and below
+    /// 1.1e-6 beyond.
     fn sin_cos(self, x: &mut [f32], cos: &mut [f32]);
 
-    /// x ← gelu(x), the exact form.
+    /// x ← gelu(x), the exact form, for every f32: with an absolute error below 1.4e-6 up to |x| = 5.66, exactly x above
+    /// 5.66 and 0 below -5.66. A NaN and -∞, as what an overflow leaves, give a NaN.
     fn gelu(self, x: &mut [f32]);
 
     /// A softmax that runs over chunks of `scores`, one of each column: scores ← exp(scale·scores - max) with
     /// `max` the largest of this and all earlier chunks, `sum` ← correction·sum + the new values, where
-    /// `correction` makes up for a maximum that has risen. `max` begins at -∞.
+    /// `correction` makes up for a maximum that has risen. `max` begins at -∞, and is of the scores as they come.
+    ///
+    /// Scores may be any finite numbers, and none of their weights is larger than 1 + 2⁻¹⁴. The relative error of a weight
+    /// e⁻ˣ is below 4e-6 up to x = 70, 3.5e-7 up to 1; beyond 70 up to 2.4e-38 may be missing, and from 88 on all of it. A
+    /// score that is not finite makes its column's sum a NaN.
     fn softmax(
         self,
         scores: MatMut<'_>,
@@ -123,7 +132,7 @@ pub trait Kernel: PackedI16 {
         correction: &mut [f32],
     );
 
-    /// Layer norm of each row of `x`, rows as long as `weight`, into `out`.
+    /// Layer norm of each row of `x`, rows as long as `weight`, into `out`. A row whose variance overflows gives NaNs.
     fn layer_norm(self, x: &[f32], weight: Vector<'_>, bias: Vector<'_>, eps: f32, out: &mut [f32]);
 
     /// x ← x + scale ⊙ branch, row by row, rows as long as `scale`.

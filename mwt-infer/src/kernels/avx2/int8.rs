@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use super::Avx2;
 use super::packed_i16::largest;
-use crate::kernels::int8::{Ends, Products};
+use crate::kernels::int8::{Ends, Products, SMALLEST};
 
 const COLUMNS: usize = 16;
 
@@ -63,7 +63,7 @@ unsafe fn round(row: &[f32], to: *mut i16, depth: usize) -> f32 {
     let mut last = [0.0; 8];
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     let largest = largest(row);
-    let factor = _mm256_set1_ps(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+    let factor = _mm256_set1_ps(if largest >= SMALLEST { 127.0 / largest } else { 0.0 });
     let mut whole = [0i16; 8];
     for (n, eight) in eights.iter().chain([&last]).enumerate() {
         // SAFETY: eight values are there.

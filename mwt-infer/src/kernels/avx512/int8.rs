@@ -6,7 +6,7 @@
 use core::arch::x86_64::*;
 
 use super::Avx512;
-use crate::kernels::int8::{Ends, Products};
+use crate::kernels::int8::{Ends, Products, SMALLEST};
 
 const COLUMNS: usize = 32;
 
@@ -73,7 +73,7 @@ unsafe fn round(row: &[f32], to: *mut u8, depth: usize) -> f32 {
         check = _mm512_fmadd_ps(x, _mm512_setzero_ps(), check);
     }
     let largest = _mm512_reduce_max_ps(largest);
-    let factor = _mm512_set1_ps(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+    let factor = _mm512_set1_ps(if largest >= SMALLEST { 127.0 / largest } else { 0.0 });
     for at in (0..row.len()).step_by(16) {
         // SAFETY: as above; bytes are written where the row has values.
         unsafe {

@@ -8,7 +8,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use mwt_core::math;
+use mwt_core::math::{self, FAR_SCORE};
 use mwt_core::quant::{Matrix, Values, Vector};
 
 use self::rows::{Rows, from};
@@ -75,18 +75,20 @@ impl Kernel for Portable {
         correction.iter_mut().zip(&*max).for_each(|(c, m)| *c = *m);
         for row in 0..scores.rows() {
             for (max, score) in max.iter_mut().zip(scores.row_mut(row, 0)) {
-                let score = scale * *score;
-                *max = if score > *max { score } else { *max };
+                *max = if *score > *max { *score } else { *max };
             }
         }
-        for ((sum, correction), max) in sum.iter_mut().zip(&mut *correction).zip(&*max) {
-            *correction = math::exp(*correction - max);
-            *sum *= *correction;
-        }
-        for row in 0..scores.rows() {
-            for ((score, max), sum) in scores.row_mut(row, 0).iter_mut().zip(&*max).zip(&mut *sum) {
-                *score = math::exp(scale * *score - max);
-                *sum += *score;
+        // Far from 0 the rounding of a scaled score is felt in its weight: the maximum is taken away before the scaling.
+        let far = max.iter().any(|max| (scale * max).abs() >= FAR_SCORE);
+        let (near, scaled) = if far { (1.0, 0.0) } else { (0.0, scale) };
+        let weight = |score: f32, max: f32| math::exp(scale * (score - near * max) - scaled * max);
+        // The earlier maximum first, then the rows.
+        for row in 0..=scores.rows() {
+            let first = row == 0;
+            let values = if first { &mut *correction } else { scores.row_mut(row - 1, 0) };
+            for ((value, max), sum) in values.iter_mut().zip(&*max).zip(&mut *sum) {
+                *value = weight(*value, *max);
+                *sum = if first { *sum * *value } else { *sum + *value };
             }
         }
     }
@@ -105,7 +107,9 @@ impl Kernel for Portable {
             let mean = self.sum(x) / n;
             out.iter_mut().zip(x).for_each(|(o, x)| *o = x - mean);
             let variance = self.dot(out, out) / n;
-            let scale = 1.0 / libm::sqrtf(variance + eps);
+            // 1, or NaN where the variance overflows: what is divided by infinity would pass for a row of zeros.
+            let one = 1.0 + 0.0 * variance;
+            let scale = one / libm::sqrtf(variance + eps);
             let affine = weight.iter().zip(bias.iter());
             out.iter_mut().zip(affine).for_each(|(o, (w, b))| *o = *o * scale * w + b);
         }

@@ -1,6 +1,6 @@
 //! The polynomials of [`mwt_core::math`] on registers, with fused multiply-adds.
 
-use mwt_core::math::{COS, ERF, EXP2, FRAC_PI_2, ROUND, SIN};
+use mwt_core::math::{COS, ERF, ERF_END, EXP2, FRAC_PI_2, FROM_INFINITY, ROUND, SIN, TO_INFINITY};
 
 use super::Simd;
 
@@ -17,6 +17,8 @@ fn polynomial<S: Simd, const N: usize>(s: S, x: S::F, coefficients: [f32; N]) ->
 /// As [`mwt_core::math::sin_cos`].
 #[inline(always)]
 pub(super) fn sin_cos<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
+    // The same bits within the domain and infinity beyond it, of which the reduction makes a NaN.
+    let x = s.mul(s.mul(x, s.splat(TO_INFINITY)), s.splat(FROM_INFINITY));
     let quadrant = s.mul_add(x, s.splat(core::f32::consts::FRAC_2_PI), s.splat(ROUND));
     let n = s.sub(quadrant, s.splat(ROUND));
     let mut r = x;
@@ -36,16 +38,19 @@ pub(super) fn sin_cos<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
     (s.xor(s.select(odd, cos, sin), sin_sign), s.xor(s.select(odd, sin, cos), cos_sign))
 }
 
-/// 2ˣ for x ≤ 0, with a relative error below 2e-7; 2⁻¹²⁵ below that, which is not subnormal: some CPUs multiply
+/// 2ˣ for x ≤ 127; 0 at -125 and below. The result has no subnormal values but a few next to that end: some CPUs multiply
 /// subnormal numbers slowly.
 #[inline(always)]
 pub(super) fn exp2<S: Simd>(s: S, x: S::F) -> S::F {
+    /// What the rest gives for -125, in which the polynomial gives its last coefficient.
+    const LAST: f32 = EXP2[EXP2.len() - 1] * f32::from_bits(2 << 23);
     let x = s.max(s.splat(-125.0), x);
     let shifted = s.add(x, s.splat(ROUND));
     let r = s.sub(x, s.sub(shifted, s.splat(ROUND)));
     let y = polynomial(s, r, EXP2);
-    // n added to the exponent of y, which is in [0.7, 1.5].
-    s.add_bits(y, s.shift_left::<23>(shifted))
+    // 2ⁿ, as a factor: added to the exponent of y it would turn some NaNs into numbers.
+    let power = s.add_bits(s.splat(1.0), s.shift_left::<23>(shifted));
+    s.mul_sub(y, power, s.splat(LAST))
 }
 
 /// As [`mwt_core::math::gelu`].
@@ -53,7 +58,7 @@ pub(super) fn exp2<S: Simd>(s: S, x: S::F) -> S::F {
 pub(super) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     let half = s.mul(x, s.splat(0.5));
     let y = s.mul(x, s.splat(core::f32::consts::FRAC_1_SQRT_2));
-    let y = s.min(s.splat(4.0), s.max(s.splat(-4.0), y));
+    let y = s.min(s.splat(ERF_END), s.max(s.splat(-ERF_END), y));
     let z = s.mul(y, y);
     let (p, q) = (polynomial(s, z, ERF.0), polynomial(s, z, ERF.1));
     s.mul_add(half, s.div(s.mul(y, p), q), half)

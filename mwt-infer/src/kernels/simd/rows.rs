@@ -1,5 +1,6 @@
 //! What runs over the rows of a matrix: norms, softmax, sums, the update of φ.
 
+use mwt_core::math::FAR_SCORE;
 use mwt_core::quant::{Matrix, Values, Vector};
 
 use super::Simd;
@@ -24,7 +25,34 @@ pub(super) fn dot<S: Simd>(s: S, a: &[f32], b: &[f32]) -> f32 {
     s.sum(sum)
 }
 
-/// `max` is kept in units of ln 2 here: a weight is then 2 to the power of one fused multiply-add.
+/// What a weight is measured against: 2 to the power of scale·(score - `near`) - `far`, in which one of the two is 0.
+///
+/// That power is one fused multiply-add as long as the largest score, scaled and rounded, can be `far`. Once it is so far
+/// from 0 that its rounding would be felt, the score itself is taken away, exactly, as `near`.
+#[derive(Clone, Copy)]
+struct Origin<F> {
+    near: F,
+    far: F,
+    /// Whether `near` is not 0 in some lane.
+    any_near: bool,
+}
+
+impl<F: Copy> Origin<F> {
+    #[inline(always)]
+    fn new<S: Simd<F = F>>(s: S, highest: F, scale: F) -> Self {
+        let scaled = s.mul(highest, scale);
+        let magnitude = s.xor(scaled, s.and(scaled, s.splat(-0.0)));
+        // Of negative sign where the magnitude is too large.
+        let room = s.sub(s.splat(FAR_SCORE), magnitude);
+        let (zero, one) = (s.splat(0.0), s.splat(1.0));
+        Self {
+            near: s.select(room, highest, zero),
+            far: s.select(room, zero, scaled),
+            any_near: s.sum(s.select(room, one, zero)) > 0.0,
+        }
+    }
+}
+
 #[inline(always)]
 pub(super) fn softmax<S: Simd>(
     s: S,
@@ -43,68 +71,119 @@ pub(super) fn softmax<S: Simd>(
             return;
         }
         let (before, lanes) = (s.load(max), columns - first);
-        let column = data.wrapping_add(first);
+        let column = Column { rows, stride, lanes, data: data.wrapping_add(first) };
         // SAFETY: these lanes of the rows are within the view, which lies within its slice.
-        let (highest, total) = unsafe {
+        let (highest, total, new) = unsafe {
             if lanes >= S::LANES {
-                softmax_lanes::<S, true>(s, [rows, stride], column, lanes, scale, before)
+                softmax_lanes::<S, true>(s, column, scale, before)
             } else {
-                softmax_lanes::<S, false>(s, [rows, stride], column, lanes, scale, before)
+                softmax_lanes::<S, false>(s, column, scale, before)
             }
         };
-        let factor = exp2(s, s.sub(before, highest));
+        let old = Origin::new(s, before, scale);
+        let moved = s.mul_add(s.sub(old.near, new.near), scale, s.sub(old.far, new.far));
+        let factor = exp2(s, moved);
         s.store(s.mul_add(s.load(sum), factor, total), sum);
         s.store(factor, correction);
         s.store(highest, max);
     }
 }
 
-/// One register's columns of [`softmax`]: the new maximum and the sum of the weights. `WHOLE` says that all lanes are
-/// there: masked stores are slow on some CPUs.
-///
-/// # Safety
-/// `rows` rows of `lanes` values lie `stride` apart at `column`.
-#[inline(always)]
-unsafe fn softmax_lanes<S: Simd, const WHOLE: bool>(
-    s: S,
-    [rows, stride]: [usize; 2],
-    column: *mut f32,
+/// `rows` rows of `lanes` values, `stride` apart.
+#[derive(Clone, Copy)]
+struct Column {
+    rows: usize,
+    stride: usize,
     lanes: usize,
-    scale: S::F,
-    before: S::F,
-) -> (S::F, S::F) {
-    let mask = s.mask(lanes);
-    // SAFETY: the caller's.
-    let load = |row: usize| unsafe {
-        let from = column.add(row * stride);
-        if WHOLE { s.load_all(from) } else { s.load_some(from, mask) }
-    };
-    // Four maxima side by side: one alone would wait for itself.
-    let mut maxima = [s.splat(f32::NEG_INFINITY); 4];
-    for first in (0..rows).step_by(4) {
-        for (i, max) in maxima.iter_mut().enumerate() {
-            // The last row may be looked at more than once.
-            *max = s.max(*max, load((first + i).min(rows - 1)));
-        }
-    }
-    let [a, b, c, d] = maxima;
-    let highest = s.max(s.max(a, b), s.max(c, d));
-    let highest = s.max(before, s.mul(highest, scale));
-    let mut total = s.splat(0.0);
-    for row in 0..rows {
-        let weight = exp2(s, s.mul_sub(load(row), scale, highest));
-        total = s.add(total, weight);
+    data: *mut f32,
+}
+
+impl Column {
+    /// # Safety
+    /// The column's values are there, and all lanes when `WHOLE`: masked stores are slow on some CPUs.
+    #[inline(always)]
+    unsafe fn load<S: Simd, const WHOLE: bool>(self, s: S, row: usize) -> S::F {
         // SAFETY: the caller's.
         unsafe {
-            let to = column.add(row * stride);
+            let from = self.data.add(row * self.stride);
+            if WHOLE { s.load_all(from) } else { s.load_some(from, s.mask(self.lanes)) }
+        }
+    }
+
+    /// # Safety
+    /// As [`load`](Self::load).
+    #[inline(always)]
+    unsafe fn store<S: Simd, const WHOLE: bool>(self, s: S, row: usize, value: S::F) {
+        // SAFETY: the caller's.
+        unsafe {
+            let to = self.data.add(row * self.stride);
             if WHOLE {
-                s.store_all(weight, to);
+                s.store_all(value, to);
             } else {
-                s.store_some(weight, to, mask);
+                s.store_some(value, to, s.mask(self.lanes));
             }
         }
     }
-    (highest, total)
+}
+
+/// One register's columns of [`softmax`]: the new maximum, the sum of the weights, and what they are measured against.
+///
+/// # Safety
+/// As [`Column::load`].
+#[inline(always)]
+unsafe fn softmax_lanes<S: Simd, const WHOLE: bool>(
+    s: S,
+    column: Column,
+    scale: S::F,
+    before: S::F,
+) -> (S::F, S::F, Origin<S::F>) {
+    // Four maxima side by side: one alone would wait for itself.
+    let mut maxima = [s.splat(f32::NEG_INFINITY); 4];
+    for first in (0..column.rows).step_by(4) {
+        for (i, max) in maxima.iter_mut().enumerate() {
+            // The last row may be looked at more than once.
+            let row = (first + i).min(column.rows - 1);
+            // SAFETY: the caller's.
+            *max = s.max(*max, unsafe { column.load::<S, WHOLE>(s, row) });
+        }
+    }
+    let [a, b, c, d] = maxima;
+    let highest = s.max(before, s.max(s.max(a, b), s.max(c, d)));
+    let origin = Origin::new(s, highest, scale);
+    // SAFETY: the caller's.
+    let total = unsafe {
+        // Most models never need the subtraction.
+        if origin.any_near {
+            weights::<S, WHOLE, true>(s, column, scale, origin)
+        } else {
+            weights::<S, WHOLE, false>(s, column, scale, origin)
+        }
+    };
+    (highest, total, origin)
+}
+
+/// Turns scores into weights and gives their sum. `NEAR` says that a lane's [`near`](Origin::near) is not 0.
+///
+/// # Safety
+/// As [`Column::load`].
+#[inline(always)]
+unsafe fn weights<S: Simd, const WHOLE: bool, const NEAR: bool>(
+    s: S,
+    column: Column,
+    scale: S::F,
+    origin: Origin<S::F>,
+) -> S::F {
+    let mut total = s.splat(0.0);
+    for row in 0..column.rows {
+        // SAFETY: the caller's.
+        let score = unsafe { column.load::<S, WHOLE>(s, row) };
+        let score = if NEAR { s.sub(score, origin.near) } else { score };
+        let weight = exp2(s, s.mul_sub(score, scale, origin.far));
+        total = s.add(total, weight);
+        // SAFETY: the caller's.
+        unsafe { column.store::<S, WHOLE>(s, row, weight) }
+    }
+    total
 }
 
 #[inline(always)]
@@ -134,6 +213,9 @@ pub(super) fn layer_norm<S: Simd>(
     }
 }
 
+/// At least as many as a register has lanes.
+static ONES: [f32; 16] = [1.0; 16];
+
 /// `WHOLE` says that d is a multiple of the lanes.
 ///
 /// # Safety
@@ -160,13 +242,21 @@ unsafe fn layer_norm_row<S: Simd, const WHOLE: bool>(
     let means = s.splat(mean);
     let mut squares = s.splat(0.0);
     for at in lanes() {
+        // A tail's empty lanes stay 0: counted as mean² each and taken away again, they would cost the variance of values
+        // far from 0 all its digits.
+        let means = if WHOLE || d - at >= S::LANES {
+            means
+        } else {
+            // SAFETY: a register has at most as many lanes as there are ones.
+            s.mul(means, unsafe { s.load_some(ONES.as_ptr(), s.mask(d - at)) })
+        };
         let offset = s.sub(load(x, at), means);
         squares = s.mul_add(offset, offset, squares);
     }
-    // A tail's empty lanes have counted mean² each.
-    let empty = (d.next_multiple_of(S::LANES) - d) as f32 * mean * mean;
-    let variance = (s.sum(squares) - empty) / d as f32;
-    let factor = s.div(s.splat(1.0), s.sqrt(s.splat(variance + eps)));
+    let variance = s.sum(squares) / d as f32;
+    // 1, or NaN where the variance overflows: what is divided by infinity would pass for a row of zeros.
+    let one = 1.0 + 0.0 * variance;
+    let factor = s.div(s.splat(one), s.sqrt(s.splat(variance + eps)));
     for at in lanes() {
         let normed = s.mul(s.sub(load(x, at), means), factor);
         let value = s.mul_add(normed, load(weight, at), load(bias, at));
