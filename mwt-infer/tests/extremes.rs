@@ -1,6 +1,6 @@
 //! Models whose activations leave the usual range: every kernel gives the prediction of the same model in f64.
 
-use mwt_infer::{Arithmetic, Bundle, Classifier, Image, Isa, WorkspaceBuf};
+use mwt_infer::{Arithmetic, Bundle, Classifier, Isa, Signal, WorkspaceBuf};
 
 type Rows = Vec<Vec<f64>>;
 
@@ -97,10 +97,10 @@ fn agree(name: &str) {
     let bytes = std::fs::read(path).unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
     let config = bundle.config();
-    let pixels = config.image.pixels();
+    let pixels = config.extents.positions();
     let waves =
         (0..40).map(|seed| (0..pixels).map(|i| ((i * (seed + 3) * 7) % 256) as u8).collect());
-    let golden = bundle.golden_samples().map(|s| s.image.to_vec());
+    let golden = bundle.golden_samples().map(|s| s.signal.to_vec());
     for (n, image) in golden.chain(waves).enumerate() {
         for isa in Isa::all_available() {
             for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
@@ -108,8 +108,7 @@ fn agree(name: &str) {
                 let mut classifier =
                     Classifier::new(&bundle, workspace.as_mut_slice()).unwrap().with_isa(isa);
                 classifier.set_arithmetic(arithmetic);
-                let size = config.image;
-                classifier.fit(&Image::grey(&image, size.height, size.width).unwrap()).unwrap();
+                classifier.fit(&Signal::new(&image[..], config.extents, 1).unwrap()).unwrap();
                 let got = classifier.logits().unwrap().to_vec();
                 let mut token = vec![0.0; config.token_len()];
                 let tokens = (0..config.tokens())
