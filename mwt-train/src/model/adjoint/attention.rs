@@ -2,6 +2,10 @@
 //!
 //! Everything lies as `[…, dim, T]`, a column per token: so queries, keys and values are views of one product, and what
 //! the heads gather is one tensor without being joined. With a row per token each of them would be copied first.
+//!
+//! The heads of all images are one dimension with one stride: burn's products by NVIDIA's memory accelerator take all
+//! leading dimensions for one, and would read something else where those of a view do not follow each other. So a head's
+//! queries, keys and values lie together, for which the rows of their weight are put in another order ([`by_head`]).
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -11,14 +15,40 @@ use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
 use crate::settings::Precision;
 
-/// Queries, keys and values, `[N, heads, dim, T]` each.
-pub(super) type Heads<B> = [Tensor<B, 4>; 3];
+/// Queries, keys and values of every head of every image, `[N·heads, dim, T]` each.
+pub(super) struct Heads<B: Backend> {
+    heads: usize,
+    parts: [Tensor<B, 3>; 3],
+}
 
-/// Queries, keys and values of (q|k|v, head, dim), `[N, 3·D, T]`.
-pub(super) fn split_heads<B: Backend>(qkv: Tensor<B, 3>, heads: usize) -> Heads<B> {
-    let [n, columns, t] = qkv.dims();
-    let qkv = qkv.reshape([n, 3 * heads, columns / (3 * heads), t]);
-    [0, 1, 2].map(|part| qkv.clone().narrow(1, part * heads, heads))
+/// The weight of queries, keys and values, `[3·D, D]`, with its rows in the order (head, q|k|v, dim) instead of
+/// (q|k|v, head, dim).
+pub(super) fn by_head<B: Backend>(weight: &Tensor<B, 2>, heads: usize) -> Tensor<B, 2> {
+    let [rows, columns] = weight.dims();
+    let parts = weight.clone().reshape([3, heads, rows / (3 * heads) * columns]);
+    parts.swap_dims(0, 1).reshape([rows, columns])
+}
+
+impl<B: Backend> Heads<B> {
+    /// Of (head, q|k|v, dim), `[N, 3·D, T]`.
+    pub(super) fn new(qkv: Tensor<B, 3>, heads: usize) -> Self {
+        let [n, columns, t] = qkv.dims();
+        let dim = columns / (3 * heads);
+        let qkv = qkv.reshape([n * heads, 3 * dim, t]);
+        Self { heads, parts: [0, 1, 2].map(|part| qkv.clone().narrow(1, part * dim, dim)) }
+    }
+
+    /// The first image, queries, keys and values of as many images as have no more than `at_once` probs, or of one.
+    fn groups(&self, at_once: usize) -> impl Iterator<Item = (usize, [Tensor<B, 3>; 3])> {
+        let ([batch, _, t], heads) = (self.parts[0].dims(), self.heads);
+        let n = batch / heads;
+        let group = (at_once / (heads * t * t)).clamp(1, n);
+        (0..n).step_by(group).map(move |start| {
+            let count = group.min(n - start) * heads;
+            let part = |part: &Tensor<B, 3>| part.clone().narrow(0, start * heads, count);
+            (start, self.parts.each_ref().map(part))
+        })
+    }
 }
 
 /// What the heads gather, one below the other: `[N, D, T]`.
@@ -28,16 +58,17 @@ pub(super) fn attend<B: Rowwise + Product>(
     precision: Precision,
 ) -> Tensor<B, 3> {
     let product = |a, b| B::product(a, b, precision);
-    let [_, heads, dim, t] = qkv[0].dims();
-    let groups = groups(qkv, at_once).map(|(_, [query, key, value])| {
-        let [n, ..] = query.dims();
-        let probs = B::attention_probs(product(query.transpose(), key), score_scale(dim));
-        product(value, probs.transpose()).reshape([n, heads * dim, t])
+    let groups = qkv.groups(at_once).map(|(_, [query, key, value])| {
+        let [batch, dim, t] = query.dims();
+        let probs = probs(query, key, precision);
+        let gathered = product(value, probs.transpose());
+        gathered.reshape([batch / qkv.heads, qkv.heads * dim, t])
     });
     joined(groups)
 }
 
-/// The gradient of queries, keys and values, `[N, 3·D, T]`, from that of what was attended, `[N, D, T]`.
+/// The gradient of queries, keys and values, of (q|k|v, head, dim) `[N, 3·D, T]`, from that of what was attended,
+/// `[N, D, T]`.
 pub(super) fn attend_backward<B: Rowwise + Product + Pieces>(
     qkv: &Heads<B>,
     attended_bar: Tensor<B, 3>,
@@ -45,39 +76,39 @@ pub(super) fn attend_backward<B: Rowwise + Product + Pieces>(
     precision: Precision,
 ) -> Tensor<B, 3> {
     let product = |a, b| B::product(a, b, precision);
-    let [_, heads, dim, t] = qkv[0].dims();
-    let scale = score_scale(dim);
-    let groups = groups(qkv, at_once).map(|(start, [query, key, value])| {
-        let [n, ..] = query.dims();
-        let bar = attended_bar.clone().narrow(0, start, n).reshape([n, heads, dim, t]);
-        let probs = B::attention_probs(product(query.clone().transpose(), key.clone()), scale);
+    let groups = qkv.groups(at_once).map(|(start, [query, key, value])| {
+        let [batch, dim, t] = query.dims();
+        let n = batch / qkv.heads;
+        let bar = attended_bar.clone().narrow(0, start, n).reshape([batch, dim, t]);
+        let probs = probs(query.clone(), key.clone(), precision);
         let value_bar = product(bar.clone(), probs.clone());
         let probs_bar = product(bar.transpose(), value);
-        let scores_bar = B::attention_probs_backward(probs, probs_bar, scale);
+        let [probs, probs_bar] = [probs, probs_bar].map(|of| of.reshape([batch, 1, t, t]));
+        let scores_bar = B::attention_probs_backward(probs, probs_bar, score_scale(dim));
+        let scores_bar = scores_bar.reshape([batch, t, t]);
         let query_bar = product(key, scores_bar.clone().transpose());
         let key_bar = product(query, scores_bar);
-        let bars = [query_bar, key_bar, value_bar].map(|bar| {
-            let columns = heads * dim * t;
-            vec![bar.reshape([1, n, columns])]
-        });
-        packed(bars.to_vec()).reshape([n, 3 * heads * dim, t])
+        let columns = qkv.heads * dim * t;
+        let bars = [query_bar, key_bar, value_bar].map(|bar| vec![bar.reshape([1, n, columns])]);
+        packed(bars.to_vec()).reshape([n, 3 * qkv.heads * dim, t])
     });
     joined(groups)
+}
+
+/// What each query, a row, has of each key.
+fn probs<B: Rowwise + Product>(
+    query: Tensor<B, 3>,
+    key: Tensor<B, 3>,
+    precision: Precision,
+) -> Tensor<B, 3> {
+    let [batch, dim, t] = query.dims();
+    let scores = B::product(query.transpose(), key, precision).reshape([batch, 1, t, t]);
+    B::attention_probs(scores, score_scale(dim)).reshape([batch, t, t])
 }
 
 /// 1/√dim, by which scores are scaled.
 fn score_scale(dim: usize) -> f64 {
     (dim as f64).powf(-0.5)
-}
-
-/// The first image, queries, keys and values of as many images as have no more than `at_once` probs, or of one.
-fn groups<B: Backend>(qkv: &Heads<B>, at_once: usize) -> impl Iterator<Item = (usize, Heads<B>)> {
-    let [n, heads, _, t] = qkv[0].dims();
-    let group = (at_once / (heads * t * t)).clamp(1, n);
-    (0..n).step_by(group).map(move |start| {
-        let part = |part: &Tensor<B, 4>| part.clone().narrow(0, start, group.min(n - start));
-        (start, qkv.each_ref().map(part))
-    })
 }
 
 /// The groups' results, one after the other.
@@ -101,7 +132,7 @@ mod tests {
         let random = |columns: usize| {
             Tensor::<Flex, 3>::random([5, columns, 3], Distribution::Default, &device)
         };
-        let (qkv, bar) = (split_heads(random(3 * 8), 2), random(8));
+        let (qkv, bar) = (Heads::new(random(3 * 8), 2), random(8));
         let run = |at_once: usize| {
             let bars = attend_backward(&qkv, bar.clone(), at_once, Precision::F32);
             [host(attend(&qkv, at_once, Precision::F32)), host(bars)]
@@ -109,7 +140,7 @@ mod tests {
         let all = run(usize::MAX);
         assert!(all.iter().flatten().any(|value| *value != 0.0));
         for (at_once, images) in [(1, 1), (2 * 2 * 3 * 3, 2), (5 * 2 * 3 * 3, 5)] {
-            assert_eq!(groups(&qkv, at_once).next().unwrap().1[0].dims()[0], images);
+            assert_eq!(qkv.groups(at_once).next().unwrap().1[0].dims()[0], 2 * images);
             assert_eq!(run(at_once), all, "{images} images at a time");
         }
     }

@@ -1,6 +1,6 @@
 //! The Transformer with its adjoint in closed form.
 //!
-//! Saved are each block's input `[N, T, D]` and what its attention gathered, `[N, D, T]`; norms, hidden layers and attention
+//! Saved are each block's input and what its attention gathered; norms, hidden layers and attention
 //! probabilities are computed again, one block at a time, so memory does not grow with the blocks times T².
 //!
 //! A weight's gradient is a product for each image, and the sum over images is taken where a block's gradients are put
@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use mwt_core::ModelConfig;
 
-use super::attention::{attend, attend_backward, split_heads};
+use super::attention::{Heads, attend, attend_backward, by_head};
 use crate::model::operation::{TransformerGrads, TransformerInputs, TransformerOp};
 use crate::model::pieces::{Pieces, Terms, blank};
 use crate::model::product::Product;
@@ -35,10 +35,21 @@ pub struct SavedBlocks<B: Backend> {
     transformer: Transformer<B>,
     /// λ(φ_k - θ + β).
     tokens: Tensor<B, 3>,
-    /// Each block's input and what its attention gathered.
-    blocks: Vec<[Tensor<B, 3>; 2]>,
+    /// One for each block.
+    blocks: Vec<SavedBlock<B>>,
     /// The mean of the last block's output, `[1, N, D]`.
     mean: Tensor<B, 3>,
+}
+
+/// What a block's backward needs of its forward.
+#[derive(Clone, Debug)]
+struct SavedBlock<B: Backend> {
+    /// Its input, `[N, T, D]`.
+    input: Tensor<B, 3>,
+    /// What its attention gathered, `[N, D, T]`.
+    attended: Tensor<B, 3>,
+    /// The weight of queries, keys and values, [`by_head`].
+    qkv: Tensor<B, 2>,
 }
 
 impl<B: Rowwise + Product + Pieces> TransformerOp<B> for AdjointTransformer {
@@ -52,9 +63,11 @@ impl<B: Rowwise + Product + Pieces> TransformerOp<B> for AdjointTransformer {
         let mut x = products.biased(&transformer.project_in, tokens.clone());
         let mut blocks = Vec::new();
         for block in &transformer.blocks {
-            let qkv = products.columns_of_rows(&block.qkv, norm(&block.norm1, &x));
-            let attended = attend(&split_heads(qkv, config.heads()), PROBS_AT_ONCE, *precision);
-            blocks.push([x.clone(), attended.clone()]);
+            let qkv = by_head(&block.qkv.weight, config.heads());
+            let heads = products.columns_of_rows(&qkv, norm(&block.norm1, &x));
+            let heads = Heads::new(heads, config.heads());
+            let attended = attend(&heads, PROBS_AT_ONCE, *precision);
+            blocks.push(SavedBlock { input: x.clone(), attended: attended.clone(), qkv });
             let branch = products.rows_of_columns(&block.attn_out, attended);
             let middle = residual(x, branch, &block.attn_out, &block.layer_scale1);
             let mlp = products.rows(&block.mlp1, norm(&block.norm2, &middle));
@@ -87,8 +100,8 @@ impl<B: Rowwise + Product + Pieces> TransformerOp<B> for AdjointTransformer {
 
         let mut x_bar = mean_bar.reshape([n, 1, config.dim]).expand([n, t, config.dim]);
         let blocks = transformer.blocks.iter().zip(blocks).zip(&places.blocks);
-        for ((block, [x, attended]), places) in blocks.rev() {
-            let (bar, pieces) = block_backward(config, products, block, [x, attended], x_bar);
+        for ((block, saved), places) in blocks.rev() {
+            let (bar, pieces) = block_backward(config, products, block, saved, x_bar);
             values = B::pack(values, places.layer_scale1.start, pieces);
             x_bar = bar;
         }
@@ -107,9 +120,10 @@ fn block_backward<B: Rowwise + Product + Pieces>(
     config: &ModelConfig,
     products: Products,
     block: &Block<B>,
-    [x, attended]: [&Tensor<B, 3>; 2],
+    saved: &SavedBlock<B>,
     out_bar: Tensor<B, 3>,
 ) -> (Tensor<B, 3>, Vec<Terms<B>>) {
+    let SavedBlock { input: x, attended, qkv } = saved;
     let branch = products.rows_of_columns(&block.attn_out, attended.clone());
     let middle = residual(x.clone(), branch.clone(), &block.attn_out, &block.layer_scale1);
     let normed = norm(&block.norm2, &middle);
@@ -133,8 +147,8 @@ fn block_backward<B: Rowwise + Product + Pieces>(
     let out_weight = products.weight_bar(branch_bar.clone(), columns(attended.clone()));
     let attended_bar = products.rows_of_columns_backward(&block.attn_out, branch_bar);
     let normed = norm(&block.norm1, x);
-    let qkv = split_heads(products.columns_of_rows(&block.qkv, normed.clone()), config.heads());
-    let qkv_bar = attend_backward(&qkv, attended_bar, PROBS_AT_ONCE, products.0);
+    let heads = Heads::new(products.columns_of_rows(qkv, normed.clone()), config.heads());
+    let qkv_bar = attend_backward(&heads, attended_bar, PROBS_AT_ONCE, products.0);
     let qkv_weight = products.weight_bar(qkv_bar.clone(), normed);
     let normed_bar = products.columns_of_rows_backward(&block.qkv, qkv_bar);
     let [x_bar, norm1_weight, norm1_bias] =
@@ -170,11 +184,11 @@ impl Products {
     }
 
     /// W·xᵀ, columns from rows.
-    fn columns_of_rows<B: Product>(self, linear: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        B::product(linear.weight.clone().unsqueeze(), columns(x), self.0)
+    fn columns_of_rows<B: Product>(self, weight: &Tensor<B, 2>, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        B::product(weight.clone().unsqueeze(), columns(x), self.0)
     }
 
-    /// x̄ of [`columns_of_rows`](Self::columns_of_rows), rows from columns.
+    /// x̄ of [`columns_of_rows`](Self::columns_of_rows), rows from columns; the layer's rows are in their own order again.
     fn columns_of_rows_backward<B: Product>(
         self,
         linear: &Linear<B>,
