@@ -9,10 +9,11 @@ use mwt_infer::Arithmetic;
 
 use super::common::{self, CliResult};
 use crate::backend::BackendName;
+use crate::data::Split;
 use crate::evaluate::{self, Conditions, Evaluation, Spread, missing};
 use crate::model::Params;
 use crate::report::{chart, picture};
-use crate::settings::Missing;
+use crate::settings::{Missing, Settings};
 use crate::weights::trained::TrainedModel;
 use crate::with_backend;
 
@@ -27,6 +28,10 @@ pub(super) struct Eval {
     /// `digits`, or a directory; its test images are used
     #[arg(long)]
     data: String,
+    /// Use the validation images that the run set apart from the training images: to choose by, where the test images
+    /// are for reporting
+    #[arg(long)]
+    validation: bool,
     /// The most images
     #[arg(long)]
     limit: Option<usize>,
@@ -132,10 +137,10 @@ impl Eval {
     fn with_missing(&self) -> CliResult {
         let bytes = common::read(&self.model)?;
         let bundle = common::parse(&self.model, &bytes)?;
-        let set = common::load_for(bundle.config(), &self.data, self.limit)?;
+        let images = self.images(bundle.config(), bundle.header().facts.seed)?;
         let arithmetic = self.arithmetic.into();
         let kind = self.missing_kind;
-        let rows = missing::rows(&bundle, &set.test, arithmetic, kind, &self.missing, self.seeds)?;
+        let rows = missing::rows(&bundle, &images, arithmetic, kind, &self.missing, self.seeds)?;
         if let Some(path) = &self.chart {
             let drawn = chart::of_missing(&rows).ok_or("a chart needs two shares at least")?;
             picture::save(&drawn, path)?;
@@ -144,7 +149,7 @@ impl Eval {
             let report = serde_json::json!({
                 "model": self.model.display().to_string(),
                 "data": self.data,
-                "images": set.test.len(),
+                "images": images.len(),
                 "missing_kind": kind,
                 "seeds": self.seeds,
                 "missing": rows,
@@ -152,7 +157,7 @@ impl Eval {
             println!("{report}");
             return Ok(());
         }
-        println!("{} images, {kind} missing, {} choices of them\n", set.test.len(), self.seeds);
+        println!("{} images, {kind} missing, {} choices of them\n", images.len(), self.seeds);
         println!("missing  accuracy               PSNR of all samples");
         for row in &rows {
             let percent = |share: f32| 100.0 * share;
@@ -165,6 +170,18 @@ impl Eval {
             );
         }
         Ok(())
+    }
+
+    /// The images to evaluate on: of a model from a run with this seed.
+    fn images(&self, config: &ModelConfig, seed: u64) -> CliResult<Split> {
+        if !self.validation {
+            return Ok(common::load_for(config, &self.data, self.limit)?.test);
+        }
+        // What a run without other settings sets apart.
+        let mut settings = Settings::of(*config);
+        settings.train.seed = seed;
+        let (_, validation) = settings.split(common::load_for(config, &self.data, None)?.train);
+        Ok(validation.take(self.limit.unwrap_or(usize::MAX)))
     }
 
     fn spread(&self, evaluations: &[Evaluation]) -> Option<Spread> {
@@ -184,13 +201,13 @@ impl Eval {
         }
         let model = TrainedModel::load(&self.model)?;
         let config = model.summary.model;
-        let set = common::load_for(&config, &self.data, self.limit)?;
+        let images = self.images(&config, model.summary.seed)?;
         let evaluations = with_backend!(self.backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
             let evaluate = |draw| -> CliResult<Evaluation> {
                 let weights = model.weights.clone().with_config(ModelConfig { draw, ..config });
                 let params = Params::<Inner>::from_weights(&weights?, &device);
-                Ok(evaluate::on_backend(&params, &set.test, 50, &device)?)
+                Ok(evaluate::on_backend(&params, &images, 50, &device)?)
             };
             self.draws(&config).map(evaluate).collect::<CliResult<_>>()?
         });
@@ -200,11 +217,11 @@ impl Eval {
     fn bundle(&self) -> CliResult<(Vec<Evaluation>, Vec<String>)> {
         let bytes = common::read(&self.model)?;
         let bundle = common::parse(&self.model, &bytes)?;
-        let set = common::load_for(bundle.config(), &self.data, self.limit)?;
+        let images = self.images(bundle.config(), bundle.header().facts.seed)?;
         let arithmetic = self.arithmetic.into();
         let evaluate = |draw| {
             let conditions = Conditions { arithmetic, draw: Some(draw), missing: None };
-            evaluate::on_bundle(&bundle, &set.test, conditions)
+            evaluate::on_bundle(&bundle, &images, conditions)
         };
         let evaluations = self.draws(bundle.config()).map(evaluate).collect::<Result<_, _>>()?;
         let labels = bundle.header().labels().map(str::to_owned).collect();

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::backend::BackendTypes;
 use image::{ImageError, ImageFormat, RgbImage};
 use mwt_core::{Bundle, Scheme, Schemes};
+use mwt_infer::Arithmetic;
 
 use crate::data::{DataError, Split};
-use crate::evaluate::{self, Conditions, EvaluateError, Evaluation};
+use crate::evaluate::{self, Conditions, EvaluateError, Evaluation, missing};
 use crate::export::{self, ExportError};
 use crate::model::MwtBackend;
 use crate::run::metrics::Row;
@@ -106,6 +107,7 @@ pub fn write_for<B: MwtBackend>(
         let evaluation = evaluate::on_bundle(&bundle, &images, Conditions::default())?;
         if scheme == Scheme::F32 {
             pictures.extend(of_model(&bundle, &model, &images, &evaluation)?);
+            pictures.extend(of_missing(&bundle, &settings, &images)?);
         }
         bundles.push(BundleResult {
             scheme,
@@ -207,6 +209,19 @@ fn curves(rows: &[Row]) -> Vec<(&'static str, String, RgbImage)> {
     let there =
         |(file, caption, picture): (_, &str, Option<_>)| Some((file, caption.into(), picture?));
     charts.into_iter().filter_map(there).collect()
+}
+
+/// How the model does when samples are missing.
+fn of_missing(
+    bundle: &Bundle<'_>,
+    settings: &Settings,
+    images: &Split,
+) -> Result<Option<(&'static str, String, RgbImage)>, ReportError> {
+    const SHARES: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 0.9];
+    let kind = settings.data.missing_kind;
+    let rows = missing::rows(bundle, images, Arithmetic::F32, kind, &SHARES, 1)?;
+    let caption = format!("Accuracy and PSNR when samples are missing ({kind})");
+    Ok(chart::of_missing(&rows).map(|picture| ("missing.png", caption, picture)))
 }
 
 /// What the model does, and what it has learned.
