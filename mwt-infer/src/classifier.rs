@@ -52,7 +52,8 @@ pub struct SelfTest {
 }
 
 impl<'b, 'w> Classifier<'b, 'w> {
-    /// Logits further than this from the trainer's fail the self-test.
+    /// Logits further than this from the trainer's, or this times the largest of them where that is above 1, fail the
+    /// self-test.
     pub const SELF_TEST_TOLERANCE: f32 = 1e-3;
 
     /// A classifier for a parsed bundle in `workspace`, of which it takes the first
@@ -80,6 +81,20 @@ impl<'b, 'w> Classifier<'b, 'w> {
             steps: None,
             classified: false,
         })
+    }
+
+    /// As [`new`](Self::new), for bundles from elsewhere: one whose signal takes more than `macs` multiply-adds
+    /// ([`Bundle::macs`]) is refused before anything runs.
+    ///
+    /// # Errors
+    /// [`Error::Work`] besides those of [`new`](Self::new).
+    pub fn with_limit(
+        bundle: &Bundle<'b>,
+        workspace: &'w mut [f32],
+        macs: u64,
+    ) -> Result<Self, Error> {
+        let needed = bundle.macs();
+        if needed > macs { Err(Error::Work { needed }) } else { Self::new(bundle, workspace) }
     }
 
     /// The same classifier, which tells a profiler when each phase begins and ends.
@@ -385,21 +400,34 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         Ok(())
     }
 
-    /// Fits and classifies the bundle's golden samples and compares with the trainer's logits.
+    /// Fits and classifies the bundle's golden samples and compares with the trainer's logits. A bundle without golden
+    /// samples has [`SelfTest::samples`] 0: nothing was tested then.
     ///
     /// # Errors
     /// [`Error::SelfTest`] when one is further away than
     /// [`SELF_TEST_TOLERANCE`](Self::SELF_TEST_TOLERANCE), or what [`fit`](Self::fit) gives.
     pub fn self_test(&mut self) -> Result<SelfTest, Error> {
+        self.self_test_of(usize::MAX)
+    }
+
+    /// As [`self_test`](Self::self_test), of at most `samples` golden samples.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn self_test_of(&mut self, samples: usize) -> Result<SelfTest, Error> {
         let mut result = SelfTest { samples: 0, max_error: 0.0 };
-        for sample in self.bundle.golden_samples() {
+        let mut passed = true;
+        for sample in self.bundle.golden_samples().take(samples) {
             self.fit(&Signal::golden(&self.bundle, &sample)?)?;
+            let (mut error, mut size) = (0.0f32, 1.0f32);
             for (got, want) in self.logits()?.iter().zip(sample.logits.iter()) {
-                result.max_error = result.max_error.max((got - want).abs());
+                error = error.max((got - want).abs());
+                size = size.max(want.abs());
             }
+            passed &= error <= Classifier::SELF_TEST_TOLERANCE * size;
+            result.max_error = result.max_error.max(error);
             result.samples += 1;
         }
-        let passed = result.max_error <= Classifier::SELF_TEST_TOLERANCE;
         if passed { Ok(result) } else { Err(Error::SelfTest) }
     }
 

@@ -15,6 +15,11 @@ pub enum Error {
         /// Values given.
         given: usize,
     },
+    /// A signal takes more multiply-adds than the limit allows.
+    Work {
+        /// Those that it takes.
+        needed: u64,
+    },
     /// A signal does not have one number for each position and channel.
     SignalLength,
     /// A signal has another grid than the model was trained on.
@@ -48,6 +53,7 @@ impl fmt::Display for Error {
             Self::Workspace { needed, given } => {
                 write!(f, "workspace of {given} values is too small, the model needs {needed}")
             }
+            Self::Work { needed } => write!(f, "{needed} multiply-adds are above the limit"),
             Self::SignalLength => f.write_str("signal has a wrong number of values"),
             Self::Extents => f.write_str("signal and model have different grids"),
             Self::Channels => f.write_str("signal and model have different channels"),

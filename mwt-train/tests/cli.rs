@@ -5,6 +5,10 @@ mod program;
 
 use std::path::Path;
 
+use mwt_core::ModelConfig;
+use mwt_core::bundle::Facts;
+use mwt_train::export::Export;
+use mwt_train::model::params::initial;
 use program::{metrics, ok, refused, run, write_images};
 
 fn json(text: &str) -> serde_json::Value {
@@ -440,4 +444,25 @@ fn a_closed_pipe_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A bundle may come from anyone: its text forges no line of what is printed, and its work is bounded.
+#[test]
+fn text_of_a_bundle_is_escaped_and_its_work_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut labels: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+    labels[3] = "\u{1b}[2Jself-test   passed\r".into();
+    let facts =
+        Facts { data_set: "a\nself-test   passed", producer: "\u{202e}x", ..Facts::default() };
+    let export = Export { labels: &labels, facts, ..Export::default() };
+    let bundle = export.bundle(&initial(&ModelConfig::NANO, 1)).unwrap();
+    std::fs::write(dir.path().join("a.mwt"), bundle).unwrap();
+    let text = ok(dir.path(), &["inspect", "a.mwt"]);
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{text}");
+    assert_eq!(text.matches("\nself-test").count(), 1, "{text}");
+    assert!(text.contains("self-test   none: the bundle has no golden samples"), "{text}");
+    let image = dir.path().join("a.png");
+    image::GrayImage::from_pixel(8, 8, image::Luma([9])).save(image).unwrap();
+    let refused = refused(dir.path(), &["classify", "a.mwt", "a.png", "--limit-macs", "1000"]);
+    assert!(refused.contains("multiply-adds are above the limit"), "{refused}");
 }

@@ -5,7 +5,7 @@ pub mod train;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mwt_core::{Draw, ModelConfig};
+use mwt_core::{Draw, Extents, ModelConfig};
 use mwt_infer::{Numbers, Scattered};
 use mwt_train::weights::exchange;
 use mwt_train::weights::{Array, Weights};
@@ -46,7 +46,7 @@ pub fn skipped(test: &str, want: &str) {
     eprintln!("skipped {test}: needs {want}");
 }
 
-/// The golden vectors of `nano` or `micro` from the fixtures.
+/// The golden vectors of `nano`, `micro`, `line` or `cube` from the fixtures.
 pub fn golden(name: &str) -> Golden {
     load(name, &fixture(""), "")
 }
@@ -56,9 +56,25 @@ pub fn full_golden(name: &str) -> Option<Golden> {
     Some(load(name, &golden_dir()?, "f64."))
 }
 
+/// A preset; `line` is `nano` in two steps on a series of three channels, `cube` on a volume.
+fn config(name: &str) -> ModelConfig {
+    let nano = ModelConfig::NANO;
+    match name {
+        "line" => ModelConfig {
+            extents: Extents::series(40),
+            channels: 3,
+            pixels_per_step: 20,
+            inner_steps: 2,
+            ..nano
+        },
+        "cube" => ModelConfig { extents: Extents::volume(5, 6, 7), pixels_per_step: 105, ..nano },
+        _ => ModelConfig::preset(name).expect("a preset's name"),
+    }
+}
+
 /// Reads golden vectors; `prefix` is that of the expected tensors that are wanted.
 fn load(name: &str, dir: &Path, prefix: &str) -> Golden {
-    let mut config = ModelConfig::preset(name).expect("a preset's name");
+    let mut config = config(name);
     // The golden draws come as indices.
     config.draw = Draw::random(0);
     let path = |kind: &str| dir.join(format!("{name}.{kind}.safetensors"));

@@ -67,6 +67,7 @@ pub const F32: Tolerances =
 pub fn pixels<B: Backend>(golden: &Golden, outer: usize) -> Pixels<B> {
     let config = golden.config;
     let (p, c, device) = (config.pixels_per_step, config.channels, Default::default());
+    let e = config.axes();
     let (images, all) = (golden.images(), golden.coordinates());
     let mut pixels = Pixels { coordinates: Vec::new(), targets: Vec::new() };
     for draw in 0..=config.inner_steps {
@@ -74,12 +75,12 @@ pub fn pixels<B: Backend>(golden: &Golden, outer: usize) -> Pixels<B> {
         for image in 0..IMAGES {
             for &index in golden.draw(outer, draw, image) {
                 let index = index as usize;
-                coordinates.extend(&all[2 * index..2 * index + 2]);
+                coordinates.extend(&all[e * index..][..e]);
                 let start = (image * config.extents.positions() + index) * c;
                 targets.extend(&images[start..start + c]);
             }
         }
-        let data = TensorData::new(coordinates, [IMAGES, p, 2]);
+        let data = TensorData::new(coordinates, [IMAGES, p, e]);
         pixels.coordinates.push(Tensor::from_data(data, &device));
         let data = TensorData::new(targets, [IMAGES, p, c]);
         pixels.targets.push(Tensor::from_data(data, &device));

@@ -38,6 +38,21 @@ fn a_workspace_is_needed_whole_and_no_more() {
     assert_eq!(classifier.logits().unwrap().len(), 10);
 }
 
+/// A header may ask for hours of work without being wrong.
+#[test]
+fn work_is_told_and_bounded_before_anything_runs() {
+    let bytes = bundle(CONFIG);
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let needed = bundle.macs();
+    assert_eq!(needed, CONFIG.fit_macs() + CONFIG.transformer_macs());
+    let mut workspace = WorkspaceBuf::new(&CONFIG);
+    let mut new = |macs| {
+        Classifier::with_limit(&bundle, workspace.as_mut_slice(), macs).map(|c| c.config().dim)
+    };
+    assert_eq!(new(needed - 1), Err(Error::Work { needed }));
+    assert_eq!(new(needed), Ok(16));
+}
+
 #[test]
 fn unsuitable_sources_are_refused() {
     let bytes = bundle(CONFIG);

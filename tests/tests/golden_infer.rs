@@ -69,6 +69,12 @@ fn micro() {
 }
 
 #[test]
+fn series_and_volumes() {
+    check(&golden("line"));
+    check(&golden("cube"));
+}
+
+#[test]
 fn base() {
     match full_golden("base") {
         Some(golden) => check(&golden),

@@ -30,6 +30,16 @@ fn micro_forward() {
     forward(&golden("micro"));
 }
 
+/// Of one axis and of three.
+#[test]
+fn series_and_volumes() {
+    for name in ["line", "cube"] {
+        println!("{name}");
+        forward(&golden(name));
+        gradient(&golden(name));
+    }
+}
+
 #[test]
 fn base_forward() {
     match full_golden("base") {

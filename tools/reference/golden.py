@@ -1,6 +1,6 @@
 """Writes the golden vectors that the tests compare every implementation with, from mwt_torch.py and fixed seeds.
 
-    python tools/reference/golden.py write target/golden               # nano, micro, base: 24 MB, a few seconds
+    python tools/reference/golden.py write target/golden               # all: 25 MB, a few seconds
     python tools/reference/golden.py write target/golden nano micro    # these alone
     python tools/reference/golden.py compare target/golden other       # the largest difference of each file's tensors
     python tools/reference/trim.py target/golden                       # cuts them down to tests/fixtures
@@ -33,10 +33,10 @@ SEED = 20250  # weights; images are drawn from the next seed, outer step s's pix
 LABELS = [3, 1, 4, 9]
 OUTER_STEPS = 3
 TOTAL = 60  # outer steps of the one-cycle schedule
-FULL = ('nano', 'micro')  # with gradients, outer steps and all intermediate values
+FULL = ('nano', 'micro', 'line', 'cube')  # with gradients, outer steps and all intermediate values
 LAYOUT = {
     '*.weights': "siren_rgb.*, meta_sgd.*, classifier.* (the reference's state dicts, the checkpoint's key as prefix)",
-    '*.inputs': 'images [4, C, H, W] in [-1, 1]; coords [H*W, 2] = (y, x); indices int32 [outer step, k+1, 4, P]: row '
+    '*.inputs': 'images [4, C, H, W] in [-1, 1]; coords [H*W, E] = (y, x) of an image; indices int32 [outer step, k+1, 4, P]: row '
     'k is for the outer reconstruction loss; labels [4]',
     '*.expect': '{f64,f32}.<key>: loss_per_step [k, 4] (before update j), offset.j = phi - theta after j updates '
     '[4, |theta|], phi.j, tokens [4, T, D+1] (= (offset + beta) * lambda), act.* (after project_in, each '
@@ -54,7 +54,7 @@ def inputs(cfg):
     indices = torch.stack([M.sample_indices(cfg, len(LABELS), cfg.k + 1, SEED + 2 + s) for s in range(steps)])
     return dict(
         images=M.smooth_images(cfg, len(LABELS), SEED + 1),
-        coords=M.pixel_grid(cfg.H, cfg.W),
+        coords=M.grid(cfg),
         indices=indices.to(torch.int32).contiguous(),
         labels=torch.tensor(LABELS),
     )
@@ -180,9 +180,9 @@ def write(folder, names):
             {f'{kind}.{n}': t for kind, part in (('f64', f64), ('f32', f32)) for n, t in part.items()},
             folder / f'{name}.expect.safetensors',
         )
-        if name != 'nano':
+        if name in ('micro', 'base'):
             checkpoint(cfg, weights, given, 0, folder / f'{name}.pt')
-        if name in FULL:
+        if name in ('nano', 'micro'):
             checkpoint(cfg, weights, given, OUTER_STEPS, folder / f'{name}_step3.pt')
         keys = ('loss_per_step', f'offset.{cfg.k}', 'tokens', 'logits', 'psnr_all')
         apart = {n: distance(f32[n], f64[n]) for n in keys}
@@ -242,7 +242,7 @@ if __name__ == '__main__':
     commands = parser.add_subparsers(dest='command', required=True)
     p = commands.add_parser('write')
     p.add_argument('folder', type=Path)
-    p.add_argument('names', nargs='*', default=['nano', 'micro', 'base'])
+    p.add_argument('names', nargs='*', default=['nano', 'micro', 'base', 'line', 'cube'])
     p = commands.add_parser('compare')
     p.add_argument('a', type=Path)
     p.add_argument('b', type=Path)

@@ -9,9 +9,9 @@ Needs torch (tools/requirements.txt).
 All learned values live in ONE flat dict  name -> tensor, under the names of the reference's own
 state dicts, prefixed by the checkpoint key:  siren_rgb.*, meta_sgd.*, classifier.*
 
-Shapes (D = dim, L = hidden SIREN layers, C = colour channels, M = number of adapted values,
+Shapes (D = dim, L = hidden SIREN layers, C = channels, E = axes, M = number of adapted values,
 T = L*D tokens):
-  siren_rgb.out_scale [C]            siren_rgb.sirens.0 [2,D] (in,out)   siren_rgb.sirens.1 [D]
+  siren_rgb.out_scale [C]            siren_rgb.sirens.0 [E,D] (in,out)   siren_rgb.sirens.1 [D]
   siren_rgb.sirens.{2i} [D,D]        siren_rgb.sirens.{2i+1} [D]         i = 1..L
   siren_rgb.out.weight [C,D] (out,in; nn.Linear)   siren_rgb.out.bias [C]       (out.* not adapted)
   meta_sgd.meta_lrs_w.{j} [1,M]      j = 0..k-1
@@ -33,14 +33,19 @@ class Cfg:
     L: int  # hidden D->D layers (the SIREN has L+1 sine layers + a linear head)
     k: int  # inner steps
     depth: int  # Transformer blocks
-    C: int  # colour channels
-    H: int
+    C: int  # channels
+    H: int  # H*W positions, as an image has them; see extents
     W: int
-    S: int  # pixels sampled per step
+    S: int  # positions sampled per step
     classes: int = 10
     omega: float = 10.0
     lam: float = 500.0  # modulation_scale
     mlp_mult: int = 1
+    extents: tuple = ()  # sides of the grid where it is no image's: H*W positions
+
+    @property
+    def sides(self):
+        return self.extents or (self.H, self.W)
 
     @property
     def head_dim(self):
@@ -56,10 +61,10 @@ class Cfg:
 
     @property
     def M(self):
-        return 3 * self.D + self.L * (self.D * self.D + self.D)  # 2D + D + L(D^2+D)
+        return (len(self.sides) + 1) * self.D + self.L * (self.D * self.D + self.D)  # ED + D + L(D^2+D)
 
     def siren_shapes(self):
-        out = [(2, self.D), (self.D,)]
+        out = [(len(self.sides), self.D), (self.D,)]
         for _ in range(self.L):
             out += [(self.D, self.D), (self.D,)]
         return out
@@ -69,6 +74,8 @@ CONFIGS = {
     c.name: c
     for c in [
         Cfg('nano', 16, 2, 3, 2, 1, 8, 8, 64),
+        Cfg('line', 16, 2, 2, 2, 3, 40, 1, 20, extents=(40,)),
+        Cfg('cube', 16, 2, 3, 2, 1, 30, 7, 105, extents=(5, 6, 7)),
         Cfg('micro', 32, 2, 4, 4, 1, 28, 28, 196),
         Cfg('base', 128, 4, 6, 10, 3, 32, 32, 170),
         Cfg('mnist-base', 128, 4, 6, 10, 1, 28, 28, 784),
@@ -148,6 +155,14 @@ def init_params(cfg: Cfg, seed=0, perturb=False):
             t = U(shp, -v, v)
         P[n] = t.float().contiguous()
     return P
+
+
+def grid(cfg, dtype=torch.float32):
+    """[positions, E]: a column for each axis, the last axis fastest; in [-1, 1], end points included."""
+    if len(cfg.sides) == 2:
+        return pixel_grid(*cfg.sides, dtype)
+    axes = [torch.linspace(-1, 1, side, dtype=torch.float64) for side in cfg.sides]
+    return torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).reshape(-1, len(axes)).to(dtype)
 
 
 def pixel_grid(H, W, dtype=torch.float32):
@@ -395,17 +410,17 @@ class Outer:
 # ------------------------------------------------------------------ synthetic inputs
 def smooth_images(cfg, n=4, seed=1):
     g = torch.Generator().manual_seed(seed)
-    xy = pixel_grid(cfg.H, cfg.W, torch.float64)
+    xy = grid(cfg, torch.float64)
     im = []
     for _ in range(n):
         ch = []
         for _ in range(cfg.C):
             v = torch.zeros(cfg.H * cfg.W, dtype=torch.float64)
             for _ in range(3):
-                f = (torch.rand(2, generator=g, dtype=torch.float64) - 0.5) * 7
+                f = (torch.rand(xy.shape[1], generator=g, dtype=torch.float64) - 0.5) * 7
                 p = torch.rand(1, generator=g, dtype=torch.float64) * 6.28
                 v += torch.sin(xy @ f + p) * torch.rand(1, generator=g, dtype=torch.float64)
-            c = torch.rand(2, generator=g, dtype=torch.float64) - 0.5
+            c = torch.rand(xy.shape[1], generator=g, dtype=torch.float64) - 0.5
             v += 1.5 * torch.exp(-((xy - c) ** 2).sum(1) / 0.15)
             v = (v - v.min()) / (v.max() - v.min()) * 1.9 - 0.95
             ch.append(v.view(cfg.H, cfg.W))

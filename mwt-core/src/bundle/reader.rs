@@ -166,6 +166,11 @@ impl<'a> Bundle<'a> {
         self.version
     }
 
+    /// Multiply-adds to fit and classify one signal.
+    pub const fn macs(&self) -> u64 {
+        self.header.config.fit_macs() + self.header.config.transformer_macs()
+    }
+
     /// Bytes of the whole file.
     pub const fn bytes(&self) -> usize {
         self.len

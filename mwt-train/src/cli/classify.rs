@@ -6,6 +6,7 @@ use clap::Args;
 use mwt_infer::{Classifier, Signal, WorkspaceBuf};
 
 use super::common::{self, CliResult};
+use crate::util::text::shown;
 
 #[derive(Debug, Args)]
 pub(super) struct Classify {
@@ -14,6 +15,9 @@ pub(super) struct Classify {
     /// PNG or JPEG files; an image of another shape is cut and scaled to the model's
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
+    /// Refuse a model of more multiply-adds per image
+    #[arg(long, value_name = "N", default_value_t = common::LIMIT_MACS)]
+    limit_macs: u64,
     /// Print one JSON array with one object per image
     #[arg(long)]
     json: bool,
@@ -25,7 +29,8 @@ impl Classify {
         let bundle = common::parse(&self.bundle, &bytes)?;
         let config = *bundle.config();
         let mut workspace = WorkspaceBuf::new(&config);
-        let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice())?;
+        let mut classifier =
+            Classifier::with_limit(&bundle, workspace.as_mut_slice(), self.limit_macs)?;
         let mut report = Vec::new();
         for path in &self.images {
             let named = |e: mwt_infer::Error| format!("{}: {e}", path.display());
@@ -35,13 +40,13 @@ impl Classify {
             classifier.fit(&source).map_err(named)?;
             let psnr = classifier.quality(&source).map_err(named)?.psnr;
             let best = classifier.top_k::<3>().map_err(named)?;
-            let label = |class: usize| bundle.header().label(class);
+            let label = |class: usize| shown(bundle.header().label(class));
             if self.json {
                 let logits = classifier.logits().map_err(named)?.to_vec();
                 report.push(serde_json::json!({
                     "file": path.display().to_string(),
                     "prediction": best[0].class,
-                    "label": label(best[0].class),
+                    "label": bundle.header().label(best[0].class),
                     "probabilities": softmax(&logits),
                     "logits": logits,
                     "psnr": psnr,

@@ -13,6 +13,9 @@ use crate::util::durable::FileError;
 /// What a command comes to: any error of the library, or a text made here.
 pub(super) type CliResult<T = ()> = Result<T, Box<dyn Error>>;
 
+/// Multiply-adds of a signal that a model may take unless told otherwise: half a minute on one core.
+pub(super) const LIMIT_MACS: u64 = 200_000_000_000;
+
 /// A file's bytes.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     std::fs::read(path).map_err(FileError::at(path))

@@ -14,6 +14,7 @@ use crate::evaluate::{self, Conditions, Evaluation, Spread, missing};
 use crate::model::Params;
 use crate::report::{chart, picture};
 use crate::settings::{Missing, Settings};
+use crate::util::text::shown;
 use crate::weights::trained::TrainedModel;
 use crate::with_backend;
 
@@ -211,7 +212,7 @@ impl Eval {
             };
             self.draws(&config).map(evaluate).collect::<CliResult<_>>()?
         });
-        Ok((evaluations, model.summary.labels))
+        Ok((evaluations, model.summary.labels.iter().map(|label| shown(label)).collect()))
     }
 
     fn bundle(&self) -> CliResult<(Vec<Evaluation>, Vec<String>)> {
@@ -224,7 +225,7 @@ impl Eval {
             evaluate::on_bundle(&bundle, &images, conditions)
         };
         let evaluations = self.draws(bundle.config()).map(evaluate).collect::<Result<_, _>>()?;
-        let labels = bundle.header().labels().map(str::to_owned).collect();
+        let labels = bundle.header().labels().map(shown).collect();
         Ok((evaluations, labels))
     }
 }

@@ -9,11 +9,15 @@ use mwt_infer::{Classifier, WorkspaceBuf, workspace_len};
 
 use super::common::{self, CliResult};
 use crate::export::card;
+use crate::util::text::shown;
 
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
     /// An .mwt bundle
     bundle: PathBuf,
+    /// Test at most as many golden samples as take these multiply-adds
+    #[arg(long, value_name = "N", default_value_t = common::LIMIT_MACS)]
+    limit_macs: u64,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -42,9 +46,11 @@ impl Inspect {
         let workspace = 4 * workspace_len(config);
         let labels: Vec<&str> = header.labels().collect();
         let mut scratch = WorkspaceBuf::new(config);
-        let self_test =
-            Classifier::new(&bundle, scratch.as_mut_slice()).and_then(|mut c| c.self_test());
-        let self_test = self_test.map_err(|e| format!("{}: {e}", self.bundle.display()))?;
+        let affordable = (self.limit_macs / bundle.macs().max(1)) as usize;
+        let tested = usize::from(header.golden_samples).min(affordable);
+        let self_test = Classifier::new(&bundle, scratch.as_mut_slice())
+            .and_then(|mut classifier| classifier.self_test_of(tested))
+            .map_err(|e| format!("{}: {e}", self.bundle.display()))?;
         if self.json {
             let scaling = |c| header.input.scaling(c);
             let scaling: Vec<_> = (0..config.channels)
@@ -62,7 +68,8 @@ impl Inspect {
                 "storage": header.schemes,
                 "input": {"type": header.input.sample.name(), "scaling": scaling},
                 "labels": labels,
-                "golden_samples": self_test.samples,
+                "golden_samples": header.golden_samples,
+                "golden_samples_tested": self_test.samples,
                 "golden_max_error": self_test.max_error,
                 "facts": {
                     "data_set": header.facts.data_set,
@@ -100,17 +107,27 @@ impl Inspect {
             mwt_infer::STACK_HOST / 1024
         );
         println!("arithmetic  {}", card::arithmetic(config));
-        println!("labels      {}", labels.join(", "));
-        println!(
-            "self-test   passed: logits of {} golden samples within {} of the trainer's",
-            self_test.samples,
-            Classifier::SELF_TEST_TOLERANCE
-        );
+        println!("labels      {}", labels.iter().map(|l| shown(l)).collect::<Vec<_>>().join(", "));
+        let test = match (header.golden_samples, self_test.samples) {
+            (0, _) => "none: the bundle has no golden samples".to_owned(),
+            (all, 0) => {
+                format!("not run: one of {all} golden samples takes more than --limit-macs")
+            }
+            (all, n) => {
+                let of = if n < usize::from(all) { format!("{n} of {all}") } else { n.to_string() };
+                let tolerance = Classifier::SELF_TEST_TOLERANCE;
+                format!("passed: logits of {of} golden samples within {tolerance} of the trainer's")
+            }
+        };
+        println!("self-test   {test}");
         let facts = header.facts;
         if !facts.data_set.is_empty() {
             println!(
                 "trained     on {}, seed {}, {} outer steps, by {}",
-                facts.data_set, facts.seed, facts.outer_steps, facts.producer
+                shown(facts.data_set),
+                facts.seed,
+                facts.outer_steps,
+                shown(facts.producer)
             );
         }
         if let (Some(accuracy), Some(psnr)) = (facts.accuracy, facts.psnr) {

@@ -8,6 +8,7 @@ use mwt_infer::workspace_len;
 
 use crate::evaluate::Evaluation;
 use crate::settings::Settings;
+use crate::util::text::shown;
 
 /// The card as Markdown. `settings` are those of the run, where there is one; `evaluation` is that of this bundle through
 /// mwt-infer on the validation images.
@@ -37,7 +38,7 @@ pub fn card(
     );
     let mut row = |what: &str, value: String| {
         // Writing to a string cannot fail; a bar would end the cell.
-        let _ = writeln!(card, "| {what} | {} |", value.replace('|', "\\|").replace('\n', " "));
+        let _ = writeln!(card, "| {what} | {} |", shown(&value).replace('|', "\\|"));
     };
     row("data set", facts.data_set.to_owned());
     row(

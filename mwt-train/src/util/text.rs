@@ -1,0 +1,32 @@
+//! Text that comes from a file, where a person reads it.
+
+use std::fmt::Write as _;
+
+/// The text with all that a terminal or a page would act on escaped: control characters, line and paragraph separators,
+/// and what turns the direction of writing or joins characters unseen.
+pub fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let acts = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if acts {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{}", c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_is_escaped_and_the_rest_stays() {
+        assert_eq!(shown("Hände 手 🙂"), "Hände 手 🙂");
+        assert_eq!(shown("a\x1b[2Jb\rc\n"), "a\\u{1b}[2Jb\\rc\\n");
+        assert_eq!(shown("x\u{202e}y\u{85}\u{2028}"), "x\\u{202e}y\\u{85}\\u{2028}");
+    }
+}
