@@ -116,7 +116,17 @@ fn write_seeds() {
         ),
         ("two", ModelConfig { hidden_layers: 2, inner_steps: 2, blocks: 2, ..tiny }, mixed, 0),
     ];
-    for (name, config, schemes, samples) in seeds {
+    let series = ModelConfig {
+        extents: Extents::series(7),
+        channels: 5,
+        pixels_per_step: 4,
+        draw: Draw::stratified(1, Extents::series(2)),
+        ..tiny
+    };
+    let volume = ModelConfig { extents: Extents::volume(2, 3, 2), pixels_per_step: 5, ..tiny };
+    // These are of format version 2.
+    let newer = [("series", series, Schemes::default(), 0), ("volume", volume, mixed, 1)];
+    for (name, config, schemes, samples) in seeds.into_iter().chain(newer) {
         let labels = (0..config.classes).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
         let header = Header {
             config,
