@@ -4,7 +4,7 @@
 
 prints each bundle's header, whether writing it again gives the same bytes, and how far its golden samples' logits,
 fitted and classified here in float64 and in float32, are from those that it stores. As a module: parse, write, draw,
-fit, tokens, classify, logits. What a bundle may not be raises Bad.
+fit, tokens, classify, logits. What a bundle may not be raises Bad. Format versions 1 and 2.
 
 Needs numpy (tools/requirements.txt).
 """
@@ -42,6 +42,8 @@ class Cur:
             if not c & 128:
                 if v >> bits:
                     raise Bad('varint overflow')
+                if c == 0 and n:
+                    raise Bad('varint not shortest')
                 return v
         raise Bad('varint too long')
 
@@ -52,7 +54,7 @@ class Cur:
         return s.take(1)[0]
 
     def str(s):
-        n = s.varint(64)
+        n = s.varint(32)
         try:
             return s.take(n).decode('utf-8')
         except UnicodeDecodeError:
@@ -65,7 +67,7 @@ class Cur:
         return bool(c)
 
     def enum(s, n):
-        v = s.varint(32)
+        v = s.u8()
         if v >= n:
             raise Bad('enum')
         return v
@@ -89,25 +91,33 @@ FIELDS = [
     ('mlp', 32),
     ('C', 32),
     ('K', 32),
-    ('H', 32),
-    ('W', 32),
-    ('P', 32),
 ]
+TYPES = ('u1', '<i2', '<f4')
+LARGEST = (255, 32768, 0)
 
 
-def parse_header(b):
+def parse_header(b, version):
     c = Cur(b)
-    h = {}
+    h = {'version': version}
     for n, bits in FIELDS:
         h[n] = c.varint(bits)
+    axes = 2 if version == 1 else c.varint(32)
+    if not 1 <= axes <= 3:
+        raise Bad('axes')
+    h['sides'] = [c.varint(32) for _ in range(axes)]
+    h['P'] = c.varint(32)
     h['omega'] = c.f32_raw()
     h['lambda'] = c.f32_raw()
     h['shared'] = c.bool()
-    h['kind'] = c.enum(2)
+    h['kind'] = c.enum(2 if version == 1 else 3)
+    h['cell'] = [c.varint(32) for _ in range(axes)] if h['kind'] == 2 else None
     h['draw_seed'] = c.varint(32)
     h['schemes'] = [c.enum(3) for _ in range(4)]
-    h['scale'] = c.f32_raw()
-    h['offset'] = c.f32_raw()
+    h['type'] = 0 if version == 1 else c.enum(3)
+    pairs = 1 if version == 1 else h['C']
+    if pairs > 16:
+        raise Bad('C')
+    h['scaling'] = [(c.f32_raw(), c.f32_raw()) for _ in range(pairs)]
     h['labels'] = c.str()
     h['G'] = c.u8()
     h['data_set'] = c.str()
@@ -130,23 +140,40 @@ def check_header(h):
         ('k', 1, 64),
         ('B', 1, 64),
         ('mlp', 1, 8),
-        ('C', 1, 4),
+        ('C', 1, 4 if h['version'] == 1 else 16),
         ('K', 2, 65535),
-        ('H', 1, 4096),
-        ('W', 1, 4096),
     ]:
         if not lo <= h[n] <= hi:
             raise Bad(n)
-    if not 1 <= h['P'] <= h['H'] * h['W']:
+    if not all(1 <= s <= (4096 if h['version'] == 1 else 65536) for s in h['sides']):
+        raise Bad('sides')
+    if positions(h) > 1 << 24:
+        raise Bad('positions')
+    if not 1 <= h['P'] <= positions(h):
         raise Bad('P')
+    if h['cell'] and (0 in h['cell'] or math.prod(cells(h)) != h['P']):
+        raise Bad('cell')
     if not 0 < h['omega'] <= 1000:
         raise Bad('omega')
     if not 0 < h['lambda'] <= 1e6:
         raise Bad('lambda')
-    if not (np.isfinite(h['scale']) and h['scale'] > 0 and np.isfinite(h['offset'])):
-        raise Bad('scale')
+    for scale, offset in h['scaling']:
+        with np.errstate(over='ignore'):
+            most = scale * np.float32(LARGEST[h['type']]) + abs(offset)
+        if not (np.isfinite(scale) and scale > 0 and np.isfinite(most)):
+            raise Bad('scale')
+    if h['acc'] is not None and not 0 <= h['acc'] <= 1 or h['psnr'] is not None and np.isnan(h['psnr']):
+        raise Bad('facts')
     if len(h['labels'].split('\n')) != h['K']:
         raise Bad('labels')
+
+
+def positions(h):
+    return math.prod(h['sides'])
+
+
+def cells(h):
+    return [-(-side // cell) for side, cell in zip(h['sides'], h['cell'])]
 
 
 def enc_varint(v):
@@ -173,15 +200,14 @@ def enc_opt(v):
 
 
 def enc_header(h):
+    newer = h['version'] > 1
     o = b''.join(enc_varint(h[n]) for n, _ in FIELDS)
-    o += (
-        f4(h['omega'])
-        + f4(h['lambda'])
-        + bytes([int(h['shared'])])
-        + enc_varint(h['kind'])
-        + enc_varint(h['draw_seed'])
-    )
-    o += b''.join(enc_varint(x) for x in h['schemes']) + f4(h['scale']) + f4(h['offset'])
+    o += bytes([len(h['sides'])]) if newer else b''
+    o += b''.join(enc_varint(s) for s in h['sides']) + enc_varint(h['P'])
+    o += f4(h['omega']) + f4(h['lambda']) + bytes([int(h['shared']), h['kind']])
+    o += b''.join(enc_varint(s) for s in h['cell'] or ()) + enc_varint(h['draw_seed'])
+    o += bytes(h['schemes']) + (bytes([h['type']]) if newer else b'')
+    o += b''.join(f4(scale) + f4(offset) for scale, offset in h['scaling'])
     o += enc_str(h['labels']) + bytes([h['G']]) + enc_str(h['data_set']) + enc_str(h['producer'])
     o += enc_varint(h['seed']) + enc_varint(h['outer']) + enc_opt(h['acc']) + enc_opt(h['psnr'])
     return o
@@ -194,7 +220,7 @@ def layout(h):
 
     def siren(pre, part):
         for l in range(L + 1):
-            out.append((f'{pre}W{l}', 'plain', (2, D), part) if l == 0 else (f'{pre}W{l}', 'matrix', (D, D), part))
+            out.append((f'{pre}W{l}', 'plain', (len(h['sides']), D), part) if l == 0 else (f'{pre}W{l}', 'matrix', (D, D), part))
             out.append((f'{pre}b{l}', 'vector', (D,), part))
 
     siren('', 0)
@@ -235,7 +261,7 @@ def parse(b, golden=True):
     if len(b) < 24 + 4:
         raise Bad('short')
     ver, zero, total, hl = struct.unpack('<HHQI', b[8:24])
-    if ver != 1:
+    if ver not in (1, 2):
         raise Bad('version')
     if total != len(b):
         raise Bad('length')
@@ -246,7 +272,7 @@ def parse(b, golden=True):
     body = b[:-4]
     c = Cur(body)
     c.i = 24
-    h = parse_header(c.take(hl))
+    h = parse_header(c.take(hl), ver)
     check_header(h)
     raw = {}
     val = {}
@@ -274,8 +300,11 @@ def parse(b, golden=True):
             raise Bad('not finite ' + name)
     gold = []
     for g in range(h['G']):
-        im = np.frombuffer(c.take(h['H'] * h['W'] * h['C']), 'u1').reshape(h['H'], h['W'], h['C'])
+        numbers, dtype = positions(h) * h['C'], np.dtype(TYPES[h['type']])
+        im = np.frombuffer(c.take(numbers * dtype.itemsize), dtype).reshape(*h['sides'], h['C'])
         lg = np.frombuffer(c.take(4 * h['K']), '<f4')
+        if not np.isfinite(lg).all():
+            raise Bad('golden logits')
         gold.append((im, lg))
     if c.i != len(body):
         raise Bad('trailing')
@@ -305,7 +334,7 @@ def write(m):
             o.append(r[1].astype('<f4').tobytes())
     for im, lg in m['gold']:
         o.append(im.tobytes() + lg.astype('<f4').tobytes())
-    return finish(enc_header(m['h']), b''.join(o))
+    return finish(enc_header(m['h']), b''.join(o), m['h']['version'])
 
 
 # ---------- draw
@@ -340,27 +369,38 @@ def perm(key, i, n):
             return x
 
 
-def draw(h, j, n=None):
-    N = h['H'] * h['W']
-    P = h['P']
-    if n is None:
-        n = N
-    else:
-        P = max(1, P * n // N)
+def place(h, j, i):
+    """The position at place i of step j's order."""
+    n, P, seed = positions(h), h['P'], h['draw_seed']
     if h['kind'] == 0:
-        key = mix(h['draw_seed'] ^ mix(j + 1))
-        start = 0
-    else:
-        key = h['draw_seed']
-        start = j * P % n
-    return np.array([perm(key, (start + i) % n, n) for i in range(P)])
+        return perm(mix(seed ^ mix(j + 1)), i, n)
+    if h['kind'] == 1:
+        return perm(seed, (j * P + i) % n, n)
+    c = i % P
+    first = [at * cell for at, cell in zip(np.unravel_index(c, cells(h)), h['cell'])]
+    inside = [min(cell, side - at) for cell, side, at in zip(h['cell'], h['sides'], first)]
+    m = math.prod(inside)
+    at = np.unravel_index(perm(mix(seed ^ mix(c + 1)), (j + i // P) % m, m), inside)
+    return int(np.ravel_multi_index([a + b for a, b in zip(first, at)], h['sides']))
+
+
+def draw(h, j, there=None):
+    """The positions that step j looks at; there[position] is False where a sample is missing."""
+    n, reach = positions(h), h['P']
+    if there is not None:
+        if not there.any():
+            raise Bad('no sample')
+        reach = min(n, -(-h['P'] * n // int(there.sum())))
+    drawn = np.array([place(h, j, i) for i in range(reach)])
+    if there is not None:
+        drawn = drawn[there[drawn]]
+    return drawn if len(drawn) else np.flatnonzero(there)
 
 
 # ---------- fit
-def coords(H, W):
-    y = np.zeros(1) if H == 1 else -1 + 2 * np.arange(H) / (H - 1)
-    x = np.zeros(1) if W == 1 else -1 + 2 * np.arange(W) / (W - 1)
-    return np.stack([np.repeat(y, W), np.tile(x, H)], 1)
+def coords(sides):
+    axes = [np.zeros(1) if m == 1 else -1 + 2 * np.arange(m) / (m - 1) for m in sides]
+    return np.stack(np.meshgrid(*axes, indexing='ij'), -1).reshape(-1, len(sides))
 
 
 _erf = np.vectorize(math.erf)
@@ -370,18 +410,23 @@ def gelu(x):
     return x * 0.5 * (1 + _erf(x / math.sqrt(2)))
 
 
-def fit(m, img, dt=np.float64, draws=None):
+def fit(m, img, dt=np.float64, draws=None, there=None):
+    """W and b after k steps; NaN in a channel says that the sample is missing, as there[position] does."""
     h = m['h']
     L, C = h['L'], h['C']
     om = dt(h['omega'])
-    X = coords(h['H'], h['W']).astype(dt)
-    t = img.reshape(-1, C).astype(dt) * dt(h['scale']) + dt(h['offset'])
+    X = coords(h['sides']).astype(dt)
+    scaling = np.array([h['scaling'][c % len(h['scaling'])] for c in range(C)]).astype(dt)
+    t = img.reshape(-1, C).astype(dt) * scaling[:, 0] + scaling[:, 1]
+    if np.isnan(t).any():
+        known = ~np.isnan(t).any(1)
+        there = known if there is None else there & known
     v = m['val']
     W = [v[f'W{l}'].astype(dt) for l in range(L + 1)]
     b = [v[f'b{l}'].astype(dt) for l in range(L + 1)]
     Wo, bo, s = (v[n].astype(dt) for n in ('Wo', 'bo', 'out_scale'))
     for j in range(h['k']):
-        ix = draw(h, j) if draws is None else draws[j]
+        ix = draw(h, j, there) if draws is None else draws[j]
         P = len(ix)
         hs = [X[ix]]
         zs = []
@@ -449,8 +494,8 @@ def classify(m, tok, dt=np.float64):
     return x.mean(0) @ v['log.w'] + v['log.b']
 
 
-def logits(m, img, dt=np.float64):
-    W, b = fit(m, img, dt)
+def logits(m, img, dt=np.float64, there=None):
+    W, b = fit(m, img, dt, there=there)
     return classify(m, tokens(m, W, b, dt), dt)
 
 
