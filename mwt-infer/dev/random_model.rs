@@ -1,14 +1,32 @@
 //! A bundle of random weights, scaled as a trained one's, for tests and benchmarks.
 
-use mwt_core::bundle::{self, Facts, Header, Input};
+use mwt_core::bundle::{self, Facts, Header, Input, SampleType};
 use mwt_core::draw::mix;
+use mwt_core::grid::InputScaling;
 use mwt_core::layout::{BlockTensor, Tensor};
 use mwt_core::{ModelConfig, Schemes};
 
-/// The bytes of the bundle.
+/// The bytes of the bundle, for pictures.
+#[allow(dead_code)] // Not every test that includes this file wants one.
 pub(crate) fn bundle(config: ModelConfig, schemes: Schemes) -> Vec<u8> {
+    bundle_of(config, schemes, SampleType::U8, |_| 1.0)
+}
+
+/// The bytes of the bundle, for numbers of a type: bytes become [-1, 1], and so do others, each channel at its own scale.
+/// `gain` multiplies the values of a tensor.
+pub(crate) fn bundle_of(
+    config: ModelConfig,
+    schemes: Schemes,
+    sample: SampleType,
+    gain: impl Fn(Tensor) -> f32,
+) -> Vec<u8> {
+    let scaling = |channel: usize| match sample {
+        SampleType::U8 => InputScaling::SYMMETRIC,
+        _ => InputScaling { scale: 0.01 + 0.003 * channel as f32, offset: 0.1 * channel as f32 },
+    };
+    let scalings = Input::encode(&(0..config.channels).map(scaling).collect::<Vec<_>>());
     let labels = (0..config.classes).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
-    let (input, facts) = (Input::PICTURE, Facts::default());
+    let (input, facts) = (Input::new(sample, &scalings), Facts::default());
     let header = Header { config, schemes, input, labels: &labels, golden_samples: 0, facts };
     let mut seed = 0;
     let values = |tensor: Tensor| {
@@ -27,6 +45,7 @@ pub(crate) fn bundle(config: ModelConfig, schemes: Schemes) -> Vec<u8> {
         };
         (0..(rows * columns) as u32)
             .map(|i| middle + spread * (mix(i ^ mix(seed)) as i32) as f32 / 2f32.powi(31))
+            .map(|value| gain(tensor) * value)
             .collect()
     };
     bundle::write(&header, &[], values).expect("the values are finite and of the right number")

@@ -377,7 +377,7 @@ def place(h, j, i):
     if h['kind'] == 1:
         return perm(seed, (j * P + i) % n, n)
     c = i % P
-    first = [at * cell for at, cell in zip(np.unravel_index(c, cells(h)), h['cell'])]
+    first = [int(at) * cell for at, cell in zip(np.unravel_index(c, cells(h)), h['cell'])]
     inside = [min(cell, side - at) for cell, side, at in zip(h['cell'], h['sides'], first)]
     m = math.prod(inside)
     at = np.unravel_index(perm(mix(seed ^ mix(c + 1)), (j + i // P) % m, m), inside)
