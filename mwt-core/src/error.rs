@@ -72,8 +72,8 @@ impl fmt::Display for Error {
             }
             Self::Checksum => f.write_str("bundle damaged: its checksum does not match"),
             Self::Header => f.write_str("bundle header cannot be decoded"),
-            Self::Reserved => f.write_str("reserved bytes of the bundle are not 0"),
-            Self::Facts => f.write_str("bundle has impossible facts"),
+            Self::Reserved => f.write_str("bundle has reserved bytes"),
+            Self::Facts => f.write_str("bundle has false facts"),
             Self::HeaderTrailingBytes => f.write_str("bundle header is longer than its content"),
             Self::Config(e) => write!(f, "bundle configuration: {e}"),
             Self::Labels => f.write_str("bundle needs one label a class"),

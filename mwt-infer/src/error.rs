@@ -53,8 +53,8 @@ impl fmt::Display for Error {
             Self::Workspace { needed, given } => {
                 write!(f, "workspace of {given} values is too small, the model needs {needed}")
             }
-            Self::Work { needed } => write!(f, "{needed} multiply-adds are above the limit"),
-            Self::SignalLength => f.write_str("signal has a wrong number of values"),
+            Self::Work { .. } => f.write_str("model above the limit of work"),
+            Self::SignalLength => f.write_str("signal has a wrong length"),
             Self::Extents => f.write_str("signal and model have different grids"),
             Self::Channels => f.write_str("signal and model have different channels"),
             Self::Mask => f.write_str("mask does not fit the signal"),

@@ -464,5 +464,5 @@ fn text_of_a_bundle_is_escaped_and_its_work_bounded() {
     let image = dir.path().join("a.png");
     image::GrayImage::from_pixel(8, 8, image::Luma([9])).save(image).unwrap();
     let refused = refused(dir.path(), &["classify", "a.mwt", "a.png", "--limit-macs", "1000"]);
-    assert!(refused.contains("multiply-adds are above the limit"), "{refused}");
+    assert!(refused.contains("model above the limit of work"), "{refused}");
 }
