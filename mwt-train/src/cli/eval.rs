@@ -1,17 +1,21 @@
 //! `mwt-train eval`.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mwt_core::ModelConfig;
+use mwt_core::bundle::SampleType;
 use mwt_core::draw::Draw;
+use mwt_core::{Bundle, ModelConfig};
 use mwt_infer::Arithmetic;
 
-use super::common::{self, CliResult};
+use super::common::{self, CliResult, Wanted};
 use crate::backend::BackendName;
+use crate::data::Dataset;
 use crate::evaluate::{self, Conditions, Evaluation, Spread, missing};
 use crate::model::Params;
 use crate::report::{chart, picture};
+use crate::run::RunDir;
 use crate::settings::Missing;
 use crate::weights::trained::TrainedModel;
 use crate::with_backend;
@@ -24,12 +28,15 @@ pub(super) struct Eval {
     /// A run's directory or model.safetensors (evaluated through burn), or an .mwt bundle (through mwt-infer)
     #[arg(value_name = "RUN|BUNDLE")]
     model: PathBuf,
-    /// `digits`, or a directory; its test images are used
+    /// `digits`, `gestures`, `solids`, or the path of a data set; its test images, series or volumes are used
     #[arg(long)]
     data: String,
     /// The most images
     #[arg(long)]
     limit: Option<usize>,
+    /// Samples per second to which sounds are brought [default: the run's; 16000 for a bundle]
+    #[arg(long)]
+    rate: Option<NonZeroU32>,
     /// Evaluate over so many pixel draws, the model's own first, and give the spread
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     draws: u32,
@@ -132,7 +139,7 @@ impl Eval {
     fn with_missing(&self) -> CliResult {
         let bytes = common::read(&self.model)?;
         let bundle = common::parse(&self.model, &bytes)?;
-        let set = common::load_for(bundle.config(), &self.data, self.limit)?;
+        let set = self.load_for_bundle(&bundle)?;
         let arithmetic = self.arithmetic.into();
         let kind = self.missing_kind;
         let rows = missing::rows(&bundle, &set.test, arithmetic, kind, &self.missing, self.seeds)?;
@@ -167,6 +174,19 @@ impl Eval {
         Ok(())
     }
 
+    fn load_for(
+        &self,
+        config: &ModelConfig,
+        sample: SampleType,
+        rate: Option<NonZeroU32>,
+    ) -> CliResult<Dataset> {
+        common::load_for(Wanted { config, sample, limit: self.limit, rate }, &self.data)
+    }
+
+    fn load_for_bundle(&self, bundle: &Bundle<'_>) -> CliResult<Dataset> {
+        self.load_for(bundle.config(), bundle.header().input.sample, self.rate)
+    }
+
     fn spread(&self, evaluations: &[Evaluation]) -> Option<Spread> {
         Spread::of(&evaluations.iter().map(Evaluation::accuracy).collect::<Vec<_>>())
     }
@@ -184,13 +204,17 @@ impl Eval {
         }
         let model = TrainedModel::load(&self.model)?;
         let config = model.summary.model;
-        let set = common::load_for(&config, &self.data, self.limit)?;
+        let of_run = RunDir::settings(&self.model).ok().map(|settings| settings.data.rate);
+        let inputs = &model.summary.inputs;
+        let set = self.load_for(&config, inputs.sample, self.rate.or(of_run))?;
+        // Scaled as the run's own training signals were, whatever this data set's would say.
+        let test = set.test.with_inputs(inputs);
         let evaluations = with_backend!(self.backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
             let evaluate = |draw| -> CliResult<Evaluation> {
                 let weights = model.weights.clone().with_config(ModelConfig { draw, ..config });
                 let params = Params::<Inner>::from_weights(&weights?, &device);
-                Ok(evaluate::on_backend(&params, &set.test, 50, &device)?)
+                Ok(evaluate::on_backend(&params, &test, 50, &device)?)
             };
             self.draws(&config).map(evaluate).collect::<CliResult<_>>()?
         });
@@ -200,7 +224,7 @@ impl Eval {
     fn bundle(&self) -> CliResult<(Vec<Evaluation>, Vec<String>)> {
         let bytes = common::read(&self.model)?;
         let bundle = common::parse(&self.model, &bytes)?;
-        let set = common::load_for(bundle.config(), &self.data, self.limit)?;
+        let set = self.load_for_bundle(&bundle)?;
         let arithmetic = self.arithmetic.into();
         let evaluate = |draw| {
             let conditions = Conditions { arithmetic, draw: Some(draw), missing: None };
