@@ -77,6 +77,25 @@ fn volumes_from_a_data_set_to_a_bundle() {
     assert_eq!((fits.width(), fits.height()), (2 * 82 + 2, 6 * 82 + 2));
 }
 
+#[test]
+fn demos_need_no_download() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (data, preset) in [("gestures", "wrist"), ("solids", "solid")] {
+        let said = ok(dir, &words(&format!("demo --data {data} --epochs 1 --images 64 -o {data}")));
+        assert!(
+            said.starts_with(&format!("training `{preset}` on 64 built-in {data} for 1 epochs"))
+        );
+        assert!(
+            said.contains(&format!("64 test {data}")) && said.contains("int8 bundle, mwt-infer")
+        );
+        let bundle = format!("{data}/{data}-int8.mwt");
+        let workspace = json(&ok(dir, &["inspect", &bundle, "--json"]))["workspace_bytes"].as_u64();
+        assert!(workspace.unwrap() <= 48_000, "{workspace:?}");
+        image::open(dir.join(data).join("fits.png")).unwrap();
+    }
+}
+
 /// The rate of a run's sounds is the run's when it is evaluated.
 #[test]
 fn sounds_are_evaluated_at_the_rate_of_the_run() {

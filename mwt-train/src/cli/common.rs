@@ -125,7 +125,9 @@ pub(super) fn read_image(bundle: &Bundle<'_>, path: &Path) -> CliResult<Vec<u8>>
     let sample = bundle.header().input.sample;
     if sample != SampleType::U8 {
         // How bytes would become numbers of its kind, only its application knows.
-        return Err(format!("the model takes no image files, but {}", sample.name()).into());
+        return Err(
+            format!("the model takes no image files, but numbers as {}", sample.name()).into()
+        );
     }
     if config.channels != 1 && config.channels != 3 {
         return Err(format!(
