@@ -99,14 +99,30 @@ impl ModelConfig {
     /// The paper's MWT-L: [`BASE`](Self::BASE) with D 256.
     pub const LARGE: Self = Self { dim: 256, ..Self::BASE };
 
-    /// Every preset with its name, smallest first.
-    pub const PRESETS: [(&'static str, Self); 6] = [
+    /// For motion sensors on microcontrollers: [`MICRO`](Self::MICRO) for series of 64 samples of three axes, half of
+    /// them seen in each step.
+    pub const WRIST: Self = Self {
+        channels: 3,
+        classes: 8,
+        extents: Extents::series(64),
+        pixels_per_step: 32,
+        ..Self::MICRO
+    };
+
+    /// For volumes: D 32, L 2, k 4, B 4; an eighth of 16×16×16 positions seen in each step.
+    pub const SOLID: Self =
+        Self { extents: Extents::volume(16, 16, 16), pixels_per_step: 512, ..Self::MICRO };
+
+    /// Every preset with its name, smallest first: those for images, then the others.
+    pub const PRESETS: [(&'static str, Self); 8] = [
         ("nano", Self::NANO),
         ("micro", Self::MICRO),
         ("small", Self::SMALL),
         ("base", Self::BASE),
         ("wide", Self::WIDE),
         ("large", Self::LARGE),
+        ("wrist", Self::WRIST),
+        ("solid", Self::SOLID),
     ];
 
     /// The preset of that name.

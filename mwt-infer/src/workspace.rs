@@ -192,6 +192,7 @@ mod tests {
     fn presets_keep_their_budgets() {
         let kib = |c| (workspace_len(&c) * 4) as f64 / 1024.0;
         assert!(kib(ModelConfig::MICRO) <= 40.0, "micro {}", kib(ModelConfig::MICRO));
+        assert!(kib(ModelConfig::WRIST) <= 40.0, "wrist {}", kib(ModelConfig::WRIST));
         assert!(kib(ModelConfig::SMALL) <= 192.0, "small {}", kib(ModelConfig::SMALL));
         assert!(kib(ModelConfig::BASE) <= 1.2e6 / 1024.0, "base {}", kib(ModelConfig::BASE));
     }

@@ -7,7 +7,7 @@
 //! | [`util`] | files written whole or not at all; random numbers that are the same everywhere |
 //! | [`settings`] | every setting of a run, once: types, ranges, meanings, layers |
 //! | [`weights`] | learned values on the host under the reference's names; their order; safetensors and `.pt` |
-//! | [`data`] | data sets: idx, CIFAR-10 binary, image folders, the built-in digits; augmentation |
+//! | [`data`] | data sets: images, series and volumes, of files or built in; augmentation |
 //! | [`model`] | the model as tensors of any burn back end, its two halves as operations, and their forms on CPU and GPU |
 //! | [`train`] | batches, one outer step, AdamW and its schedule, the outer loop |
 //! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |

@@ -34,7 +34,7 @@ impl Classify {
         let mut report = Vec::new();
         for path in &self.images {
             let named = |e: mwt_infer::Error| format!("{}: {e}", path.display());
-            let pixels = common::read_image(&config, path)?;
+            let pixels = common::read_image(&bundle, path)?;
             let source = Signal::new(&pixels[..], config.extents, config.channels);
             let source = source.map_err(named)?;
             classifier.fit(&source).map_err(named)?;

@@ -1,12 +1,13 @@
 //! What several commands do.
 
 use std::error::Error;
+use std::num::NonZeroU32;
 use std::path::Path;
 
+use mwt_core::bundle::SampleType;
 use mwt_core::{Bundle, ModelConfig};
 
 use crate::data::{self, Dataset, DatasetLayout, LoadOptions};
-use crate::export::card;
 use crate::settings::{Precision, keys};
 use crate::util::durable::FileError;
 
@@ -26,35 +27,47 @@ pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Bundle<'a>, Stri
     Bundle::parse(bytes).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// A data set whose images a model of this configuration can take.
-pub(super) fn load_for(
-    config: &ModelConfig,
-    source: &str,
-    limit: Option<usize>,
-) -> CliResult<Dataset> {
-    let size = image_size(config)?;
-    let folder =
-        source != "digits" && data::detect(Path::new(source))? == DatasetLayout::ImageFolder;
-    let options = LoadOptions {
-        // Folders are brought to the model's size; the other kinds have theirs.
-        image_size: folder.then_some(size),
-        grey: folder.then_some(config.channels == 1),
-        limit,
-        ..LoadOptions::default()
-    };
+/// What a model takes, and how much of a data set is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) config: &'a ModelConfig,
+    /// Type of the numbers that the model takes.
+    pub(super) sample: SampleType,
+    /// The most signals of each split.
+    pub(super) limit: Option<usize>,
+    /// Samples per second to which sounds are brought.
+    pub(super) rate: Option<NonZeroU32>,
+}
+
+/// A data set whose signals a model can take.
+pub(super) fn load_for(wanted: Wanted<'_>, source: &str) -> CliResult<Dataset> {
+    let Wanted { config, sample, limit, rate } = wanted;
+    let mut options = LoadOptions { limit, ..LoadOptions::default() };
+    options.rate = rate.unwrap_or(options.rate);
+    // Files that have no grid of their own are brought to the model's; the other layouts have theirs.
+    let length = config.extents.side(0);
+    match DatasetLayout::of(source)? {
+        DatasetLayout::ImageFolder => {
+            options.image_size = Some(image_size(config)?);
+            options.grey = Some(config.channels == 1);
+        }
+        DatasetLayout::Wav => options.window = length,
+        DatasetLayout::Mesh => options.side = length,
+        _ => {}
+    }
     let set = data::load(source, &options)?;
     warn_of_left_out(&set);
-    let found = (set.height(), set.width(), set.channels());
-    if found != (size.0, size.1, config.channels) || set.classes.len() > config.classes {
+    let (extents, channels) = (set.train.extents(), set.channels());
+    let found = set.train.inputs().sample;
+    let fits = (extents, channels, found) == (config.extents, config.channels, sample);
+    if !fits || set.classes.len() > config.classes {
         return Err(format!(
-            "{source}: images are {}×{}×{} in {} classes, the model takes {}×{}×{} in {}",
-            found.0,
-            found.1,
-            found.2,
+            "{source}: {} as {} in {} classes, the model takes {} as {} in {}",
+            data::shape(extents, channels),
+            found.name(),
             set.classes.len(),
-            size.0,
-            size.1,
-            config.channels,
+            data::shape(config.extents, config.channels),
+            sample.name(),
             config.classes
         )
         .into());
@@ -104,15 +117,21 @@ pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
 pub(super) fn image_size(config: &ModelConfig) -> Result<(usize, usize), String> {
     match *config.extents.sides() {
         [height, width] => Ok((height, width)),
-        _ => Err(format!(
-            "the model takes no images, but signals of {}",
-            card::grid(&config.extents)
-        )),
+        _ => Err(format!("the model takes no images, but {}", data::kind(config.extents))),
     }
 }
 
-/// One image file as a model takes it: `[H, W, C]` bytes.
-pub(super) fn read_image(config: &ModelConfig, path: &Path) -> CliResult<Vec<u8>> {
+/// One image file as a bundle's model takes it: `[H, W, C]` bytes.
+pub(super) fn read_image(bundle: &Bundle<'_>, path: &Path) -> CliResult<Vec<u8>> {
+    let config = bundle.config();
+    let size = image_size(config)?;
+    let sample = bundle.header().input.sample;
+    if sample != SampleType::U8 {
+        // How bytes would become numbers of its kind, only its application knows.
+        return Err(
+            format!("the model takes no image files, but numbers as {}", sample.name()).into()
+        );
+    }
     if config.channels != 1 && config.channels != 3 {
         return Err(format!(
             "image files have 1 or 3 channels, the model takes {}",
@@ -120,7 +139,6 @@ pub(super) fn read_image(config: &ModelConfig, path: &Path) -> CliResult<Vec<u8>
         )
         .into());
     }
-    let size = image_size(config)?;
     let image = data::read_image(path, size, config.channels == 1)?;
     Ok(image.into_iter().collect())
 }

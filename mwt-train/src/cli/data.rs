@@ -25,7 +25,7 @@ pub(super) struct Data {
 enum Command {
     /// Say what a data set holds, and what is wrong with it
     Check {
-        /// `digits`, or a directory
+        /// `digits`, `gestures`, `solids`, or the path of a data set
         data: String,
         /// Bring the images of a folder to this size [default: their own]
         #[arg(long, value_name = "HxW", value_parser = common::parse_size)]
@@ -50,11 +50,7 @@ impl Data {
                     image_size: *image_size,
                     ..DataSettings::default()
                 };
-                let layout = match data.as_str() {
-                    "digits" => DatasetLayout::Digits,
-                    dir => data::detect(Path::new(dir))?,
-                };
-                check(layout, &settings.load()?);
+                check(DatasetLayout::of(data)?, &settings.load()?);
                 Ok(())
             }
             Command::Preview { output, recipe } => preview(output, recipe),
@@ -68,11 +64,23 @@ fn check(layout: DatasetLayout, set: &Dataset) {
         DatasetLayout::Idx => "idx files",
         DatasetLayout::CifarBinary => "CIFAR-10 binary batches",
         DatasetLayout::ImageFolder => "image folder",
+        DatasetLayout::Gestures => "built-in gestures",
+        DatasetLayout::Solids => "built-in solids",
+        DatasetLayout::Ts => ".ts files",
+        DatasetLayout::Npz => "NumPy archive",
+        DatasetLayout::Mesh => "mesh folder",
+        DatasetLayout::Wav => "WAV folder",
     };
-    let colours = if set.channels() == 1 { "grey" } else { "RGB" };
-    println!("{}: {layout}, {}×{} {colours}", set.name, set.height(), set.width());
+    let signal = if set.train.has_pictures() {
+        let colours = if set.channels() == 1 { "grey" } else { "RGB" };
+        println!("{}: {layout}, {}×{} {colours}", set.name, set.height(), set.width());
+        "image"
+    } else {
+        println!("{}: {layout}, {}", set.name, data::shape(set.train.extents(), set.channels()));
+        "signal"
+    };
     println!(
-        "{} training images, {} test images, {} classes",
+        "{} training {signal}s, {} test {signal}s, {} classes",
         set.train.len(),
         set.test.len(),
         set.classes.len()
@@ -95,18 +103,19 @@ fn check(layout: DatasetLayout, set: &Dataset) {
     let mut warnings = Vec::new();
     for ((class, train), test) in set.classes.iter().zip(&train).zip(&test) {
         if *train < FEW {
-            warnings.push(format!("class {class} has {train} training images"));
+            warnings.push(format!("class {class} has {train} training {signal}s"));
         }
         if *test == 0 {
-            warnings.push(format!("class {class} has no test image"));
+            warnings.push(format!("class {class} has no test {signal}"));
         }
     }
     let (fewest, most) = (train.iter().min(), train.iter().max());
     if let (Some(fewest), Some(most)) = (fewest, most)
         && *most > 10 * (*fewest).max(1)
     {
-        warnings
-            .push(format!("the largest class has {most} training images, the smallest {fewest}"));
+        warnings.push(format!(
+            "the largest class has {most} training {signal}s, the smallest {fewest}"
+        ));
     }
     warnings.extend(set.left_out.iter().map(|line| format!("left out: {line}")));
     println!();
@@ -124,7 +133,16 @@ fn preview(output: &Path, recipe: &Recipe) -> CliResult {
     const ROWS: usize = 8;
     const VARIATIONS: usize = 9;
     let layers = recipe.layers()?;
-    let set = layers.data()?.load()?;
+    let data = layers.data()?;
+    let set = data.load()?;
+    if !set.train.has_pictures() {
+        return Err(DataError::OnlyImages {
+            source_name: data.source,
+            option: "data preview",
+            kind: data::kind(set.train.extents()),
+        }
+        .into());
+    }
     let settings = layers.settings(Some(set.shape()))?;
     let size = set.shape().extents;
     let rgb = |bytes: &ndarray::ArrayView3<'_, u8>| {

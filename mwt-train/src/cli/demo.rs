@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
-use mwt_core::{Bundle, Draw, ModelConfig, Scheme, Schemes};
+use clap::{Args, ValueEnum};
+use mwt_core::{Bundle, Scheme, Schemes};
 use mwt_infer::workspace_len;
 
 use super::common::CliResult;
@@ -14,24 +14,49 @@ use crate::backend::BackendName;
 use crate::data::Split;
 use crate::evaluate::Conditions;
 use crate::model::{MwtBackend, Params};
-use crate::report::picture;
+use crate::report::{self, picture};
 use crate::run::{Outcome, Run, RunDir};
-use crate::settings::{DataSettings, Settings, TrainSettings};
+use crate::settings::{Layers, SettingsError};
 use crate::util::durable::{FileError, write};
 use crate::weights::trained::TrainedModel;
 use crate::{evaluate, export, with_backend};
 
+/// The built-in sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Shown {
+    /// Images of 28×28, with the preset micro
+    Digits,
+    /// Series of a motion sensor's three axes, with the preset wrist
+    Gestures,
+    /// Volumes of 16×16×16, with the preset solid
+    Solids,
+}
+
+impl Shown {
+    /// The source, the preset and the epochs.
+    const fn recipe(self) -> (&'static str, &'static str, u64) {
+        match self {
+            Self::Digits => ("digits", "micro", 6),
+            Self::Gestures => ("gestures", "wrist", 32),
+            Self::Solids => ("solids", "solid", 10),
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Demo {
+    /// What to train on
+    #[arg(long, value_enum, default_value = "digits")]
+    data: Shown,
     /// Everything is written here
     #[arg(long, short, default_value = "runs/demo", value_name = "DIR")]
     output: PathBuf,
-    /// Passes over the training images
-    #[arg(long, default_value_t = 6)]
-    epochs: u64,
-    /// Training images to draw
-    #[arg(long, default_value_t = 12_000)]
-    images: usize,
+    /// Passes over the training images, series or volumes [default: 6 for digits, 32 for gestures, 10 for solids]
+    #[arg(long)]
+    epochs: Option<u64>,
+    /// Training images, series or volumes to draw [default: 12000 digits, 6000 gestures, 4000 solids]
+    #[arg(long)]
+    images: Option<usize>,
     /// Seed of everything random
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -44,13 +69,15 @@ impl Demo {
     pub(super) fn run(&self) -> CliResult {
         self.backend.check()?;
         let start = Instant::now();
-        let settings = self.settings();
-        let data = settings.data.load()?;
+        let layers = self.layers()?;
+        let data = layers.data()?.load()?;
+        let settings = layers.settings(Some(data.shape()))?;
         let test = data.test.clone();
+        let (name, preset, ..) = self.data.recipe();
         println!(
-            "training `micro` on {} built-in digits for {} epochs",
+            "training `{preset}` on {} built-in {name} for {} epochs",
             data.train.len(),
-            self.epochs
+            settings.train.epochs
         );
         // A demo may be run again: its last run makes way.
         if RunDir::holds_a_run(&self.output) {
@@ -67,27 +94,24 @@ impl Demo {
         })
     }
 
-    fn settings(&self) -> Settings {
-        let model = ModelConfig { draw: Draw::partition(self.seed as u32), ..ModelConfig::MICRO };
-        Settings {
-            // The test images say how the model does, and nothing is chosen: no validation images.
-            data: DataSettings {
-                source: "digits".into(),
-                validation: 0,
-                digits: self.images,
-                ..DataSettings::default()
-            },
-            train: TrainSettings {
-                seed: self.seed,
-                epochs: self.epochs,
-                // For so short a run: a classifier that shapes the SIREN more, and larger learning rates.
-                w_cls: 0.1,
-                lr_siren: 3e-3,
-                lr_classifier: 3e-3,
-                ..TrainSettings::default()
-            },
-            ..Settings::of(model)
+    fn layers(&self) -> Result<Layers, SettingsError> {
+        let (source, preset, epochs) = self.data.recipe();
+        let mut layers = Layers::default();
+        layers.preset(preset)?;
+        layers.set("data.source", source)?;
+        // The test images say how the model does, and nothing is chosen: no validation images.
+        layers.set("data.validation", 0)?;
+        if let Some(images) = self.images {
+            let key = if self.data == Shown::Digits { "data.digits" } else { "data.limit" };
+            layers.set(key, images as i64)?;
         }
+        layers.set("train.seed", self.seed as i64)?;
+        layers.set("train.epochs", self.epochs.unwrap_or(epochs) as i64)?;
+        // For so short a run: a classifier that shapes the SIREN more, and larger learning rates.
+        layers.set("train.w_cls", 0.1)?;
+        layers.set("train.lr_siren", 3e-3)?;
+        layers.set("train.lr_classifier", 3e-3)?;
+        Ok(layers)
     }
 
     /// Exports two bundles and prints how each does on the test images.
@@ -96,7 +120,9 @@ impl Demo {
         let params = Params::<B>::from_weights(&model.weights, device);
         let evaluation = evaluate::on_backend(&params, test, 50, device)?;
         println!();
-        println!("{} test digits          accuracy     PSNR      bundle", test.len());
+        let (name, ..) = self.data.recipe();
+        let tested = format!("{} test {name}", test.len());
+        println!("{tested:<24} accuracy     PSNR      bundle");
         println!(
             "float, through burn      {:6.2} %  {:5.2} dB",
             100.0 * evaluation.accuracy(),
@@ -104,7 +130,7 @@ impl Demo {
         );
         for scheme in [Scheme::F32, Scheme::Int8] {
             let bytes = export::with_golden::<B>(&model, Schemes::all(scheme), device)?;
-            let path = self.output.join(format!("digits-{}.mwt", scheme.name()));
+            let path = self.output.join(format!("{name}-{}.mwt", scheme.name()));
             write(&path, &bytes)?;
             let bundle = Bundle::parse(&bytes)?;
             let evaluation = evaluate::on_bundle(&bundle, test, Conditions::default())?;
@@ -117,15 +143,28 @@ impl Demo {
                 path.display()
             );
             if scheme == Scheme::Int8 {
-                let images = test.clone().take(8).to_array()?;
-                let images: Vec<_> = images.outer_iter().collect();
-                let picture = picture::steps(&bundle, &images, 3)?;
-                let path = self.output.join("steps.png");
-                picture::save(&picture, &path)?;
                 println!();
                 println!("workspace: {} bytes of RAM", 4 * workspace_len(bundle.config()));
-                println!("originals beside the fit after each step: {}", path.display());
+                self.draw(&bundle, &test.clone().take(8), &model.summary.labels)?;
             }
+        }
+        Ok(())
+    }
+
+    fn draw(&self, bundle: &Bundle<'_>, shown: &Split, labels: &[String]) -> CliResult {
+        let (file, what, drawn) = if shown.has_pictures() {
+            let images = shown.to_array()?;
+            let images: Vec<_> = images.outer_iter().collect();
+            let drawn = picture::steps(bundle, &images, 3)?;
+            ("steps.png", "originals beside the fit after each step", Some(drawn))
+        } else {
+            let drawn = report::fits(bundle, shown, labels, 5)?;
+            ("fits.png", "signals and their fits", drawn)
+        };
+        if let Some(drawn) = drawn {
+            let path = self.output.join(file);
+            picture::save(&drawn, &path)?;
+            println!("{what}: {}", path.display());
         }
         Ok(())
     }

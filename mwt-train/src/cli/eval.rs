@@ -1,18 +1,21 @@
 //! `mwt-train eval`.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mwt_core::ModelConfig;
+use mwt_core::bundle::SampleType;
 use mwt_core::draw::Draw;
+use mwt_core::{Bundle, ModelConfig};
 use mwt_infer::Arithmetic;
 
-use super::common::{self, CliResult};
+use super::common::{self, CliResult, Wanted};
 use crate::backend::BackendName;
 use crate::data::Split;
 use crate::evaluate::{self, Conditions, Evaluation, Spread, missing};
 use crate::model::Params;
 use crate::report::{chart, picture};
+use crate::run::RunDir;
 use crate::settings::{Missing, Settings};
 use crate::util::text::shown;
 use crate::weights::trained::TrainedModel;
@@ -26,7 +29,7 @@ pub(super) struct Eval {
     /// A run's directory or model.safetensors (evaluated through burn), or an .mwt bundle (through mwt-infer)
     #[arg(value_name = "RUN|BUNDLE")]
     model: PathBuf,
-    /// `digits`, or a directory; its test images are used
+    /// `digits`, `gestures`, `solids`, or the path of a data set; its test images, series or volumes are used
     #[arg(long)]
     data: String,
     /// Use the validation images that the run set apart from the training images: to choose by, where the test images
@@ -36,6 +39,9 @@ pub(super) struct Eval {
     /// The most images
     #[arg(long)]
     limit: Option<usize>,
+    /// Samples per second to which sounds are brought [default: the run's; 16000 for a bundle]
+    #[arg(long)]
+    rate: Option<NonZeroU32>,
     /// Evaluate over so many pixel draws, the model's own first, and give the spread
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     draws: u32,
@@ -138,7 +144,7 @@ impl Eval {
     fn with_missing(&self) -> CliResult {
         let bytes = common::read(&self.model)?;
         let bundle = common::parse(&self.model, &bytes)?;
-        let images = self.images(bundle.config(), bundle.header().facts.seed)?;
+        let images = self.images_for_bundle(&bundle)?;
         let arithmetic = self.arithmetic.into();
         let kind = self.missing_kind;
         let rows = missing::rows(&bundle, &images, arithmetic, kind, &self.missing, self.seeds)?;
@@ -174,15 +180,28 @@ impl Eval {
     }
 
     /// The images to evaluate on: of a model from a run with this seed.
-    fn images(&self, config: &ModelConfig, seed: u64) -> CliResult<Split> {
+    fn images(
+        &self,
+        config: &ModelConfig,
+        sample: SampleType,
+        rate: Option<NonZeroU32>,
+        seed: u64,
+    ) -> CliResult<Split> {
+        let limit = self.limit.filter(|_| !self.validation);
+        let set = common::load_for(Wanted { config, sample, limit, rate }, &self.data)?;
         if !self.validation {
-            return Ok(common::load_for(config, &self.data, self.limit)?.test);
+            return Ok(set.test);
         }
         // What a run without other settings sets apart.
         let mut settings = Settings::of(*config);
         settings.train.seed = seed;
-        let (_, validation) = settings.split(common::load_for(config, &self.data, None)?.train);
+        let (_, validation) = settings.split(set.train);
         Ok(validation.take(self.limit.unwrap_or(usize::MAX)))
+    }
+
+    fn images_for_bundle(&self, bundle: &Bundle<'_>) -> CliResult<Split> {
+        let header = bundle.header();
+        self.images(&header.config, header.input.sample, self.rate, header.facts.seed)
     }
 
     fn spread(&self, evaluations: &[Evaluation]) -> Option<Spread> {
@@ -202,7 +221,12 @@ impl Eval {
         }
         let model = TrainedModel::load(&self.model)?;
         let config = model.summary.model;
-        let images = self.images(&config, model.summary.seed)?;
+        let of_run = RunDir::settings(&self.model).ok().map(|settings| settings.data.rate);
+        let inputs = &model.summary.inputs;
+        let rate = self.rate.or(of_run);
+        let images = self.images(&config, inputs.sample, rate, model.summary.seed)?;
+        // Scaled as the run's own training signals were, whatever this data set's would say.
+        let images = images.with_inputs(inputs);
         let evaluations = with_backend!(self.backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
             let evaluate = |draw| -> CliResult<Evaluation> {
@@ -218,7 +242,7 @@ impl Eval {
     fn bundle(&self) -> CliResult<(Vec<Evaluation>, Vec<String>)> {
         let bytes = common::read(&self.model)?;
         let bundle = common::parse(&self.model, &bytes)?;
-        let images = self.images(bundle.config(), bundle.header().facts.seed)?;
+        let images = self.images_for_bundle(&bundle)?;
         let arithmetic = self.arithmetic.into();
         let evaluate = |draw| {
             let conditions = Conditions { arithmetic, draw: Some(draw), missing: None };

@@ -29,6 +29,10 @@ pub(super) enum PresetName {
     Wide,
     /// The paper's MWT-L: base with D 256
     Large,
+    /// For series of motion sensors on microcontrollers: D 32, L 2, k 4, B 4
+    Wrist,
+    /// For volumes: D 32, L 2, k 4, B 4
+    Solid,
 }
 
 impl PresetName {
@@ -40,6 +44,8 @@ impl PresetName {
             Self::Base => ModelConfig::BASE,
             Self::Wide => ModelConfig::WIDE,
             Self::Large => ModelConfig::LARGE,
+            Self::Wrist => ModelConfig::WRIST,
+            Self::Solid => ModelConfig::SOLID,
         }
     }
 }

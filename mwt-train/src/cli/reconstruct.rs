@@ -29,7 +29,7 @@ impl Reconstruct {
         let bundle = common::parse(&self.bundle, &bytes)?;
         let config = *bundle.config();
         let named = |e: mwt_infer::Error| format!("{}: {e}", self.image.display());
-        let pixels = common::read_image(&config, &self.image)?;
+        let pixels = common::read_image(&bundle, &self.image)?;
         let (height, width) = common::image_size(&config)?;
         let source = Signal::new(&pixels[..], config.extents, config.channels).map_err(named)?;
         let mut workspace = WorkspaceBuf::new(&config);

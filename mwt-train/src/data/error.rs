@@ -3,6 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::array_fault::ArrayFault;
+use super::line_fault::LineFault;
+use super::sound_fault::SoundFault;
+
 /// Why a data set could not be loaded.
 ///
 /// Each message is one line that names the path, the reason and what to do, so
@@ -13,6 +17,17 @@ pub enum DataError {
     /// Something that is for pictures was asked of signals that are none.
     #[error("the data set has no pictures: this is for images alone")]
     NoPictures,
+    /// An option for images was given for signals that are none.
+    #[error("{source_name}: {option} is for 8-bit images, the data set has {kind} in floats")]
+    OnlyImages {
+        /// The source, as it was given to [`load`](super::load).
+        source_name: String,
+        /// The option.
+        option: &'static str,
+        /// What the data set has.
+        kind: String,
+    },
+
     /// The operating system refused a path, or a gzip stream is corrupt.
     #[error("{path}: {reason}; check that it exists, is readable and was downloaded whole")]
     Io {
@@ -45,8 +60,10 @@ pub enum DataError {
     /// A directory is in none of the known layouts.
     #[error(
         "{path}: unknown layout; known are the four idx files of MNIST (train-images-idx3-ubyte[.gz], \
-         ...), binary CIFAR-10 (data_batch_1.bin, ...) and an image folder (train/<class>/*.png or \
-         .jpg, with test/ or val/); `digits` needs no directory"
+         ...), binary CIFAR-10 (data_batch_1.bin, ...), a folder of images or sounds \
+         (train/<class>/*.png, .jpg or .wav, with test/ or val/), series (NAME_TRAIN.ts with \
+         NAME_TEST.ts), arrays (NAME.npz) and meshes (<class>/train/*.off with test/); `digits`, \
+         `gestures` and `solids` need no directory"
     )]
     UnknownLayout {
         /// The directory.
@@ -62,10 +79,12 @@ pub enum DataError {
         what: String,
     },
 
-    /// A place that should hold images holds none.
-    #[error("{path}: no images found; add some, set a limit above 0, or remove the folder")]
+    /// A place that should hold images, or other signals, holds none.
+    #[error(
+        "{path}: no images, series or volumes found; add some, set a limit above 0, or remove it"
+    )]
     NoImages {
-        /// The file, directory or built-in source without images.
+        /// The file, directory or built-in source without any.
         path: PathBuf,
     },
 
@@ -196,11 +215,11 @@ pub enum DataError {
     },
 
     /// There are more classes than a label can tell apart.
-    #[error("{path}: {found} class folders, but at most 65536 are supported; merge or remove some")]
+    #[error("{path}: {found} classes, but at most 65536 are supported; merge or remove some")]
     TooManyClasses {
-        /// The directory of class folders.
+        /// The file that names the classes, or the directory of their folders.
         path: PathBuf,
-        /// How many it has.
+        /// How many there are.
         found: usize,
     },
 
@@ -237,6 +256,105 @@ pub enum DataError {
         images: usize,
         /// Height, width and channels of each.
         shape: [usize; 3],
+    },
+
+    /// A grid has a side of 0 or more positions than a model can have.
+    #[error(
+        "{path}: a grid of {sides:?} samples is not possible; a side must be 1 to {}, all positions at \
+         most {}",
+        mwt_core::Extents::MAX_SIDE,
+        mwt_core::Extents::MAX_POSITIONS
+    )]
+    GridSize {
+        /// The file, directory or built-in source.
+        path: PathBuf,
+        /// The sides of the grid.
+        sides: Vec<usize>,
+    },
+
+    /// The signals would take more memory than is allowed.
+    #[error(
+        "{path}: {signals} signals take {bytes} bytes in memory, more than the {memory} allowed; set a \
+         limit or allow more memory"
+    )]
+    SignalsTooLarge {
+        /// The file, directory or built-in source.
+        path: PathBuf,
+        /// Number of signals.
+        signals: usize,
+        /// Bytes of all of them.
+        bytes: u64,
+        /// Bytes allowed.
+        memory: u64,
+    },
+
+    /// A line of a text file cannot be read.
+    #[error("{path}:{line}: {fault}; correct the line, or download the data set again")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Which line of it, from 1.
+        line: usize,
+        /// What is wrong with it.
+        fault: LineFault,
+    },
+
+    /// A directory holds several data sets.
+    #[error(
+        "{path}: holds several data sets ({}); keep one, or give the folder the name of the one to \
+         read",
+        .found.join(", ")
+    )]
+    Ambiguous {
+        /// The directory.
+        path: PathBuf,
+        /// Some of the data sets in it.
+        found: Vec<String>,
+    },
+
+    /// A file is no zip archive, or a damaged one.
+    #[error("{path}: not a readable npz archive: {reason}; write it with numpy.savez")]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What the reader of archives said.
+        reason: zip::result::ZipError,
+    },
+
+    /// An array of an archive cannot be read.
+    #[error("{path}: array {array}: {fault}")]
+    Array {
+        /// The archive.
+        path: PathBuf,
+        /// The array's name.
+        array: String,
+        /// What is wrong with it.
+        fault: ArrayFault,
+    },
+
+    /// A mesh has no area.
+    #[error("{path}: the mesh has no surface: no faces, or faces of no area; remove the file")]
+    NoSurface {
+        /// The mesh.
+        path: PathBuf,
+    },
+
+    /// A place that should hold files of one kind holds none.
+    #[error("{path}: no {what} files found; add some, or remove the folder")]
+    NoFiles {
+        /// The folder.
+        path: PathBuf,
+        /// The files' kind.
+        what: &'static str,
+    },
+
+    /// A sound cannot be read.
+    #[error("{path}: {fault}; replace or remove the file")]
+    Sound {
+        /// The WAV file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: SoundFault,
     },
 }
 

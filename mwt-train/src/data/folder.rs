@@ -8,24 +8,18 @@
 //! does not depend on the number of threads. A file that cannot be read is left
 //! out and reported; too many of them are an error.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::error::DataError;
 use super::image::{Header, Size, bad_size, channels, decode_file, read_header, read_into, zeroed};
+use super::listing::{Entry, files, folders, test_folder, thin_out};
 use super::options::{LoadOptions, Parts};
 use super::split::Split;
 
-/// Names of the folder to test on; the first that exists is taken.
-const TEST_FOLDERS: [&str; 2] = ["test", "val"];
-
 /// Endings of image files, compared without regard to case.
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
-
-/// An image file and the index of its class.
-type Entry = (PathBuf, u16);
 
 /// One unreadable image per so many is left out; more are an error.
 const IMAGES_PER_FAULT: usize = 100;
@@ -42,13 +36,7 @@ pub(super) fn load(
     left_out: &mut Vec<String>,
 ) -> Result<Parts, DataError> {
     let train_dir = dir.join("train");
-    let test_dir =
-        TEST_FOLDERS.iter().map(|name| dir.join(name)).find(|path| path.is_dir()).ok_or_else(
-            || DataError::Missing {
-                path: dir.into(),
-                what: "a folder test/ or val/ with the same classes as train/".into(),
-            },
-        )?;
+    let test_dir = test_folder(dir)?;
 
     let classes = class_folders(&train_dir)?;
     let train = thin_out(list(&train_dir, &classes, &classes)?, options.limit);
@@ -120,23 +108,10 @@ impl Faults {
     }
 }
 
-/// The class folders of a split, sorted by name.
+/// The class folders of a split, sorted by name; at least one.
 fn class_folders(dir: &Path) -> Result<Vec<String>, DataError> {
-    let mut classes = Vec::new();
-    for path in visible_entries(dir)? {
-        if path.is_dir() {
-            let name = path.file_name().and_then(|name| name.to_str());
-            let name = name.ok_or_else(|| DataError::BadName { path: path.clone() })?;
-            classes.push(name.to_string());
-        }
-    }
-    classes.sort_unstable();
-    let most = usize::from(u16::MAX) + 1;
-    match classes.len() {
-        0 => Err(DataError::NoImages { path: dir.into() }),
-        found if found > most => Err(DataError::TooManyClasses { path: dir.into(), found }),
-        _ => Ok(classes),
-    }
+    let classes = folders(dir)?;
+    if classes.is_empty() { Err(DataError::NoImages { path: dir.into() }) } else { Ok(classes) }
 }
 
 /// The image files in `folders`, labelled by each folder's place in `classes`,
@@ -150,49 +125,13 @@ fn list(dir: &Path, folders: &[String], classes: &[String]) -> Result<Vec<Entry>
         let Some(label) = label else {
             return Err(DataError::UnknownClass { path: folder, class: class.clone() });
         };
-        let mut files = visible_entries(&folder)?;
-        files.retain(|path| has_image_name(path) && path.is_file());
+        let files = files(&folder, &EXTENSIONS)?;
         if files.is_empty() {
             return Err(DataError::NoImages { path: folder });
         }
-        files.sort_unstable();
         entries.extend(files.into_iter().map(|path| (path, label)));
     }
     Ok(entries)
-}
-
-/// What a directory holds, but for names that begin with a dot: file managers
-/// leave such files behind, some of them ending in `.jpg`.
-fn visible_entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let io = |reason| DataError::io(dir, reason);
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            paths.push(entry.path());
-        }
-    }
-    Ok(paths)
-}
-
-/// Whether the name ends like that of an image.
-fn has_image_name(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default();
-    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
-}
-
-/// At most `limit` entries, evenly spaced so that all classes keep their share.
-fn thin_out(entries: Vec<Entry>, limit: Option<usize>) -> Vec<Entry> {
-    let total = entries.len();
-    let wanted = limit.unwrap_or(total).min(total);
-    if wanted == total {
-        return entries;
-    }
-    // Entry i is kept when the count of kept ones, i·wanted/total, steps there.
-    let step = |i: usize| (i as u128 * wanted as u128) / total as u128;
-    let numbered = entries.into_iter().enumerate();
-    let kept = numbered.filter(|(i, _)| step(i + 1) > step(*i));
-    kept.map(|(_, entry)| entry).collect()
 }
 
 /// First pass: the entries whose headers can be read, in order, and their headers.

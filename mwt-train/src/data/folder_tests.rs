@@ -1,5 +1,8 @@
 //! Tests of `folder.rs`, on tiny images that they write themselves.
 
+use std::fs;
+use std::path::PathBuf;
+
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use tempfile::TempDir;
 
@@ -224,15 +227,4 @@ fn a_class_of_one_image_is_a_class() {
     let (classes, train, _) = load_all(&dir).unwrap();
     assert_eq!(classes, ["cat", "dog"]);
     assert_eq!(train.labels.iter().filter(|label| **label == 0).count(), 1);
-}
-
-#[test]
-fn a_limit_is_spread_over_the_classes() {
-    let entries: Vec<Entry> = (0..100).map(|i| (PathBuf::new(), i / 10)).collect();
-    let kept = thin_out(entries.clone(), Some(20));
-    let labels: Vec<u16> = kept.iter().map(|&(_, label)| label).collect();
-    let even: Vec<u16> = (0..20).map(|i| i / 2).collect();
-    assert_eq!(labels, even);
-    assert_eq!(thin_out(entries.clone(), Some(1000)), entries);
-    assert!(thin_out(entries, Some(0)).is_empty());
 }

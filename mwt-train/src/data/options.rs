@@ -1,7 +1,9 @@
 //! What to load, and what the loaders give back.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 
+use super::signals::Signals;
 use super::split::Split;
 use crate::settings::DataSettings;
 
@@ -27,13 +29,20 @@ pub struct LoadOptions {
     /// by class, so there the choice is spread evenly over all of them.
     pub limit: Option<usize>,
     /// Bytes that the decoded images of a folder, training and test together,
-    /// may take in memory.
+    /// may take in memory; and the values of other signals, each split by itself.
     ///
-    /// When they would take more, each is decoded as it is used: the same bytes,
-    /// for the price of decoding an image again in each epoch. The other layouts
-    /// always lie in memory.
+    /// When images would take more, each is decoded as it is used: the same bytes,
+    /// for the price of decoding an image again in each epoch. Series and volumes
+    /// always lie in memory, and more of them than this are an error. idx files,
+    /// CIFAR-10 and digits are read whatever this is.
     pub memory: u64,
-    /// Seed of the built-in digits.
+    /// Samples per second to which sounds are brought.
+    pub rate: NonZeroU32,
+    /// Samples of a sound: its beginning.
+    pub window: usize,
+    /// Positions along each axis of the grid onto which meshes are brought.
+    pub side: usize,
+    /// Seed of the built-in sets, and of the points drawn from meshes.
     pub seed: u64,
     /// Number of built-in digits to train on.
     pub digits_train: usize,
@@ -54,6 +63,9 @@ impl From<&DataSettings> for LoadOptions {
             grey: None,
             limit: settings.limit,
             memory: (settings.memory_gib * f64::from(1 << 30)) as u64,
+            rate: settings.rate,
+            window: settings.window,
+            side: settings.side,
             seed: 0,
             digits_train: settings.digits,
             digits_test: 2_000,
@@ -64,6 +76,9 @@ impl From<&DataSettings> for LoadOptions {
 /// The parts of a [`Dataset`] that a layout's loader returns: class names, the
 /// training split and the test split.
 pub(super) type Parts = (Vec<String>, Split, Split);
+
+/// The same of a layout whose signals are no images.
+pub(super) type SignalParts = (Vec<String>, Signals, Signals);
 
 /// The directory's own name, also when the path ends in `.` or `..`.
 pub(super) fn directory_name(dir: &Path) -> String {

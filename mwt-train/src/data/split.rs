@@ -111,6 +111,17 @@ impl Split {
         self.shape().2
     }
 
+    /// The same signals with the targets that another set's scaling makes of them.
+    pub fn with_inputs(mut self, inputs: &Inputs) -> Self {
+        self.inputs = Arc::new(inputs.clone());
+        self
+    }
+
+    /// Whether the signals are images, of bytes.
+    pub fn has_pictures(&self) -> bool {
+        !matches!(*self.source, Source::Signals(_))
+    }
+
     /// How numbers become targets.
     pub fn inputs(&self) -> &Inputs {
         &self.inputs

@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use mwt_core::bundle::SampleType;
 use mwt_core::quant::Schemes;
 use mwt_core::{Bundle, Extents, ModelConfig};
 use mwt_infer::workspace_len;
 
+use crate::data::shape;
 use crate::evaluate::Evaluation;
-use crate::settings::Settings;
+use crate::settings::{AugmentSettings, Settings};
 use crate::util::text::shown;
 
 /// The card as Markdown. `settings` are those of the run, where there is one; `evaluation` is that of this bundle through
@@ -22,11 +24,17 @@ pub fn card(
     let (header, config) = (bundle.header(), bundle.config());
     let facts = header.facts;
     let labels: Vec<&str> = header.labels().collect();
-    let image =
-        format!("{} {}", grid(&config.extents), if config.channels == 1 { "grey" } else { "RGB" });
+    let pictures = header.input.sample == SampleType::U8 && config.axes() == 2;
+    let unit = if pictures { "image" } else { "signal" };
+    let signals = if pictures {
+        let colours = if config.channels == 1 { "grey" } else { "RGB" };
+        format!("{} {colours} images", grid(&config.extents))
+    } else {
+        shape(config.extents, config.channels)
+    };
     let mut card = format!(
         "# {name}\n\n\
-         Classifies {image} images into {} classes by fitting a sine network to each in {} gradient steps and reading the \
+         Classifies {signals} into {} classes by fitting a sine network to each in {} gradient steps and reading the \
          fitted weights with a Transformer (Meta Weight Transformer, arXiv 2503.18123): D {}, L {}, k {}, B {}.\n\n\
          | | |\n|---|---|\n",
         labels.len(),
@@ -63,7 +71,13 @@ pub fn card(
         let augment = if a.is_off() {
             "none".to_owned()
         } else {
-            format!("pad {}, flip {}, rotate {}°, crop {}", a.pad, a.flip, a.rotate, a.crop)
+            let images = pictures.then(|| {
+                format!("pad {}, flip {}, rotate {}°, crop {}", a.pad, a.flip, a.rotate, a.crop)
+            });
+            images.unwrap_or_else(|| {
+                let AugmentSettings { shift, gain, noise, jitter, .. } = a;
+                format!("shift {shift}, gain {gain}, noise {noise}, jitter {jitter}")
+            })
         };
         row("augmentation", augment);
     }
@@ -71,7 +85,7 @@ pub fn card(
         let percent = 100.0 * accuracy;
         row(
             "before quantization",
-            format!("{percent:.2} %, PSNR {psnr:.2} dB on validation images"),
+            format!("{percent:.2} %, PSNR {psnr:.2} dB on validation {unit}s"),
         );
     }
     row("storage", storage(&header.schemes));
@@ -79,7 +93,7 @@ pub fn card(
         "as stored here",
         match evaluation {
             Some(e) => format!(
-                "{:.2} %, PSNR {:.2} dB on {} validation images, through mwt-infer",
+                "{:.2} %, PSNR {:.2} dB on {} validation {unit}s, through mwt-infer",
                 100.0 * e.accuracy(),
                 e.mean_psnr(),
                 e.labels.len()
@@ -89,18 +103,22 @@ pub fn card(
     );
     row("bundle", format!("{bytes} bytes"));
     row("workspace", format!("{} bytes of RAM", 4 * workspace_len(config)));
-    row("arithmetic per image", arithmetic(config));
+    row(&format!("arithmetic per {unit}"), arithmetic(config));
     row("classes", labels.join(", "));
     row(
         "limits",
         format!(
-            "{image} images as in the data set, or scattered samples of them; nothing is known of others, and there is no \
+            "{signals} as in the data set, or scattered samples of them; nothing is known of others, and there is no \
              class for what is none of these"
         ),
     );
+    card.push('\n');
+    if pictures {
+        card.push_str("Try it: `mwt-train classify BUNDLE.mwt IMAGE.png`. ");
+    }
     card.push_str(
-        "\nTry it: `mwt-train classify BUNDLE.mwt IMAGE.png`. On a device: `mwt_infer::Bundle::parse`, then \
-         `Classifier::self_test`, whose golden samples the trainer answered.\n",
+        "On a device: `mwt_infer::Bundle::parse`, then `Classifier::self_test`, whose golden samples the trainer \
+         answered.\n",
     );
     card
 }

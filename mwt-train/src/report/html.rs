@@ -110,7 +110,7 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, SettingsError> {
     for file in ["loss.png", "accuracy.png", "psnr.png", "norms.png"] {
         add(format_args!("{}", figure(file)));
     }
-    add(format_args!("</div><h2>Fits</h2>{}", figure("steps.png")));
+    add(format_args!("</div><h2>Fits</h2>{}{}", figure("steps.png"), figure("fits.png")));
     add(format_args!("<h2>Classes</h2>{}", figure("confusion.png")));
 
     add(format_args!(

@@ -2,6 +2,7 @@
 
 mod canvas;
 pub(crate) mod chart;
+mod fits;
 pub(crate) mod growth;
 mod heat;
 mod html;
@@ -25,9 +26,10 @@ use crate::settings::{Settings, SettingsError};
 use crate::util::durable::{FileError, write};
 use crate::weights::trained::{TrainedModel, TrainedModelError};
 use chart::{Curve, chart};
+pub(crate) use fits::fits;
 use html::{BundleResult, Figure, Report};
 
-/// Images whose fits are drawn.
+/// Images, or other signals, whose fits are drawn.
 const DRAWN: usize = 6;
 /// The most validation images that the bundles are evaluated on.
 const EVALUATED: usize = 1000;
@@ -231,23 +233,29 @@ fn of_model(
     images: &Split,
     evaluation: &Evaluation,
 ) -> Result<Vec<(&'static str, String, RgbImage)>, ReportError> {
-    let drawn = images.clone().take(DRAWN).to_array()?;
-    let drawn: Vec<_> = drawn.outer_iter().collect();
+    let drawn = images.clone().take(DRAWN);
     let extents = bundle.config().extents;
-    let side = extents.side(0).max(extents.side(1)) as u32;
-    let steps = picture::steps(bundle, &drawn, (84 / side).max(1))?;
+    let side = extents.sides().iter().max().map_or(1, |side| *side as u32);
+    let scale = (84 / side).max(1);
     let k = bundle.config().inner_steps;
-    Ok(vec![
-        (
-            "steps.png",
-            format!("Originals, what θ draws, and the fit after each of {k} inner steps"),
-            steps,
-        ),
+    let fits = if images.has_pictures() {
+        let drawn = drawn.to_array()?;
+        let drawn: Vec<_> = drawn.outer_iter().collect();
+        let caption = format!("Originals, what θ draws, and the fit after each of {k} inner steps");
+        Some(("steps.png", caption, picture::steps(bundle, &drawn, scale)?))
+    } else {
+        let what = if extents.axes() == 1 { "Signals" } else { "Middle layers" };
+        let caption = format!("{what}, and the fit after {k} inner steps");
+        let picture = self::fits(bundle, &drawn, &model.summary.labels, scale)?;
+        picture.map(|picture| ("fits.png", caption, picture))
+    };
+    let others = [
         (
             "confusion.png",
             format!("Confusion over {} validation images", evaluation.labels.len()),
             heat::confusion(&evaluation.confusion(), &model.summary.labels),
         ),
         ("alpha.png", "The inner learning rates α".into(), heat::alpha(&model.weights)),
-    ])
+    ];
+    Ok(fits.into_iter().chain(others).collect())
 }

@@ -83,6 +83,7 @@ impl Run {
     /// Settings that are refused, or a directory that holds a run already.
     pub fn with_data(path: &Path, settings: Settings, data: Dataset) -> Result<Self, RunError> {
         settings.check()?;
+        settings.check_for(&data.shape())?;
         let dir = RunDir::create(path, &settings)?;
         Ok(Self { dir, settings, data, state: None })
     }

@@ -59,6 +59,16 @@ pub enum SettingsError {
         /// The data set's.
         found: Value,
     },
+    /// A setting that varies signals of another kind than the data set's.
+    #[error("{key} varies {varied}, the data set has {found}")]
+    Augmentation {
+        /// The setting.
+        key: &'static str,
+        /// What it varies.
+        varied: &'static str,
+        /// What the data set has.
+        found: String,
+    },
     /// The model is outside its limits.
     #[error(transparent)]
     Model(#[from] ConfigError),

@@ -26,6 +26,8 @@ pub struct DataShape {
     pub channels: usize,
     /// K.
     pub classes: usize,
+    /// Whether the signals are images, of bytes; the others are floats.
+    pub pictures: bool,
 }
 
 /// Settings in the making.
@@ -123,7 +125,7 @@ impl Layers {
     pub fn settings(&self, data: Option<DataShape>) -> Result<Settings, SettingsError> {
         let name = self.preset.as_deref().unwrap_or(PRESET);
         let mut model = ModelConfig::preset(name).unwrap_or(ModelConfig::MICRO);
-        if let Some(DataShape { extents, channels, classes }) = data {
+        if let Some(DataShape { extents, channels, classes, .. }) = data {
             model = model.with_extents(extents, channels);
             model.classes = classes;
             let integer = |n: usize| Value::Integer(n as i64);
@@ -160,6 +162,9 @@ impl Layers {
         }
         let settings = self.merged(&Settings::of(model))?;
         settings.check()?;
+        if let Some(data) = data {
+            settings.check_for(&data)?;
+        }
         Ok(settings)
     }
 

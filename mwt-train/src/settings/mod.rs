@@ -23,6 +23,8 @@ pub use value::{Range, ValueType};
 use mwt_core::ModelConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::data::kind;
+
 /// A run's settings, as they are written into its directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +67,23 @@ impl Settings {
     /// A number that TOML cannot write.
     pub fn to_toml(&self) -> Result<String, SettingsError> {
         Ok(toml::to_string(self)?)
+    }
+
+    /// Refuses settings that signals of this kind cannot have.
+    ///
+    /// # Errors
+    /// [`SettingsError::Augmentation`] for one that varies images, or one that varies other signals.
+    pub fn check_for(&self, data: &DataShape) -> Result<(), SettingsError> {
+        let (key, varied, type_) = if data.pictures {
+            (self.augment.of_signals(), "series and volumes in floats", "bytes")
+        } else {
+            (self.augment.of_images(), "8-bit images", "floats")
+        };
+        let found = format!("{} in {type_}", kind(data.extents));
+        match key {
+            Some(key) => Err(SettingsError::Augmentation { key, varied, found }),
+            None => Ok(()),
+        }
     }
 
     /// Refuses settings that no run could use.

@@ -1,5 +1,7 @@
 //! The sections of `settings.toml`, every setting once.
 
+use std::num::NonZeroU32;
+
 use super::key::Key;
 use super::section::{choice, section};
 use super::value::Range::{Above, Below, Within};
@@ -9,13 +11,16 @@ const COUNT: ValueType = Integer(Within(1.0, 1e9));
 const COUNT_OR_NONE: ValueType = Integer(Within(0.0, 1e9));
 const SEED: ValueType = Integer(Within(0.0, 9e18));
 const LEARNING_RATE: ValueType = Number(Above(0.0, f64::MAX));
+/// Samples per second that are common for speech.
+const SPEECH: NonZeroU32 = NonZeroU32::new(16_000).unwrap();
 const SHARE: ValueType = Number(Below(0.0, 1.0));
 
 section! {
-    /// Which images.
+    /// Which images, series or volumes.
     pub struct DataSettings in "data" {
-        /// `digits` (built in), or the directory of a data set: MNIST-style idx files, CIFAR-10 binary batches, or an
-        /// image folder with train/CLASS/ and test/ or val/.
+        /// `digits`, `gestures` (series) or `solids` (volumes), which are built in, or the directory of a data set:
+        /// MNIST-style idx files, CIFAR-10 binary batches, a folder of images or WAV files with train/CLASS/ and test/ or
+        /// val/, .ts files of aeon, an .npz archive, or meshes as CLASS/train/*.off and CLASS/test/*.off.
         source: String = String::new(), Text, [flag];
         /// Training images set apart as validation images, to choose by; at most a fifth of all.
         validation: usize = 5000, COUNT_OR_NONE, was "held_out", [flag];
@@ -23,11 +28,17 @@ section! {
         limit: Option<usize> = None, COUNT, [flag];
         /// Height and width to which the images of a folder are brought; their own when absent.
         image_size: Option<(usize, usize)> = None, Size, [flag];
-        /// GiB that the decoded images of a folder may take in memory. Images that would take more are decoded each
-        /// time they are used.
+        /// GiB that the decoded images of a folder, or the series or volumes of a split, may take in memory. Images that
+        /// would take more are decoded each time they are used; more series or volumes are refused.
         memory_gib: f64 = 8.0, Number(Within(0.0, 1e6)), [flag];
         /// Training images of the built-in digits.
         digits: usize = 12_000, COUNT;
+        /// Samples per second to which the sounds of WAV files are brought.
+        rate: NonZeroU32 = SPEECH, Integer(Within(1.0, 768_000.0)), [flag];
+        /// Samples of a sound at that rate: its beginning, followed by silence where it is shorter.
+        window: usize = 16_000, Integer(Within(1.0, 65_536.0)), [flag];
+        /// Positions along each axis of the grid onto which meshes are brought.
+        side: usize = 32, Integer(Within(1.0, 256.0)), [flag];
         /// Least and largest share of a training signal's samples to leave out, so that the model learns to do without; 0
         /// leaves all in.
         missing: [f64; 2] = [0.0, 0.0], Shares, [flag];
@@ -133,7 +144,7 @@ section! {
 }
 
 section! {
-    /// How training images are varied; the default leaves them as they are.
+    /// How training images, series and volumes are varied; the default leaves them as they are.
     #[derive(Copy)]
     pub struct AugmentSettings in "augment" {
         /// Largest shift of a training image in pixels, up, down, left and right; what lies outside is reflected at the
@@ -145,6 +156,17 @@ section! {
         rotate: f32 = 0.0, Number(Within(0.0, 180.0)), [flag];
         /// Smallest share of a training image's area that a crop keeps before it is brought back to size; 1 keeps all.
         crop: f32 = 1.0, Number(Within(0.01, 1.0)), [flag];
+        /// Largest shift of a training series or volume along its first axis, either way, in samples; what comes in from
+        /// outside is missing.
+        shift: usize = 0, Integer(Within(0.0, 65_535.0)), [flag];
+        /// Largest relative change, up or down, of the scale of all values of a training series or volume.
+        gain: f32 = 0.0, Number(Below(0.0, 1.0)), [flag];
+        /// Standard deviation of the noise that is added to a training series or volume, where 1 is three of the channel's
+        /// own.
+        noise: f32 = 0.0, Number(Within(0.0, 10.0)), [flag];
+        /// Largest displacement of the samples of a training series in time, or of a volume's along its first axis, each by
+        /// itself, in samples.
+        jitter: f32 = 0.0, Number(Within(0.0, 1.0)), [flag];
     }
 }
 
@@ -152,6 +174,30 @@ impl AugmentSettings {
     /// Whether images stay as they are.
     pub fn is_off(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The first setting that is on and varies images.
+    pub fn of_images(&self) -> Option<&'static str> {
+        let Self { pad, flip, rotate, crop, .. } = *self;
+        let on = [
+            ("augment.pad", pad > 0),
+            ("augment.flip", flip),
+            ("augment.rotate", rotate > 0.0),
+            ("augment.crop", crop < 1.0),
+        ];
+        on.into_iter().find(|(_, on)| *on).map(|(key, _)| key)
+    }
+
+    /// The first setting that is on and varies series and volumes.
+    pub fn of_signals(&self) -> Option<&'static str> {
+        let Self { shift, gain, noise, jitter, .. } = *self;
+        let on = [
+            ("augment.shift", shift > 0),
+            ("augment.gain", gain > 0.0),
+            ("augment.noise", noise > 0.0),
+            ("augment.jitter", jitter > 0.0),
+        ];
+        on.into_iter().find(|(_, on)| *on).map(|(key, _)| key)
     }
 }
 

@@ -54,6 +54,10 @@ impl Example {
         let seed = settings.train.seed;
         let mut example = if settings.augment.is_off() {
             Self::plain(split, n)?
+        } else if let Numbers::F32(values) = split.numbers(n)? {
+            let shape = (split.extents(), split.channels());
+            let inputs = split.inputs();
+            Self::of(settings.augment.vary_signal(values, shape, inputs, seed, step, place))
         } else {
             let image = settings.augment.vary(split.image(n)?.view(), seed, step, place);
             let bytes = Numbers::U8(image.as_slice().unwrap_or_default().into());
