@@ -10,6 +10,7 @@ use mwt_core::{Bundle, ModelConfig};
 use crate::data::{self, Dataset, DatasetLayout, LoadOptions};
 use crate::settings::{Precision, keys};
 use crate::util::durable::FileError;
+use crate::util::words;
 
 /// What a command comes to: any error of the library, or a text made here.
 pub(super) type CliResult<T = ()> = Result<T, Box<dyn Error>>;
@@ -63,10 +64,10 @@ pub(super) fn load_for(wanted: Wanted<'_>, source: &str) -> CliResult<Dataset> {
     if !fits || set.classes.len() > config.classes {
         return Err(format!(
             "{source}: {} as {} in {} classes, the model takes {} as {} in {}",
-            data::shape(extents, channels),
+            words::shape(extents, channels),
             found.name(),
             set.classes.len(),
-            data::shape(config.extents, config.channels),
+            words::shape(config.extents, config.channels),
             sample.name(),
             config.classes
         )
@@ -117,7 +118,7 @@ pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
 pub(super) fn image_size(config: &ModelConfig) -> Result<(usize, usize), String> {
     match *config.extents.sides() {
         [height, width] => Ok((height, width)),
-        _ => Err(format!("the model takes no images, but {}", data::kind(config.extents))),
+        _ => Err(format!("the model takes no images, but {}", words::kind(config.extents))),
     }
 }
 

@@ -6,9 +6,10 @@ use clap::{Args, Subcommand};
 
 use super::common::{self, CliResult};
 use super::recipe::Recipe;
-use crate::data::{self, DataError, Dataset, DatasetLayout, Split};
+use crate::data::{DataError, Dataset, DatasetLayout, Split};
 use crate::report::picture;
 use crate::settings::DataSettings;
+use crate::util::words;
 
 /// Images that are too few of a class to learn it.
 const FEW: usize = 20;
@@ -76,7 +77,7 @@ fn check(layout: DatasetLayout, set: &Dataset) {
         println!("{}: {layout}, {}×{} {colours}", set.name, set.height(), set.width());
         "image"
     } else {
-        println!("{}: {layout}, {}", set.name, data::shape(set.train.extents(), set.channels()));
+        println!("{}: {layout}, {}", set.name, words::shape(set.train.extents(), set.channels()));
         "signal"
     };
     println!(
@@ -139,7 +140,7 @@ fn preview(output: &Path, recipe: &Recipe) -> CliResult {
         return Err(DataError::OnlyImages {
             source_name: data.source,
             option: "data preview",
-            kind: data::kind(set.train.extents()),
+            kind: words::kind(set.train.extents()),
         }
         .into());
     }

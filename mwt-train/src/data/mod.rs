@@ -45,8 +45,6 @@ mod wav;
 use std::path::Path;
 use std::sync::Arc;
 
-use mwt_core::Extents;
-
 pub use self::image::read_image;
 pub use array_fault::ArrayFault;
 pub use error::DataError;
@@ -62,6 +60,7 @@ pub use split::Split;
 use options::{SignalParts, directory_name};
 
 use crate::settings::{DataSettings, DataShape, Settings};
+use crate::util::words::kind;
 
 /// The source names that stand for built-in sets.
 const BUILT_IN: [(&str, DatasetLayout); 3] = [
@@ -163,19 +162,6 @@ impl DatasetLayout {
     pub fn is_built_in(self) -> bool {
         BUILT_IN.iter().any(|(_, layout)| *layout == self)
     }
-}
-
-/// What signals on a grid are called, such as `series of 64`.
-pub fn kind(extents: Extents) -> String {
-    let sides: Vec<_> = extents.sides().iter().map(usize::to_string).collect();
-    let word = ["series", "images", "volumes"][extents.axes().clamp(1, 3) - 1];
-    format!("{word} of {}", sides.join("×"))
-}
-
-/// A signal's grid and channels in words, such as `series of 64, 3 channels`.
-pub fn shape(extents: Extents, channels: usize) -> String {
-    let ending = if channels == 1 { "" } else { "s" };
-    format!("{}, {channels} channel{ending}", kind(extents))
 }
 
 /// Recognises the layout of a directory from the names in it, or of an archive from its own.
@@ -312,6 +298,8 @@ fn require_shape(source: &str, split: &Split, options: &LoadOptions) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use mwt_core::Extents;
+
     use super::*;
 
     #[test]

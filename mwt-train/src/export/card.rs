@@ -7,10 +7,10 @@ use mwt_core::quant::Schemes;
 use mwt_core::{Bundle, Extents, ModelConfig};
 use mwt_infer::workspace_len;
 
-use crate::data::shape;
 use crate::evaluate::Evaluation;
 use crate::settings::{AugmentSettings, Settings};
 use crate::util::text::shown;
+use crate::util::words::shape;
 
 /// The card as Markdown. `settings` are those of the run, where there is one; `evaluation` is that of this bundle through
 /// mwt-infer on the validation images.

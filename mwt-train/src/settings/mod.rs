@@ -23,7 +23,7 @@ pub use value::{Range, ValueType};
 use mwt_core::ModelConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::data::kind;
+use crate::util::words::kind;
 
 /// A run's settings, as they are written into its directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,3 +3,4 @@
 pub mod durable;
 pub mod random;
 pub mod text;
+pub mod words;
