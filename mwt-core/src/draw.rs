@@ -203,9 +203,10 @@ struct Cells {
 
 /// One cell.
 struct Cell {
-    /// Its first position along each axis, and its sides: what the grid's end leaves of them.
+    /// Its first position along each axis.
     first: [usize; 3],
-    sides: [usize; 3],
+    /// What the grid's end leaves of its sides.
+    extents: Extents,
     /// The order in which steps take its positions.
     order: Permutation,
 }
@@ -218,39 +219,35 @@ impl Cells {
             *side = self.cell.side(axis).min(self.extents.side(axis).saturating_sub(*first));
         }
         let [a, b, c] = sides;
-        let order = Permutation::new(a * b * c, mix(self.seed ^ mix(cell as u32 + 1)));
-        Cell { first, sides, order }
+        let extents = Extents::volume(a, b, c);
+        let key = mix(self.seed ^ mix(cell as u32 + 1));
+        Cell { first, extents, order: Permutation::new(extents.positions(), key) }
     }
 
     /// The `i`-th position of the step's order.
     fn position(&self, i: usize) -> usize {
         let cells = self.cells.positions();
         let round = i.checked_div(cells).unwrap_or(0);
-        let Cell { first: [y, x, z], sides: [_, b, c], order } = self.cell(i - round * cells);
+        let Cell { first: [a, b, c], extents, order } = self.cell(i - round * cells);
         let taken = (self.step + round).checked_rem(order.len as usize).unwrap_or(0);
-        let place = order.apply(taken);
-        let row = place.checked_div(c).unwrap_or(0);
-        let plane = row.checked_div(b).unwrap_or(0);
-        let [y, x, z] = [y + plane, x + row - plane * b, z + place - row * c];
-        (y * self.extents.side(1) + x) * self.extents.side(2) + z
+        let [x, y, z] = extents.indices(order.apply(taken));
+        self.extents.position([a + x, b + y, c + z])
     }
 
     /// The place of a position in the step's order.
     fn place(&self, position: usize) -> usize {
         let at = self.extents.indices(position);
-        let cell = at.iter().enumerate().fold(0, |cell, (axis, at)| {
-            let along = at.checked_div(self.cell.side(axis)).unwrap_or(0);
-            cell * self.cells.side(axis) + along
-        });
-        let Cell { first, sides, order } = self.cell(cell);
-        let place = at
-            .iter()
-            .zip(first)
-            .zip(sides)
-            .fold(0, |place, ((at, first), side)| place * side + at.saturating_sub(first));
+        let (mut along, mut within) = (at, at);
+        for (axis, along) in along.iter_mut().enumerate() {
+            *along = along.checked_div(self.cell.side(axis)).unwrap_or(0);
+        }
+        let cell = self.cells.position(along);
+        let Cell { first, extents, order } = self.cell(cell);
+        within.iter_mut().zip(first).for_each(|(at, first)| *at = at.saturating_sub(first));
         let len = order.len as usize;
         // Rounds from this step's own on until the cell's order comes to the position.
-        let rounds = order.invert(place) + len - self.step.checked_rem(len).unwrap_or(0);
+        let taken = order.invert(extents.position(within));
+        let rounds = taken + len - self.step.checked_rem(len).unwrap_or(0);
         rounds.checked_rem(len).unwrap_or(0) * self.cells.positions() + cell
     }
 }

@@ -123,14 +123,20 @@ impl Extents {
         }
     }
 
+    /// The position at some places along the axes: what [`indices`](Self::indices) takes apart.
+    pub(crate) fn position(&self, indices: [usize; 3]) -> usize {
+        self.sides.iter().zip(indices).fold(0, |position, (side, index)| position * side + index)
+    }
+
     /// The position nearest to some coordinates; those outside [-1, 1] are taken to its ends.
     pub fn nearest(&self, at: &[f32]) -> usize {
-        self.sides().iter().zip(at).fold(0, |position, (side, at)| {
+        let mut indices = [0; 3];
+        for ((index, side), at) in indices.iter_mut().zip(self.sides()).zip(at) {
             let last = side.saturating_sub(1);
             // A cast of a float saturates, and takes NaN to 0.
-            let index = ((at + 1.0) * 0.5 * last as f32 + 0.5) as usize;
-            position * side + index.min(last)
-        })
+            *index = (((at + 1.0) * 0.5 * last as f32 + 0.5) as usize).min(last);
+        }
+        self.position(indices)
     }
 }
 

@@ -214,9 +214,9 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         }
         let mut draw = self.draw.step(step, config.pixels_per_step, config.extents);
         let len = source.len();
-        let complete = source.is_complete();
-        if !complete {
-            let there = (0..len).filter(|i| source.is_there(*i)).count();
+        let there =
+            (!source.is_complete()).then(|| (0..len).filter(|i| source.is_there(*i)).count());
+        if let Some(there) = there {
             draw = draw.for_samples(there);
         }
         // Where a step finds nothing at all it takes all that is there.
@@ -235,11 +235,10 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
             (among && source.is_there(index)).then_some(index)
         };
         let mut count = candidates;
-        if !complete {
+        if let Some(there) = there {
             count = (0..candidates).filter(|i| index(false, *i).is_some()).count();
             if count == 0 {
-                (all, candidates) = (true, len);
-                count = (0..len).filter(|i| source.is_there(*i)).count();
+                (all, candidates, count) = (true, len, there);
             }
         }
         self.step_on(&Picked { source, count, candidates, index: |i| index(all, i) }).map(Some)

@@ -61,7 +61,7 @@ pub enum Numbers<'a> {
     F32(&'a [f32]),
     /// Targets of the fit themselves, which no input scaling changes; NaN as there.
     Scaled(&'a [f32]),
-    /// Little-endian f32 or i16 in bytes, as golden samples have them.
+    /// Numbers of any type, little-endian, in bytes, as golden samples have them.
     Encoded(SampleType, &'a [u8]),
 }
 
@@ -205,10 +205,7 @@ impl<'a> Signal<'a> {
     /// # Errors
     /// None for a sample of the bundle itself.
     pub fn golden(bundle: &Bundle<'_>, sample: &GoldenSample<'a>) -> Result<Self, Error> {
-        let numbers = match bundle.header().input.sample {
-            SampleType::U8 => Numbers::U8(sample.signal),
-            other => Numbers::Encoded(other, sample.signal),
-        };
+        let numbers = Numbers::Encoded(bundle.header().input.sample, sample.signal);
         let config = bundle.config();
         Self::new(numbers, config.extents, config.channels)
     }

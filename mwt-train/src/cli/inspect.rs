@@ -10,6 +10,7 @@ use mwt_infer::{Classifier, WorkspaceBuf, workspace_len};
 use super::common::{self, CliResult};
 use crate::export::card;
 use crate::util::text::shown;
+use crate::util::words;
 
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
@@ -33,7 +34,7 @@ pub(super) fn sizes(c: &ModelConfig) -> String {
         c.blocks,
         c.channels,
         c.classes,
-        card::grid(&c.extents),
+        words::grid(&c.extents),
         c.pixels_per_step
     )
 }
@@ -86,7 +87,7 @@ impl Inspect {
         let draw = match config.draw.kind {
             DrawKind::Random => "random".to_owned(),
             DrawKind::Partition => "partition".to_owned(),
-            DrawKind::Stratified { cell } => format!("stratified ({} cells)", card::grid(&cell)),
+            DrawKind::Stratified { cell } => format!("stratified ({} cells)", words::grid(&cell)),
         };
         println!("bundle      {} bytes, format version {}", bytes.len(), bundle.version());
         println!("model       {}", sizes(config));

@@ -77,6 +77,15 @@ impl BuiltIn {
     }
 }
 
+/// The rotation of a quaternion w + xi + yj + zk, times the square of its length: its rows.
+pub(super) fn rotation([w, x, y, z]: [f32; 4]) -> [[f32; 3]; 3] {
+    [
+        [w * w + x * x - y * y - z * z, 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)],
+        [2.0 * (x * y + w * z), w * w - x * x + y * y - z * z, 2.0 * (y * z - w * x)],
+        [2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z],
+    ]
+}
+
 /// FNV-1a of all bits, for the tests that hold a set to its bytes.
 #[cfg(test)]
 pub(super) fn checksum(values: &[f32]) -> u64 {

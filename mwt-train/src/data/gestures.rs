@@ -14,7 +14,7 @@ use core::f32::consts::TAU;
 use mwt_core::Extents;
 use mwt_core::math::{exp, sin_cos};
 
-use super::built_in::BuiltIn;
+use super::built_in::{BuiltIn, rotation};
 use super::error::DataError;
 use super::options::{LoadOptions, SignalParts};
 use crate::util::random::Rng;
@@ -225,14 +225,7 @@ impl Turn {
         // each axis, give the matrix by arithmetic alone.
         let [x, y, z] = [X, Y, Z].map(|_| rng.between(-0.18, 0.18));
         let n = 1.0 + x * x + y * y + z * z;
-        Turn {
-            rows: [
-                [1.0 + x * x - y * y - z * z, 2.0 * (x * y - z), 2.0 * (x * z + y)],
-                [2.0 * (x * y + z), 1.0 - x * x + y * y - z * z, 2.0 * (y * z - x)],
-                [2.0 * (x * z - y), 2.0 * (y * z + x), 1.0 - x * x - y * y + z * z],
-            ]
-            .map(|row| row.map(|number| number / n)),
-        }
+        Turn { rows: rotation([1.0, x, y, z]).map(|row| row.map(|number| number / n)) }
     }
 
     fn apply(&self, [x, y, z]: [f32; AXES]) -> [f32; AXES] {

@@ -52,12 +52,7 @@ impl Inputs {
     /// The targets of a signal of `channels` channels; NaN where a sample is missing.
     pub fn targets(&self, numbers: &Numbers<'_>, channels: usize) -> Vec<f32> {
         let value = |(i, number): (usize, f32)| self.scaling(i % channels).value(number);
-        match numbers {
-            Numbers::U8(bytes) => {
-                bytes.iter().map(|byte| f32::from(*byte)).enumerate().map(value).collect()
-            }
-            Numbers::F32(values) => values.iter().copied().enumerate().map(value).collect(),
-        }
+        numbers.to_f32().into_iter().enumerate().map(value).collect()
     }
 
     /// The scalings as a bundle has them.

@@ -10,7 +10,7 @@
 
 use mwt_core::Extents;
 
-use super::built_in::BuiltIn;
+use super::built_in::{BuiltIn, rotation};
 use super::error::DataError;
 use super::options::{LoadOptions, SignalParts};
 use super::surface::{Point, Surface, add, dot, scale};
@@ -84,7 +84,7 @@ struct Pose {
 impl Pose {
     fn new(rng: &mut Rng) -> Self {
         let size = rng.between(0.6, 0.95);
-        let turn = rotation(rng);
+        let turn = random_rotation(rng);
         // What is left beside the bounding sphere, but not so much that the place tells the size.
         let room = (1.0 - size).min(0.15);
         let centre = [(); 3].map(|()| rng.between(-room, room));
@@ -102,7 +102,7 @@ impl Pose {
 }
 
 /// A rotation, every one equally likely: the quaternion of a point drawn evenly from a ball.
-fn rotation(rng: &mut Rng) -> [Point; 3] {
+fn random_rotation(rng: &mut Rng) -> [Point; 3] {
     let (quaternion, square) = loop {
         let q = [(); 4].map(|()| rng.between(-1.0, 1.0));
         let square: f32 = q.iter().map(|v| v * v).sum();
@@ -112,12 +112,7 @@ fn rotation(rng: &mut Rng) -> [Point; 3] {
         }
     };
     let length = square.sqrt();
-    let [w, x, y, z] = quaternion.map(|v| v / length);
-    [
-        [w * w + x * x - y * y - z * z, 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)],
-        [2.0 * (x * y + w * z), w * w - x * x + y * y - z * z, 2.0 * (y * z - w * x)],
-        [2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z],
-    ]
+    rotation(quaternion.map(|v| v / length))
 }
 
 #[cfg(test)]

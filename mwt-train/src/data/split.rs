@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use mwt_core::Extents;
 use ndarray::{Array4, Axis, CowArray, Ix3};
-use rayon::prelude::*;
 
 use super::error::DataError;
 use super::image::{self, zeroed};
@@ -203,25 +202,11 @@ impl Split {
         }
     }
 
-    /// The images at `indices`, read in parallel, each as [`image`](Self::image) gives it.
-    ///
-    /// # Errors
-    ///
-    /// That of the first image that cannot be read.
-    ///
-    /// # Panics
-    ///
-    /// Like a slice, when an index is not below [`len`](Self::len).
-    pub fn images(&self, indices: &[usize]) -> Result<Vec<CowArray<'_, u8, Ix3>>, DataError> {
-        let images: Vec<_> = indices.par_iter().map(|n| self.image(*n)).collect();
-        images.into_iter().collect()
-    }
-
     /// All images in one array, `[N, H, W, C]`.
     ///
     /// # Errors
     ///
-    /// As [`images`](Self::images), or [`DataError::TooLarge`].
+    /// As [`image`](Self::image), or [`DataError::TooLarge`].
     pub fn to_array(&self) -> Result<Array4<u8>, DataError> {
         let (height, width, channels) = self.shape();
         let bytes = zeroed(self.len(), self.shape())?;

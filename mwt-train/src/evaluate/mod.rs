@@ -127,7 +127,7 @@ pub fn on_backend<B: MwtBackend>(
     };
     let indices: Vec<usize> = (0..split.len()).collect();
     for indices in indices.chunks(batch.max(1)) {
-        let examples = indices.iter().map(|n| Example::plain(split, *n));
+        let examples = indices.par_iter().map(|n| Example::plain(split, *n));
         let examples = examples.collect::<Result<Vec<_>, _>>()?;
         let pixels = sampler.pixels::<B>(&examples, DrawSeed::Inference, device);
         let output = model.forward(&pixels, 1.0);

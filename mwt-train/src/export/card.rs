@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use mwt_core::bundle::SampleType;
 use mwt_core::quant::Schemes;
-use mwt_core::{Bundle, Extents, ModelConfig};
+use mwt_core::{Bundle, ModelConfig};
 use mwt_infer::workspace_len;
 
 use crate::evaluate::Evaluation;
 use crate::settings::{AugmentSettings, Settings};
 use crate::util::text::shown;
-use crate::util::words::shape;
+use crate::util::words::{grid, shape};
 
 /// The card as Markdown. `settings` are those of the run, where there is one; `evaluation` is that of this bundle through
 /// mwt-infer on the validation images.
@@ -121,11 +121,6 @@ pub fn card(
          answered.\n",
     );
     card
-}
-
-/// Sides of a grid as people write them: 28×28.
-pub(crate) fn grid(extents: &Extents) -> String {
-    extents.sides().iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
 
 /// How each part of a bundle is stored.

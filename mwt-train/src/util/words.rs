@@ -2,11 +2,15 @@
 
 use mwt_core::Extents;
 
+/// Sides of a grid as people write them: 28×28.
+pub fn grid(extents: &Extents) -> String {
+    extents.sides().iter().map(usize::to_string).collect::<Vec<_>>().join("×")
+}
+
 /// What signals on a grid are called, such as `series of 64`.
 pub fn kind(extents: Extents) -> String {
-    let sides: Vec<_> = extents.sides().iter().map(usize::to_string).collect();
     let word = ["series", "images", "volumes"][extents.axes().clamp(1, 3) - 1];
-    format!("{word} of {}", sides.join("×"))
+    format!("{word} of {}", grid(&extents))
 }
 
 /// A signal's grid and channels in words, such as `series of 64, 3 channels`.
