@@ -121,7 +121,7 @@ fn a_data_set_that_vanished_is_told_of() {
     ok(dir, &[&arguments[..], &["--name", "single"]].concat());
     fs::remove_file(dir.join("data/train/white/0.png")).unwrap();
     let line = refused(dir, &[&arguments[..], &["--name", "none"]].concat());
-    assert!(line.contains("white: no images"), "{line}");
+    assert!(line.contains("`white` has no images to train on"), "{line}");
 }
 
 /// Of two runs that begin in one directory, one goes on and the other is told.

@@ -7,9 +7,10 @@ use std::path::Path;
 use mwt_core::bundle::SampleType;
 use mwt_core::{Bundle, ModelConfig};
 
-use crate::data::{self, Dataset, DatasetLayout, LoadOptions};
+use crate::data::{self, Dataset, DatasetLayout, LoadOptions, Remarks};
 use crate::settings::{Precision, keys};
 use crate::util::durable::FileError;
+use crate::util::text::shown;
 use crate::util::words;
 
 /// What a command comes to: any error of the library, or a text made here.
@@ -76,10 +77,12 @@ pub(super) fn load_for(wanted: Wanted<'_>, source: &str) -> CliResult<Dataset> {
     Ok(set)
 }
 
-/// Says on stderr that a data set is not whole.
+/// Says on stderr what of a data set was not taken.
 pub(super) fn warn_of_left_out(set: &Dataset) {
-    if let Some(first) = set.left_out.first() {
-        eprintln!("warning: {} images left out, the first: {first}", set.left_out.len());
+    let Remarks { warnings, left_out, .. } = &set.remarks;
+    warnings.iter().for_each(|line| eprintln!("warning: {}", shown(line)));
+    if let Some(first) = left_out.first() {
+        eprintln!("warning: {} images left out, the first: {}", left_out.len(), shown(first));
     }
 }
 

@@ -63,7 +63,8 @@ fn check(layout: DatasetLayout, set: &Dataset) {
     let layout = match layout {
         DatasetLayout::Digits => "built-in digits",
         DatasetLayout::Idx => "idx files",
-        DatasetLayout::CifarBinary => "CIFAR-10 binary batches",
+        DatasetLayout::CifarBinary => "binary batches",
+        DatasetLayout::CifarPython => "CIFAR python batches",
         DatasetLayout::ImageFolder => "image folder",
         DatasetLayout::Gestures => "built-in gestures",
         DatasetLayout::Solids => "built-in solids",
@@ -118,7 +119,8 @@ fn check(layout: DatasetLayout, set: &Dataset) {
             "the largest class has {most} training {signal}s, the smallest {fewest}"
         ));
     }
-    warnings.extend(set.left_out.iter().map(|line| format!("left out: {line}")));
+    warnings.extend(set.remarks.warnings.iter().cloned());
+    warnings.extend(set.remarks.left_out.iter().map(|line| format!("left out: {line}")));
     println!();
     if warnings.is_empty() {
         println!("nothing wrong was found");

@@ -195,7 +195,7 @@ impl Eval {
         // What a run without other settings sets apart.
         let mut settings = Settings::of(*config);
         settings.train.seed = seed;
-        let (_, validation) = settings.split(set.train);
+        let (_, validation) = settings.split(&set);
         Ok(validation.take(self.limit.unwrap_or(usize::MAX)))
     }
 

@@ -78,7 +78,7 @@ impl ExportArgs {
             // A run may outlive its data set; the bundle is good without it.
             match settings.data.load() {
                 Ok(set) => {
-                    let (_, validation) = settings.split(set.train);
+                    let (_, validation) = settings.split(&set);
                     if !validation.is_empty() {
                         evaluation =
                             Some(evaluate::on_bundle(bundle, &validation, Conditions::default())?);

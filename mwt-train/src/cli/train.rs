@@ -72,7 +72,7 @@ impl How {
     fn train(&self, run: Run) -> CliResult {
         let path = run.path().to_owned();
         // Chosen here, so that the report need not read the data set again.
-        let images = report::images(run.settings(), run.data().train.clone());
+        let images = report::images(run.settings(), run.data());
         let outcome = train(run, self.backend, self.verbosity)?;
         let mut page = None;
         if matches!(outcome, Outcome::Finished(_)) && !self.no_report {

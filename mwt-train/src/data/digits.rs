@@ -11,7 +11,7 @@
 use super::error::DataError;
 use super::glyphs::{GLYPHS, Glyph, Point};
 use super::image::zeroed;
-use super::options::{LoadOptions, Parts};
+use super::options::LoadOptions;
 use super::split::Split;
 use crate::util::random::Rng;
 
@@ -32,7 +32,7 @@ const WIDTH: f32 = 15.0;
 const PIECES: usize = 8;
 
 /// Draws the training and the test digits.
-pub(super) fn load(options: &LoadOptions) -> Result<Parts, DataError> {
+pub(super) fn load(options: &LoadOptions) -> Result<(Vec<String>, Split, Split), DataError> {
     let limit = options.limit.unwrap_or(usize::MAX);
     let draw = |count: usize, stream| {
         let mut rng = Rng::new(options.seed, stream);
@@ -254,7 +254,7 @@ mod tests {
 
     use super::*;
 
-    fn digits(seed: u64, train: usize, test: usize) -> Parts {
+    fn digits(seed: u64, train: usize, test: usize) -> (Vec<String>, Split, Split) {
         load(&LoadOptions {
             seed,
             digits_train: train,

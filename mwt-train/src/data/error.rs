@@ -59,15 +59,63 @@ pub enum DataError {
 
     /// A directory is in none of the known layouts.
     #[error(
-        "{path}: unknown layout; known are the four idx files of MNIST (train-images-idx3-ubyte[.gz], \
-         ...), binary CIFAR-10 (data_batch_1.bin, ...), a folder of images or sounds \
-         (train/<class>/*.png, .jpg or .wav, with test/ or val/), series (NAME_TRAIN.ts with \
-         NAME_TEST.ts), arrays (NAME.npz) and meshes (<class>/train/*.off with test/); `digits`, \
-         `gestures` and `solids` need no directory"
+        "{path}: no data set that can be read: {what}; known are folders of images or sounds, one a class, \
+         with or without train/ and test/ or val/, the files of MNIST and its kin, of CIFAR and of STL-10, \
+         series (NAME_TRAIN.ts with NAME_TEST.ts), arrays (NAME.npz) and meshes (<class>/train/*.off with \
+         test/); `digits`, `gestures` and `solids` need no directory"
     )]
     UnknownLayout {
         /// The directory.
         path: PathBuf,
+        /// What is in it.
+        what: String,
+    },
+
+    /// A file, or the files of a directory, are of a kind that is not read.
+    #[error("{path}: {what}; {remedy}")]
+    NotRead {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+
+    /// A path begins with `~`, which no shell has replaced.
+    #[error(
+        "{path}: there is no such path; a shell replaces ~ at the beginning of a word alone: write $HOME"
+    )]
+    Tilde {
+        /// The path.
+        path: PathBuf,
+    },
+
+    /// A split has images, but not in folders of classes.
+    #[error(
+        "{path}: {images} images, but no class folders: put the images of each class into a folder of its \
+         own, such as {path}/cat/"
+    )]
+    NoClassFolders {
+        /// The folder of the split.
+        path: PathBuf,
+        /// Images in it.
+        images: usize,
+    },
+
+    /// A folder has files, but none that is read.
+    #[error(
+        "{path}: {files} files ({endings}), of which none can be read; convert them to {readable}"
+    )]
+    NoneReadable {
+        /// The folder.
+        path: PathBuf,
+        /// Its files.
+        files: usize,
+        /// How many of each ending.
+        endings: String,
+        /// The endings that are read.
+        readable: String,
     },
 
     /// A part of a recognised layout is missing.
@@ -90,16 +138,25 @@ pub enum DataError {
 
     /// An idx file does not begin as its name promises.
     #[error(
-        "{path}: bad magic number {found:#010x}, expected {expected:#010x}; this is not the idx file \
-         its name says, download it again"
+        "{path}: begins with {found:#010x}, which is not {expected}; this is not the idx file its name says, \
+         download it again"
     )]
     BadMagic {
         /// The idx file.
         path: PathBuf,
         /// The first four bytes, big-endian.
         found: u32,
-        /// What they should be.
-        expected: u32,
+        /// What they should say.
+        expected: &'static str,
+    },
+
+    /// A pickle is none of CIFAR's.
+    #[error("{path}: not a batch of CIFAR's python version: {fault}; download it again")]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: &'static str,
     },
 
     /// A file ends before it has given all it promised.
@@ -144,15 +201,47 @@ pub enum DataError {
         /// Which image of the file, from 0.
         index: usize,
         /// Its label.
-        label: u16,
+        label: u64,
         /// Number of classes.
         classes: usize,
     },
 
-    /// An image differs in size from the ones before it.
+    /// The images of a folder are too large to train on as they are.
     #[error(
-        "{path}: the image is {}x{} (height x width) where {}x{} is expected; set an image size to \
-         resize image folders, or remove the file",
+        "{path}: an image is {}x{} (height x width), too large to train on as it is: --image-size {}x{} brings \
+         all images of a folder to one size (--image-size {}x{} keeps it)",
+        .found.0, .found.1, .hint.0, .hint.1, .found.0, .found.1
+    )]
+    LargeImages {
+        /// The first of them.
+        path: PathBuf,
+        /// Its height and width.
+        found: (usize, usize),
+        /// A size to bring all to.
+        hint: (usize, usize),
+    },
+
+    /// The images of a folder differ in size.
+    #[error(
+        "{path}: the image is {}x{} (height x width) where others are {}x{}; --image-size {}x{} brings all \
+         images of a folder to one size",
+        .found.0, .found.1, .expected.0, .expected.1, .hint.0, .hint.1
+    )]
+    MixedSizes {
+        /// The first file that differs.
+        path: PathBuf,
+        /// Its height and width.
+        found: (usize, usize),
+        /// The height and width of the others.
+        expected: (usize, usize),
+        /// A size to bring all to.
+        hint: (usize, usize),
+    },
+
+    /// The test images differ in size from those to train on.
+    #[error(
+        "{path}: the images are {}x{} (height x width) where {}x{} is expected; take both files from the same \
+         data set",
         .found.0, .found.1, .expected.0, .expected.1
     )]
     WrongSize {
@@ -166,7 +255,10 @@ pub enum DataError {
 
     /// An image size is zero or beyond what an image can have.
     #[error(
-        "image size {height}x{width} (height x width) is not possible; give two positive numbers"
+        "image size {height}x{width} (height x width) is not possible; a side must be 1 to {}, all pixels at most \
+         {}, as 4096x4096 has",
+        mwt_core::Extents::MAX_SIDE,
+        mwt_core::Extents::MAX_POSITIONS
     )]
     BadSize {
         /// The height asked for.
@@ -192,7 +284,7 @@ pub enum DataError {
 
     /// The test split has a class that the training split lacks.
     #[error(
-        "{path}: class `{class}` has no folder in train/; rename it, remove it, or add it to train/"
+        "{path}: class `{class}` has no images to train on; rename it, remove it, or add some to train/"
     )]
     UnknownClass {
         /// The class folder.
@@ -202,16 +294,23 @@ pub enum DataError {
     },
 
     /// A class list has the wrong number of names.
-    #[error(
-        "{path}: {found} class names where {expected} are expected; correct or remove the file"
-    )]
+    #[error("{path}: {} for {expected} classes; give one name a class", count(*.found, "label"))]
     ClassNames {
-        /// The list.
+        /// The list, or the names as they were given.
         path: PathBuf,
         /// Names in the list.
         found: usize,
         /// Classes in the data.
         expected: usize,
+    },
+
+    /// A class list has a name twice.
+    #[error("{path}: two classes are called `{name}`; give each its own name")]
+    SameName {
+        /// The list, or the names as they were given.
+        path: PathBuf,
+        /// The name.
+        name: String,
     },
 
     /// There are more classes than a label can tell apart.
@@ -301,8 +400,7 @@ pub enum DataError {
 
     /// A directory holds several data sets.
     #[error(
-        "{path}: holds several data sets ({}); keep one, or give the folder the name of the one to \
-         read",
+        "{path}: holds several data sets ({}); give the path of one of them",
         .found.join(", ")
     )]
     Ambiguous {
@@ -356,6 +454,11 @@ pub enum DataError {
         /// What is wrong with it.
         fault: SoundFault,
     },
+}
+
+/// `1 label`, `2 labels`.
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 impl DataError {

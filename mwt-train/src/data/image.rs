@@ -8,6 +8,9 @@ use ndarray::Array3;
 
 use super::error::DataError;
 
+/// Endings of the image files that are read, compared without regard to case.
+pub(super) const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
+
 /// Height and width.
 pub(super) type Size = (usize, usize);
 

@@ -13,23 +13,18 @@ mod array_fault;
 mod augment;
 mod augment_signal;
 mod built_in;
-mod cifar;
 mod digits;
 mod error;
-mod folder;
 mod gestures;
 mod glyphs;
+mod held_out;
 mod holes;
-mod idx;
 mod image;
 mod inputs;
+mod labels;
+mod layouts;
 mod line_fault;
-mod listing;
-mod mesh;
-mod npy;
-mod npz;
 mod numbers;
-mod off;
 mod options;
 mod resample;
 mod room;
@@ -38,52 +33,48 @@ mod solids;
 mod sound_fault;
 mod split;
 mod surface;
-mod timestamp;
-mod ts;
-mod wav;
 
-use std::path::Path;
 use std::sync::Arc;
+
+use mwt_core::Extents;
 
 pub use self::image::read_image;
 pub use array_fault::ArrayFault;
 pub use error::DataError;
 pub use holes::holes;
 pub use inputs::Inputs;
+pub use labels::names as label_names;
+pub use layouts::{DatasetLayout, detect};
 pub use line_fault::LineFault;
 pub use numbers::Numbers;
-pub use options::LoadOptions;
+pub use options::{LoadOptions, Remarks};
 pub use signals::Signals;
 pub use sound_fault::SoundFault;
 pub use split::Split;
 
-use options::{SignalParts, directory_name};
+use layouts::{Place, Splits};
+use options::{Parts, directory_name};
 
 use crate::settings::{DataSettings, DataShape, Settings};
 use crate::util::words::kind;
 
-/// The source names that stand for built-in sets.
-const BUILT_IN: [(&str, DatasetLayout); 3] = [
-    ("digits", DatasetLayout::Digits),
-    ("gestures", DatasetLayout::Gestures),
-    ("solids", DatasetLayout::Solids),
-];
-
 /// A training split and a test split over the same classes.
 ///
-/// The signals of both splits have the same grid and channels.
+/// The signals of all splits have the same grid and channels.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// A short name for people: the directory's own name, or that of a built-in set.
     pub name: String,
     /// Class names; a label is an index into this list.
     pub classes: Vec<String>,
-    /// The images, or other signals, to learn from; never empty.
+    /// The images, or other signals, to learn from; empty only where the test images alone were asked for.
     pub train: Split,
+    /// Those to choose by, where the data set has some of its own beside those to judge by.
+    pub validation: Option<Split>,
     /// The images, or other signals, to judge by; never empty.
     pub test: Split,
-    /// One line for each image of a folder that could not be read and was left out, at most 1 in 100 of a split.
-    pub left_out: Vec<String>,
+    /// What a person should know of it.
+    pub remarks: Remarks,
 }
 
 impl Dataset {
@@ -120,128 +111,97 @@ impl Dataset {
     }
 }
 
-/// The layouts that [`load`] can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DatasetLayout {
-    /// The built-in 28×28 grey digits, drawn from a seed.
-    Digits,
-    /// The four idx files of MNIST, Fashion-MNIST and their kin, gzipped or not.
-    Idx,
-    /// The binary version of CIFAR-10.
-    CifarBinary,
-    /// `train/<class>/*.{png,jpg,jpeg}` beside `test/` or `val/`.
-    ImageFolder,
-    /// The built-in series: motions of three axes, drawn from a seed.
-    Gestures,
-    /// The built-in volumes: distances to solids, drawn from a seed.
-    Solids,
-    /// The `.ts` files of aeon and sktime.
-    Ts,
-    /// NumPy's `.npz`, the file or a directory with it.
-    Npz,
-    /// Meshes, `<class>/{train,test}/*.off`.
-    Mesh,
-    /// Sounds, `train/<class>/*.wav` beside `test/` or `val/`.
-    Wav,
-}
-
-impl DatasetLayout {
-    /// The layout of what `source` names: a built-in set, or that of a path.
-    ///
-    /// # Errors
-    ///
-    /// As [`detect`].
-    pub fn of(source: &str) -> Result<Self, DataError> {
-        match BUILT_IN.iter().find(|(name, _)| *name == source) {
-            Some((_, layout)) => Ok(*layout),
-            None => detect(Path::new(source)),
-        }
-    }
-
-    /// Whether the set is drawn from a seed and has no files.
-    pub fn is_built_in(self) -> bool {
-        BUILT_IN.iter().any(|(_, layout)| *layout == self)
-    }
-}
-
-/// Recognises the layout of a directory from the names in it, or of an archive from its own.
-///
-/// Never answers a built-in set, which has no directory.
-///
-/// # Errors
-///
-/// [`DataError::Io`] when `dir` cannot be read, [`DataError::UnknownLayout`]
-/// when it is in none of the known layouts.
-pub fn detect(dir: &Path) -> Result<DatasetLayout, DataError> {
-    if dir.is_file() && npz::is_npz(dir) {
-        return Ok(DatasetLayout::Npz);
-    }
-    // Asked first because every probe below would merely answer "not there".
-    std::fs::read_dir(dir).map_err(|reason| DataError::io(dir, reason))?;
-    if idx::is_idx(dir) {
-        Ok(DatasetLayout::Idx)
-    } else if cifar::batches_dir(dir).is_some() {
-        Ok(DatasetLayout::CifarBinary)
-    } else if ts::is_ts(dir) {
-        Ok(DatasetLayout::Ts)
-    } else if npz::is_npz(dir) {
-        Ok(DatasetLayout::Npz)
-    } else if mesh::is_mesh(dir) {
-        Ok(DatasetLayout::Mesh)
-    // Before images, of which only the folder `train` is asked for.
-    } else if wav::is_wav(dir) {
-        Ok(DatasetLayout::Wav)
-    } else if folder::is_folder(dir) {
-        Ok(DatasetLayout::ImageFolder)
-    } else {
-        Err(DataError::UnknownLayout { path: dir.into() })
-    }
-}
-
 /// Loads the data set that `source` names: `digits`, `gestures`, `solids`, or a path.
 ///
-/// A directory that is itself called `digits` can be given as `./digits`.
+/// A directory that is itself called `digits` can be given as `./digits`. Where there are no test
+/// images, a share of the training images is held out; where there are test and validation images,
+/// the latter are set apart as [`Dataset::validation`].
 ///
 /// # Errors
 ///
 /// Any [`DataError`]; each says in one line which file is at fault and why.
 pub fn load(source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
-    let dir = Path::new(source);
-    let layout = DatasetLayout::of(source)?;
-    let mut left_out = Vec::new();
-    let (classes, train, test) = match layout {
-        DatasetLayout::Digits => digits::load(options)?,
-        DatasetLayout::Idx => idx::load(dir, options)?,
-        DatasetLayout::CifarBinary => cifar::load(dir, options)?,
-        DatasetLayout::ImageFolder => folder::load(dir, options, &mut left_out)?,
-        DatasetLayout::Gestures => scaled(gestures::load(options)?)?,
-        DatasetLayout::Solids => scaled(solids::load(options)?)?,
-        DatasetLayout::Ts => scaled(ts::load(dir, options)?)?,
-        DatasetLayout::Npz => scaled(npz::load(dir, options)?)?,
-        DatasetLayout::Mesh => scaled(mesh::load(dir, options, options.side)?)?,
-        DatasetLayout::Wav => scaled(wav::load(dir, options, options.rate, options.window)?)?,
+    if let Some((height, width)) = options.image_size
+        && !Extents::image(height, width).within_limits()
+    {
+        return Err(DataError::BadSize { height, width });
+    }
+    let place = Place::of(source)?;
+    let splits = match place.layout {
+        DatasetLayout::Digits => Splits::Images(Parts::new(digits::load(options)?)),
+        DatasetLayout::Gestures => Splits::Signals(Parts::new(gestures::load(options)?)),
+        DatasetLayout::Solids => Splits::Signals(Parts::new(solids::load(options)?)),
+        _ => layouts::read(&place, options)?,
     };
-    for split in [&train, &test] {
-        if split.is_empty() {
-            return Err(DataError::NoImages { path: dir.into() });
-        }
+    let parts = match splits {
+        Splits::Images(parts) => parts,
+        Splits::Signals(parts) => scaled(parts)?,
+    };
+    let mut set = complete(&place, parts, options)?;
+    for split in [Some(&set.train), set.validation.as_ref(), Some(&set.test)].into_iter().flatten()
+    {
         require_shape(source, split, options)?;
     }
+    if let Some(labels) = &options.labels {
+        labels::name(&mut set.classes, labels)?;
+    }
+    Ok(set)
+}
+
+/// The parts as a data set that has something to judge by.
+fn complete(place: &Place, parts: Parts, options: &LoadOptions) -> Result<Dataset, DataError> {
+    let Parts { classes, mut train, mut validation, mut test, mut remarks } = parts;
+    // Test images report, and validation images choose; where there is one of the two, it reports.
+    test = test.or_else(|| validation.take());
+    if let (Some(all), None) = (&train, &test) {
+        let out = held_out::held_out(&all.labels, options.test_share);
+        remarks.notes.push(held_out::note(&out, options.test_share));
+        let places =
+            |wanted| -> Vec<usize> { (0..out.len()).filter(|n| out[*n] == wanted).collect() };
+        (test, train) = (Some(all.select(&places(true))), Some(all.select(&places(false))));
+    }
+    let nothing = || DataError::NoImages { path: place.path.clone() };
+    let mut test = test.ok_or_else(nothing)?;
+    let train = match train {
+        Some(train) if !options.only_test => train,
+        _ if options.only_test => test.clone().take(0),
+        _ => {
+            return Err(DataError::Missing {
+                path: place.path.clone(),
+                what: "a folder or file of training images".into(),
+            });
+        }
+    };
+    let limit = options.limit.unwrap_or(usize::MAX);
+    test = test.take(limit);
+    if test.is_empty() || (train.is_empty() && !options.only_test) {
+        return Err(nothing());
+    }
     Ok(Dataset {
-        name: if layout.is_built_in() { source.into() } else { directory_name(dir) },
+        name: if place.layout.is_built_in() {
+            place.path.display().to_string()
+        } else {
+            directory_name(&place.path)
+        },
         classes,
-        train,
+        train: train.take(limit),
+        validation: validation.map(|split| split.take(limit)),
         test,
-        left_out,
+        remarks,
     })
 }
 
 /// The splits of signals that are no images. Those of the test are scaled as the training signals are: a device has one
 /// scaling for all it will meet.
-fn scaled((classes, train, test): SignalParts) -> Result<options::Parts, DataError> {
-    let inputs = Arc::new(Inputs::of(&train));
-    let train = Split::from_signals(train, Arc::clone(&inputs))?;
-    Ok((classes, train, Split::from_signals(test, inputs)?))
+fn scaled(parts: Parts<Signals>) -> Result<Parts, DataError> {
+    let Parts { classes, train, validation, test, remarks } = parts;
+    let inputs = train.as_ref().or(test.as_ref()).map(Inputs::of).unwrap_or_default();
+    let inputs = Arc::new(inputs);
+    let split = |signals: Option<Signals>| {
+        signals.map(|signals| Split::from_signals(signals, Arc::clone(&inputs))).transpose()
+    };
+    let (train, validation, test) = (split(train)?, split(validation)?, split(test)?);
+    Ok(Parts { classes, train, validation, test, remarks })
 }
 
 impl DataSettings {
@@ -255,11 +215,14 @@ impl DataSettings {
 }
 
 impl Settings {
-    /// The training and the validation images of a run; at most a fifth are set
-    /// apart for validation, so that a small set keeps enough to train on.
-    pub fn split(&self, train: Split) -> (Split, Split) {
-        let n = self.data.validation.min(train.len() / 5);
-        train.split_validation(n, self.train.seed)
+    /// The training and the validation images of a run: the data set's own validation images, or some of its training
+    /// images that are set apart, at most a fifth, so that a small set keeps enough to train on.
+    pub fn split(&self, set: &Dataset) -> (Split, Split) {
+        if let Some(validation) = &set.validation {
+            return (set.train.clone(), validation.clone());
+        }
+        let n = self.data.validation.min(set.train.len() / 5);
+        set.train.clone().split_validation(n, self.train.seed)
     }
 }
 
@@ -298,8 +261,6 @@ fn require_shape(source: &str, split: &Split, options: &LoadOptions) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use mwt_core::Extents;
-
     use super::*;
 
     #[test]

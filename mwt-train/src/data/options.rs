@@ -36,6 +36,13 @@ pub struct LoadOptions {
     /// always lie in memory, and more of them than this are an error. idx files,
     /// CIFAR-10 and digits are read whatever this is.
     pub memory: u64,
+    /// Whether the test images alone are wanted. Others need not be there then, and are not decoded.
+    pub only_test: bool,
+    /// Share of each class that is held out for testing where a data set has no test images of its own; 1 takes all.
+    pub test_share: f64,
+    /// Names of the classes in place of the data set's: a file with a name a line, in the order of the classes, or with
+    /// lines of a class, a tab, and its name; or the names themselves with commas between them.
+    pub labels: Option<String>,
     /// Samples per second to which sounds are brought.
     pub rate: NonZeroU32,
     /// Samples of a sound: its beginning.
@@ -63,6 +70,9 @@ impl From<&DataSettings> for LoadOptions {
             grey: None,
             limit: settings.limit,
             memory: (settings.memory_gib * f64::from(1 << 30)) as u64,
+            only_test: false,
+            test_share: settings.test_share,
+            labels: settings.labels.clone(),
             rate: settings.rate,
             window: settings.window,
             side: settings.side,
@@ -73,17 +83,45 @@ impl From<&DataSettings> for LoadOptions {
     }
 }
 
-/// The parts of a [`Dataset`] that a layout's loader returns: class names, the
-/// training split and the test split.
-pub(super) type Parts = (Vec<String>, Split, Split);
+/// What a layout's loader returns: the parts of a [`Dataset`](super::Dataset), each where it is there.
+#[derive(Debug)]
+pub(super) struct Parts<S = Split> {
+    pub(super) classes: Vec<String>,
+    pub(super) train: Option<S>,
+    pub(super) validation: Option<S>,
+    pub(super) test: Option<S>,
+    pub(super) remarks: Remarks,
+}
 
-/// The same of a layout whose signals are no images.
+impl<S> Parts<S> {
+    /// Those of a data set with training and test signals.
+    pub(super) fn new((classes, train, test): (Vec<String>, S, S)) -> Self {
+        let (train, test) = (Some(train), Some(test));
+        Self { classes, train, validation: None, test, remarks: Remarks::default() }
+    }
+}
+
+/// What a person should know of a data set, a line each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remarks {
+    /// How it was taken where it could have been taken otherwise.
+    pub notes: Vec<String>,
+    /// What is there and was not taken.
+    pub warnings: Vec<String>,
+    /// One for each image of a folder that could not be read and was left out, at most 1 in 100 of a split.
+    pub left_out: Vec<String>,
+}
+
+/// The parts of a layout whose signals are no images.
 pub(super) type SignalParts = (Vec<String>, Signals, Signals);
 
-/// The directory's own name, also when the path ends in `.` or `..`.
+/// The directory's own name, also when the path ends in `.` or `..`; the one above for a folder that says only how its
+/// files are stored, as torchvision's `raw`.
 pub(super) fn directory_name(dir: &Path) -> String {
     let full = dir.canonicalize().unwrap_or_else(|_| dir.into());
-    match full.file_name() {
+    let stored = |path: &Path| path.file_name().is_some_and(|name| name == "raw");
+    let named = if stored(&full) { full.parent().unwrap_or(&full) } else { &full };
+    match named.file_name() {
         Some(name) => name.to_string_lossy().into_owned(),
         None => full.display().to_string(),
     }

@@ -16,7 +16,7 @@ use image::{ImageError, ImageFormat, RgbImage};
 use mwt_core::{Bundle, Scheme, Schemes};
 use mwt_infer::Arithmetic;
 
-use crate::data::{DataError, Split};
+use crate::data::{DataError, Dataset, Split};
 use crate::evaluate::{self, Conditions, EvaluateError, Evaluation, missing};
 use crate::export::{self, ExportError};
 use crate::model::MwtBackend;
@@ -75,9 +75,9 @@ pub enum ReportError {
     File(#[from] FileError),
 }
 
-/// The images that a run's report is about, chosen from all its training images.
-pub fn images(settings: &Settings, train: Split) -> Split {
-    let (train, validation) = settings.split(train);
+/// The images that a run's report is about, chosen from those of its data set.
+pub fn images(settings: &Settings, set: &Dataset) -> Split {
+    let (train, validation) = settings.split(set);
     // A run without validation images shows its training images.
     let images = if validation.is_empty() { train } else { validation };
     images.take(EVALUATED)
@@ -98,7 +98,7 @@ pub fn write_for<B: MwtBackend>(
     let rows = RunDir::metrics(path)?;
     let images = match images {
         Some(images) => images,
-        None => self::images(&settings, settings.data.load()?.train),
+        None => self::images(&settings, &settings.data.load()?),
     };
 
     let mut bundles = Vec::new();

@@ -136,7 +136,7 @@ impl Run {
             Some(state) => Trainer::<B>::resume(&settings, state, device),
             None => Trainer::<B>::new(&settings, device),
         };
-        let (split, validation) = settings.split(data.train);
+        let (split, validation) = settings.split(&data);
         let facts = Summary {
             model: settings.model,
             labels: data.classes,

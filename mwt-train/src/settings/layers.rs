@@ -238,6 +238,7 @@ mod tests {
     fn every_setting_has_its_key() {
         let mut all = Settings::of(ModelConfig::MICRO);
         all.data.limit = Some(1);
+        all.data.labels = Some(String::new());
         all.data.image_size = Some((1, 1));
         all.model.draw = mwt_core::Draw::stratified(0, Extents::image(2, 2));
         all.augment.flip = true;

@@ -19,9 +19,15 @@ section! {
     /// Which images, series or volumes.
     pub struct DataSettings in "data" {
         /// `digits`, `gestures` (series) or `solids` (volumes), which are built in, or the directory of a data set:
-        /// MNIST-style idx files, CIFAR-10 binary batches, a folder of images or WAV files with train/CLASS/ and test/ or
-        /// val/, .ts files of aeon, an .npz archive, or meshes as CLASS/train/*.off and CLASS/test/*.off.
+        /// images or WAV files in a folder a class, in train/ and test/ or val/ or in neither; MNIST-style idx files,
+        /// CIFAR's or STL-10's batches, .ts files of aeon, an .npz archive, or meshes as CLASS/train/*.off and
+        /// CLASS/test/*.off.
         source: String = String::new(), Text, [flag];
+        /// Names of the classes in place of the data set's own: a file with a name a line in the order of the classes, or
+        /// lines of a class, a tab, and its name; or the names with commas between them.
+        labels: Option<String> = None, Text, [flag];
+        /// Share of each class that is held out for testing where a data set has no test images of its own.
+        test_share: f64 = 0.2, Number(Within(0.01, 0.9)), [flag];
         /// Training images set apart as validation images, to choose by; at most a fifth of all.
         validation: usize = 5000, COUNT_OR_NONE, was "held_out", [flag];
         /// The most images of each split; all when absent.

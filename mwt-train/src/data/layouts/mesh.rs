@@ -12,12 +12,12 @@ use kd_tree::KdTree;
 use mwt_core::Extents;
 use rayon::prelude::*;
 
-use super::error::DataError;
 use super::listing::{Entry, files, folders, thin_out};
 use super::off::{self, Mesh};
-use super::options::{LoadOptions, SignalParts};
-use super::room::room;
-use super::signals::Signals;
+use crate::data::error::DataError;
+use crate::data::options::{LoadOptions, SignalParts};
+use crate::data::room::room;
+use crate::data::signals::Signals;
 use crate::util::random::Rng;
 
 /// Points drawn from a surface.
@@ -185,8 +185,8 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::super::surface::square_to_triangle;
     use super::*;
+    use crate::data::surface::square_to_triangle;
 
     /// A cube with its lower corner at (10, 10, 10) and sides of 4, of square faces.
     const CUBE: &str = "OFF\n8 6 12\n10 10 10\n14 10 10\n14 14 10\n10 14 10\n10 10 14\n14 10 14\n\

@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 
 use mwt_core::Extents;
 
-use super::error::DataError;
-use super::line_fault::{LineFault, excerpt};
-use super::options::{LoadOptions, SignalParts, directory_name};
-use super::room::room;
-use super::signals::Signals;
 use super::timestamp;
+use crate::data::error::DataError;
+use crate::data::line_fault::{LineFault, excerpt};
+use crate::data::options::{LoadOptions, SignalParts, directory_name};
+use crate::data::room::room;
+use crate::data::signals::Signals;
 
 const TRAIN: &str = "_TRAIN.ts";
 const TEST: &str = "_TEST.ts";

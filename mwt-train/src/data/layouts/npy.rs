@@ -6,8 +6,8 @@
 
 use std::io::Read;
 
-use super::array_fault::ArrayFault;
-use super::line_fault::excerpt;
+use crate::data::array_fault::ArrayFault;
+use crate::data::line_fault::excerpt;
 
 /// The longest header; NumPy's own are below 1 KiB.
 const HEADER: usize = 1 << 16;

@@ -6,32 +6,30 @@
 //! integers of 8, 16, 24 and 32 bits and of floats of 32 bits are read.
 
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hound::{SampleFormat, WavReader};
 use mwt_core::Extents;
 use rayon::prelude::*;
 
-use super::error::DataError;
-use super::listing::{Entry, files, folders, test_folder, thin_out};
-use super::options::{LoadOptions, SignalParts};
-use super::resample::{frames_for, resample};
-use super::room::room;
-use super::signals::Signals;
-use super::sound_fault::SoundFault;
+use super::class_folders::{Listed, list};
+use super::listing::Entry;
+use super::splits::Splits;
+use crate::data::error::DataError;
+use crate::data::options::{LoadOptions, Parts};
+use crate::data::resample::{frames_for, resample};
+use crate::data::room::room;
+use crate::data::signals::Signals;
+use crate::data::sound_fault::SoundFault;
 
 const EXTENSIONS: [&str; 1] = ["wav"];
 
 /// More samples per second than any converter gives; keeps hostile headers from costing time.
 const MOST_RATE: u32 = 768_000;
 
-/// Whether the directory has a class with a sound to train on.
-pub(super) fn is_wav(dir: &Path) -> bool {
-    let train = dir.join("train");
-    let has_sound = |class: &String| {
-        files(&train.join(class), &EXTENSIONS).is_ok_and(|files| !files.is_empty())
-    };
-    folders(&train).is_ok_and(|classes| classes.iter().any(has_sound))
+/// Whether the directory has sounds in folders of classes.
+pub(super) fn is_wav(dir: &Path) -> Result<bool, DataError> {
+    Splits::of(dir, &EXTENSIONS).map(|splits| splits.is_some())
 }
 
 /// Reads the sounds of a directory: the first `length` samples at `rate` samples per second.
@@ -40,37 +38,13 @@ pub(super) fn load(
     options: &LoadOptions,
     rate: NonZeroU32,
     length: usize,
-) -> Result<SignalParts, DataError> {
-    let train_dir = dir.join("train");
-    let test_dir = test_folder(dir)?;
-    let classes = folders(&train_dir)?;
-    let read = |dir: &PathBuf| {
-        let entries = thin_out(list(dir, &classes)?, options.limit);
-        read_split(dir, &entries, rate, length, options)
+) -> Result<Parts<Signals>, DataError> {
+    let Listed { classes, train, validation, test, remarks } = list(dir, &EXTENSIONS, options)?;
+    let read = |entries: Option<Vec<Entry>>| {
+        entries.map(|entries| read_split(dir, &entries, rate, length, options)).transpose()
     };
-    let (train, test) = (read(&train_dir)?, read(&test_dir)?);
-    Ok((classes, train, test))
-}
-
-/// The sounds of a split, labelled by each folder's place in `classes`, which is sorted.
-fn list(dir: &Path, classes: &[String]) -> Result<Vec<Entry>, DataError> {
-    let mut entries = Vec::new();
-    for class in folders(dir)? {
-        let folder = dir.join(&class);
-        let Ok(label) = classes.binary_search(&class) else {
-            return Err(DataError::UnknownClass { path: folder, class });
-        };
-        let found = files(&folder, &EXTENSIONS)?;
-        if found.is_empty() {
-            return Err(DataError::NoFiles { path: folder, what: ".wav" });
-        }
-        // `folders` refuses more classes than fit.
-        entries.extend(found.into_iter().map(|path| (path, label as u16)));
-    }
-    match entries.is_empty() {
-        true => Err(DataError::NoFiles { path: dir.into(), what: ".wav" }),
-        false => Ok(entries),
-    }
+    let (train, validation, test) = (read(train)?, read(validation)?, read(test)?);
+    Ok(Parts { classes, train, validation, test, remarks })
 }
 
 fn read_split(
@@ -183,15 +157,15 @@ mod tests {
 
     fn load_sound(dir: &TempDir, at: u32, length: usize) -> Result<Vec<f32>, DataError> {
         load(dir.path(), &LoadOptions::default(), rate(at), length)
-            .map(|(_, train, _)| train.values[..length].to_vec())
+            .map(|parts| parts.train.unwrap().values[..length].to_vec())
     }
 
     #[test]
     fn sounds_are_cut_or_followed_by_silence() {
         let dir = fixture();
-        assert!(is_wav(dir.path()) && !is_wav(&dir.path().join("train")));
-        let (classes, train, test) =
-            load(dir.path(), &LoadOptions::default(), rate(8_000), 5).unwrap();
+        assert!(is_wav(dir.path()).unwrap() && !is_wav(&dir.path().join("train/no")).unwrap());
+        let parts = load(dir.path(), &LoadOptions::default(), rate(8_000), 5).unwrap();
+        let (classes, train, test) = (parts.classes, parts.train.unwrap(), parts.test.unwrap());
         assert_eq!(classes, ["no", "yes"]);
         assert_eq!((train.extents, train.channels), (Extents::series(5), 1));
         assert_eq!((train.labels.as_slice(), &test), ([0, 1].as_slice(), &train));
@@ -259,10 +233,6 @@ mod tests {
         assert!(matches!(load(65_537), DataError::GridSize { .. }));
         fs::rename(dir.path().join("val/yes"), dir.path().join("val/maybe")).unwrap();
         assert!(matches!(load(2), DataError::UnknownClass { class, .. } if class == "maybe"));
-        fs::remove_file(dir.path().join("train/no/1.wav")).unwrap();
-        assert!(matches!(load(2), DataError::NoFiles { .. }));
-        fs::remove_dir_all(dir.path().join("val")).unwrap();
-        assert!(load(2).to_string().contains("test/ or val/"));
     }
 
     #[test]
@@ -273,7 +243,7 @@ mod tests {
             fs::copy(folder.join("1.wav"), folder.join("2.wav")).unwrap();
         }
         let options = LoadOptions { limit: Some(2), ..LoadOptions::default() };
-        let (_, train, _) = load(dir.path(), &options, rate(8_000), 1).unwrap();
+        let train = load(dir.path(), &options, rate(8_000), 1).unwrap().train.unwrap();
         assert_eq!((train.labels, train.values), (vec![0, 1], vec![0.25, -0.5]));
     }
 

@@ -3,25 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::error::DataError;
+use crate::data::error::DataError;
 
 /// A file and the index of its class.
 pub(super) type Entry = (PathBuf, u16);
 
-/// Names of the folder to test on; the first that exists is taken.
-const TEST_FOLDERS: [&str; 2] = ["test", "val"];
+/// Folders that programs leave behind in others.
+const SYSTEM: [&str; 6] =
+    ["@eaDir", "__MACOSX", "lost+found", "$RECYCLE.BIN", "System Volume Information", "#recycle"];
 
-/// The folder to test on, beside `train`.
-///
-/// # Errors
-///
-/// [`DataError::Missing`] when there is none.
-pub(super) fn test_folder(dir: &Path) -> Result<PathBuf, DataError> {
-    let found = TEST_FOLDERS.iter().map(|name| dir.join(name)).find(|path| path.is_dir());
-    found.ok_or_else(|| DataError::Missing {
-        path: dir.into(),
-        what: "a folder test/ or val/ with the same classes as train/".into(),
-    })
+/// Whether a folder is one that a program left behind.
+pub(super) fn is_system(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| SYSTEM.iter().any(|system| name == *system))
 }
 
 /// The names of the folders in a directory, sorted; they are classes.
@@ -32,14 +25,11 @@ pub(super) fn test_folder(dir: &Path) -> Result<PathBuf, DataError> {
 /// a label can tell apart.
 pub(super) fn folders(dir: &Path) -> Result<Vec<String>, DataError> {
     let mut names = Vec::new();
-    for path in visible_entries(dir)? {
-        if path.is_dir() {
-            let name = path.file_name().and_then(|name| name.to_str());
-            let name = name.ok_or_else(|| DataError::BadName { path: path.clone() })?;
-            names.push(name.to_string());
-        }
+    for path in folders_of(dir)? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| DataError::BadName { path: path.clone() })?;
+        names.push(name.to_string());
     }
-    names.sort_unstable();
     match names.len() {
         found if found > usize::from(u16::MAX) + 1 => {
             Err(DataError::TooManyClasses { path: dir.into(), found })
@@ -48,19 +38,42 @@ pub(super) fn folders(dir: &Path) -> Result<Vec<String>, DataError> {
     }
 }
 
-/// The files in a directory whose names have one of the extensions, in any case, sorted.
-pub(super) fn files(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DataError> {
+/// The folders in a directory, sorted, those of other programs included.
+pub(super) fn subfolders(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut folders = visible_entries(dir)?;
+    folders.retain(|path| path.is_dir());
+    Ok(folders)
+}
+
+/// The folders in a directory, sorted.
+pub(super) fn folders_of(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut folders = subfolders(dir)?;
+    folders.retain(|path| !is_system(path));
+    Ok(folders)
+}
+
+/// The files in a directory, sorted.
+pub(super) fn files_of(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut files = visible_entries(dir)?;
-    files.retain(|path| {
-        let extension = path.extension().unwrap_or_default();
-        extensions.iter().any(|e| extension.eq_ignore_ascii_case(e)) && path.is_file()
-    });
-    files.sort_unstable();
+    files.retain(|path| path.is_file());
     Ok(files)
 }
 
-/// What a directory holds, but for names that begin with a dot: file managers leave such files
-/// behind, some of them with the extension of what they describe.
+/// The files in a directory whose names have one of the extensions, in any case, sorted.
+pub(super) fn files(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DataError> {
+    let mut files = files_of(dir)?;
+    files.retain(|path| has_ending(path, extensions));
+    Ok(files)
+}
+
+/// Whether a file's name has one of the extensions, in any case.
+pub(super) fn has_ending(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    extensions.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// What a directory holds, sorted, but for names that begin with a dot: file managers leave such
+/// files behind, some of them with the extension of what they describe.
 fn visible_entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let io = |reason| DataError::io(dir, reason);
     let mut paths = Vec::new();
@@ -70,6 +83,7 @@ fn visible_entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
             paths.push(entry.path());
         }
     }
+    paths.sort_unstable();
     Ok(paths)
 }
 
@@ -94,7 +108,7 @@ mod tests {
     #[test]
     fn names_are_sorted_and_hidden_ones_left_out() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["b", "a", ".c"] {
+        for name in ["b", "a", ".c", "@eaDir", "__MACOSX"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
         for name in ["2.wav", "1.WAV", "._1.wav", "1.txt"] {

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use mwt_core::Extents;
 use zip::ZipArchive;
 
-use super::array_fault::ArrayFault;
-use super::error::DataError;
-use super::line_fault::excerpt;
 use super::npy::{Element, Npy};
-use super::options::{LoadOptions, SignalParts, directory_name};
-use super::room::room;
-use super::signals::Signals;
+use crate::data::array_fault::ArrayFault;
+use crate::data::error::DataError;
+use crate::data::line_fault::excerpt;
+use crate::data::options::{LoadOptions, SignalParts, directory_name};
+use crate::data::room::room;
+use crate::data::signals::Signals;
 
 /// The most classes that labels can tell apart.
 const CLASSES: usize = u16::MAX as usize + 1;

@@ -8,8 +8,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::error::DataError;
-use super::line_fault::{LineFault, excerpt};
+use crate::data::error::DataError;
+use crate::data::line_fault::{LineFault, excerpt};
 
 /// The largest coordinate: squares of squares still are numbers.
 const LARGEST: f64 = 1e30;

@@ -40,8 +40,17 @@ fn fixture(test_name: &str) -> TempDir {
     dir
 }
 
-fn load_all(dir: &TempDir) -> Result<Parts, DataError> {
-    load(dir.path(), &LoadOptions::default(), &mut Vec::new())
+/// The classes, the training and the test split.
+fn load_with(
+    dir: &TempDir,
+    options: &LoadOptions,
+) -> Result<(Vec<String>, Split, Split), DataError> {
+    load(dir.path(), options)
+        .map(|parts| (parts.classes, parts.train.unwrap(), parts.test.unwrap()))
+}
+
+fn load_all(dir: &TempDir) -> Result<(Vec<String>, Split, Split), DataError> {
+    load_with(dir, &LoadOptions::default())
 }
 
 fn message(dir: &TempDir) -> String {
@@ -74,19 +83,154 @@ fn one_coloured_image_makes_all_rgb() {
     assert_eq!(test.image(0).unwrap().as_slice().unwrap()[..3], [10, 20, 30]);
 
     let options = LoadOptions { grey: Some(true), ..LoadOptions::default() };
-    let (_, train, _) = load(dir.path(), &options, &mut Vec::new()).unwrap();
+    let (_, train, _) = load_with(&dir, &options).unwrap();
     assert_eq!(train.shape(), (3, 4, 1));
 }
 
+/// Of validation and test images the latter report and the former choose.
 #[test]
-fn test_goes_before_val_and_one_is_needed() {
+fn test_reports_and_val_chooses() {
     let dir = fixture("test");
-    grey(&dir, "val/dog/c.png", 99);
-    let (_, _, test) = load_all(&dir).unwrap();
-    assert_eq!(test.image(0).unwrap()[[0, 0, 0]], 3);
+    for name in ["val", "valid", "Validation"] {
+        grey(&dir, &format!("{name}/dog/c.png"), 99);
+        let parts = load(dir.path(), &LoadOptions::default()).unwrap();
+        let level = |split: Option<Split>| split.unwrap().image(0).unwrap()[[0, 0, 0]];
+        assert_eq!((level(parts.test), level(parts.validation)), (3, 99), "{name}");
+        fs::remove_dir_all(dir.path().join(name)).unwrap();
+    }
+}
 
-    let dir = fixture("elsewhere");
-    assert!(message(&dir).contains("test/ or val/"));
+/// Splits under the names in use, in any case, beside folders of other programs.
+#[test]
+fn splits_are_known_by_the_names_in_use() {
+    for (train, test) in [
+        ("train", "valid"),
+        ("training", "testing"),
+        ("Train", "Test"),
+        ("TRAIN", "VALIDATION"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        for class in ["cat", "dog"] {
+            grey(&dir, &format!("{train}/{class}/a.png"), 1);
+            grey(&dir, &format!("{test}/{class}/b.png"), 2);
+        }
+        fs::create_dir_all(dir.path().join(train).join("@eaDir/cat")).unwrap();
+        fs::create_dir_all(dir.path().join(train).join(".hidden")).unwrap();
+        let (classes, train, test) = load_all(&dir).unwrap();
+        assert_eq!((classes.len(), train.len(), test.len()), (2, 2, 2));
+        assert_eq!(train.image(0).unwrap()[[0, 0, 0]], 1);
+        assert_eq!(test.image(0).unwrap()[[0, 0, 0]], 2);
+    }
+}
+
+/// One folder a class: a share of each is held out, the same whoever asks.
+#[test]
+fn class_folders_alone_give_a_share_for_testing() {
+    for top in ["", "train/", "photos/"] {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..10 {
+            grey(&dir, &format!("{top}cat/{n}.png"), n);
+            grey(&dir, &format!("{top}train station/{n}.png"), 100 + n);
+        }
+        let source = dir.path().display().to_string();
+        let set = data::load(&source, &LoadOptions::default()).unwrap();
+        assert_eq!(set.classes, ["cat", "train station"]);
+        assert_eq!((set.train.len(), set.test.len()), (16, 4));
+        assert_eq!(set.test.labels, [0, 0, 1, 1]);
+        assert!(
+            set.remarks.notes[0].contains("4 of the 20 training images, 20 %"),
+            "{:?}",
+            set.remarks
+        );
+        // Whoever evaluates has the same images, and does not decode the others.
+        let options = LoadOptions { only_test: true, ..LoadOptions::default() };
+        let only = data::load(&source, &options).unwrap();
+        assert_eq!((only.train.len(), &only.test), (0, &set.test));
+        let half = LoadOptions { test_share: 0.5, ..LoadOptions::default() };
+        assert_eq!(data::load(&source, &half).unwrap().test.len(), 10);
+    }
+}
+
+/// A test split needs no other, as test/ alone or as its class folders.
+#[test]
+fn test_images_alone_are_enough_to_evaluate_on() {
+    let dir = fixture("test");
+    grey(&dir, "test/cat/d.png", 7);
+    let options = LoadOptions { only_test: true, ..LoadOptions::default() };
+    let load = |path: PathBuf| data::load(&path.display().to_string(), &options).unwrap();
+    // The training images are not looked at.
+    fs::write(dir.path().join("train/dog/b.png"), "damaged").unwrap();
+    assert_eq!(load(dir.path().into()).test.len(), 2);
+    assert_eq!(load(dir.path().join("test")).test.labels, [0, 1]);
+    fs::remove_dir_all(dir.path().join("train")).unwrap();
+    assert_eq!(load(dir.path().into()).classes, ["cat", "dog"]);
+    let text = data::load(&dir.path().display().to_string(), &LoadOptions::default());
+    assert!(text.unwrap_err().to_string().contains("training images is missing"));
+}
+
+/// Tiny-ImageNet: images one level deeper, and labels of the validation images in a list.
+#[test]
+fn images_may_lie_one_level_deeper() {
+    let dir = tempfile::tempdir().unwrap();
+    for (n, class) in ["n02", "n01"].into_iter().enumerate() {
+        grey(&dir, &format!("train/{class}/images/{class}_0.JPEG"), 10);
+        fs::write(dir.path().join(format!("train/{class}/{class}_boxes.txt")), "").unwrap();
+        grey(&dir, &format!("val/images/val_{n}.JPEG"), 100 + 100 * n as u8);
+        grey(&dir, &format!("test/images/test_{n}.JPEG"), 0);
+    }
+    fs::write(
+        dir.path().join("val/val_annotations.txt"),
+        "val_0.JPEG\tn02\t0\t1\nval_1.JPEG\tn01\t0\t1\n",
+    )
+    .unwrap();
+    let parts = load(dir.path(), &LoadOptions::default()).unwrap();
+    let (train, test) = (parts.train.unwrap(), parts.test.unwrap());
+    assert_eq!(
+        (parts.classes, train.len(), &test.labels),
+        (vec!["n01".into(), "n02".into()], 2, &vec![0, 1])
+    );
+    assert_eq!((test.image(0).unwrap()[[0, 0, 0]], test.image(1).unwrap()[[0, 0, 0]]), (200, 100));
+    let said = parts.remarks.warnings.join("\n");
+    assert!(said.contains("test: 2 images but no class folders"), "{said}");
+    assert!(said.contains("2 files left out, whose endings are not read: 2 .txt"), "{said}");
+}
+
+#[test]
+fn images_without_class_folders_are_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    grey(&dir, "train/a.png", 1);
+    grey(&dir, "train/b.png", 1);
+    assert!(message(&dir).contains("train: 2 images, but no class folders"));
+}
+
+/// Files that are not read are counted by their endings, and a class of them alone is refused.
+#[test]
+fn endings_that_are_not_read_are_counted() {
+    let dir = fixture("test");
+    for name in ["train/dog/1.heic", "train/dog/2.HEIC", "test/dog/1.avif"] {
+        fs::write(place(&dir, name), "").unwrap();
+    }
+    let parts = load(dir.path(), &LoadOptions::default()).unwrap();
+    let line = "4 files left out, whose endings are not read: 2 .heic, 1 .avif, 1 .txt";
+    assert_eq!(parts.remarks.warnings, [line]);
+    fs::write(place(&dir, "train/eel/1.heic"), "").unwrap();
+    let text = message(&dir);
+    assert!(text.contains("eel: 1 files") && text.contains("3 .heic"), "{text}");
+}
+
+/// Too many pixels to train on by mistake: a size is named, and may be given.
+#[test]
+fn photos_want_a_size() {
+    let dir = tempfile::tempdir().unwrap();
+    for class in ["cat", "dog"] {
+        (0..2).for_each(|n| rgb(&dir, &format!("{class}/{n}.png"), (600, 800), [n, 2, 3]));
+    }
+    let text = message(&dir);
+    assert!(text.contains("600x800") && text.contains("--image-size 48x64"), "{text}");
+    let options = LoadOptions { image_size: Some((5000, 5000)), ..LoadOptions::default() };
+    let error = data::load(&dir.path().display().to_string(), &options).unwrap_err();
+    assert!(matches!(error, DataError::BadSize { .. }), "{error}");
 }
 
 #[test]
@@ -97,7 +241,7 @@ fn an_odd_size_is_refused_by_name_or_resized() {
     assert!(text.contains("odd.jpg") && text.contains("30x90"), "{text}");
 
     let options = LoadOptions { image_size: Some((6, 5)), ..LoadOptions::default() };
-    let (_, train, test) = load(dir.path(), &options, &mut Vec::new()).unwrap();
+    let (_, train, test) = load_with(&dir, &options).unwrap();
     assert_eq!((train.len(), train.shape()), (3, (6, 5, 3)));
     for (byte, want) in test.image(1).unwrap().iter().zip([200, 100, 50].repeat(30)) {
         assert!(byte.abs_diff(want) < 4, "{byte} is not {want}");
@@ -119,7 +263,7 @@ fn resizing_crops_about_the_centre() {
 fn a_size_of_zero_is_refused() {
     let dir = fixture("test");
     let options = LoadOptions { image_size: Some((0, 5)), ..LoadOptions::default() };
-    let error = load(dir.path(), &options, &mut Vec::new()).unwrap_err();
+    let error = load_with(&dir, &options).unwrap_err();
     assert!(matches!(error, DataError::BadSize { .. }));
     let path = dir.path().join("train/dog/b.png");
     assert!(read_image(&path, (0, 1), true).is_err());
@@ -127,16 +271,19 @@ fn a_size_of_zero_is_refused() {
 }
 
 #[test]
-fn refuses_empty_and_unknown_classes() {
+fn leaves_out_empty_classes_and_refuses_unknown_ones() {
     let dir = fixture("test");
     fs::create_dir(dir.path().join("train/eel")).unwrap();
-    let text = message(&dir);
-    assert!(text.contains("eel: no images"), "{text}");
+    let parts = load(dir.path(), &LoadOptions::default()).unwrap();
+    assert_eq!(parts.classes, ["cat", "dog"]);
+    assert_eq!(parts.remarks.warnings[0], "train/eel: an empty folder, left out");
+    grey(&dir, "test/eel/a.png", 0);
+    assert!(message(&dir).contains("`eel` has no images to train on"));
 
     let dir = fixture("test");
     grey(&dir, "test/newt/a.png", 0);
     let text = message(&dir);
-    assert!(text.contains("`newt` has no folder in train/"), "{text}");
+    assert!(text.contains("`newt` has no images to train on"), "{text}");
 }
 
 #[test]
@@ -167,8 +314,9 @@ fn a_few_corrupt_images_are_left_out() {
     };
     fs::write(dir.path().join("train/cat/007.png"), "not a png").unwrap();
     half("train/cat/100.png");
-    let mut left_out = Vec::new();
-    let (_, train, test) = load(dir.path(), &LoadOptions::default(), &mut left_out).unwrap();
+    let parts = load(dir.path(), &LoadOptions::default()).unwrap();
+    let (train, test, left_out) =
+        (parts.train.unwrap(), parts.test.unwrap(), parts.remarks.left_out);
     assert_eq!((train.len(), test.len()), (200, 1));
     // Cats but for the two, then z.jpeg, and the two dogs.
     let levels: Vec<u8> = (0..200).map(|n| train.image(n).unwrap()[[0, 0, 0]]).collect();
@@ -202,9 +350,8 @@ fn images_too_large_for_memory_are_the_same_decoded_as_they_are_used() {
     let bytes = 203 * 6 * 5 * 3;
     let load = |memory| {
         let options = LoadOptions { image_size: Some((6, 5)), memory, ..LoadOptions::default() };
-        let mut left_out = Vec::new();
-        let (_, train, test) = load(dir.path(), &options, &mut left_out).unwrap();
-        (train, test, left_out)
+        let parts = load(dir.path(), &options).unwrap();
+        (parts.train.unwrap(), parts.test.unwrap(), parts.remarks.left_out)
     };
     let (kept, kept_test, kept_out) = load(bytes);
     assert_eq!((kept.len(), kept_test.len(), kept_out.len()), (201, 1, 2));

@@ -1,4 +1,4 @@
-//! Image folders: `train/<class>/*.{png,jpg,jpeg}` beside `test/` or `val/`.
+//! Image folders: `train/<class>/*.{png,jpg,jpeg}` beside `test/` or `val/`, or the class folders alone.
 //!
 //! The files are read in two passes. The first reads their headers alone and
 //! settles size and colour for all. The second decodes each image: into memory,
@@ -12,67 +12,115 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::error::DataError;
-use super::image::{Header, Size, bad_size, channels, decode_file, read_header, read_into, zeroed};
-use super::listing::{Entry, files, folders, test_folder, thin_out};
-use super::options::{LoadOptions, Parts};
-use super::split::Split;
-
-/// Endings of image files, compared without regard to case.
-const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
+use super::class_folders::{Listed, list};
+use super::listing::Entry;
+use super::splits::Splits;
+use crate::data::error::DataError;
+use crate::data::image::{
+    ENDINGS, Header, Size, bad_size, channels, decode_file, read_header, read_into, zeroed,
+};
+use crate::data::options::{LoadOptions, Parts};
+use crate::data::split::Split;
 
 /// One unreadable image per so many is left out; more are an error.
 const IMAGES_PER_FAULT: usize = 100;
 
-/// Whether the directory has a folder to train on.
-pub(super) fn is_folder(dir: &Path) -> bool {
-    dir.join("train").is_dir()
+/// More pixels than this are too many to train on by mistake: the photos of a telephone have 12 million.
+const LARGE: usize = 512 * 512;
+
+/// The longer side of a size that is proposed.
+const PROPOSED: usize = 64;
+
+/// Endings of pictures, those that cannot be read included: a folder with them is meant as an image folder.
+const PICTURES: [&str; 29] = [
+    "png", "jpg", "jpeg", "jfif", "jpe", "bmp", "webp", "gif", "tif", "tiff", "ppm", "pgm", "pbm",
+    "pnm", "pam", "heic", "heif", "avif", "jxl", "jp2", "ico", "tga", "exr", "hdr", "qoi", "svg",
+    "dng", "cr2", "nef",
+];
+
+/// Whether the directory has images in folders of classes.
+pub(super) fn is_folder(dir: &Path) -> Result<bool, DataError> {
+    // A folder to train on that has none of them is told of where it is read.
+    Ok(Splits::of(dir, &PICTURES)?.is_some() || dir.join("train").is_dir())
 }
 
-/// Reads an image folder; `left_out` gets a line for each image that could not be.
-pub(super) fn load(
-    dir: &Path,
-    options: &LoadOptions,
-    left_out: &mut Vec<String>,
-) -> Result<Parts, DataError> {
-    let train_dir = dir.join("train");
-    let test_dir = test_folder(dir)?;
-
-    let classes = class_folders(&train_dir)?;
-    let train = thin_out(list(&train_dir, &classes, &classes)?, options.limit);
-    let test_classes = class_folders(&test_dir)?;
-    let test = thin_out(list(&test_dir, &test_classes, &classes)?, options.limit);
-
-    let (mut train_faults, mut test_faults) = (Faults::of(&train), Faults::of(&test));
-    let (train, mut headers) = read_headers(train, &mut train_faults)?;
-    let (test, test_headers) = read_headers(test, &mut test_faults)?;
-    headers.extend(test_headers);
-    let size = match (options.image_size, headers.first()) {
-        (Some(size), _) => size,
-        (None, Some(first)) => {
-            require_size(train.iter().chain(&test), &headers, first.size)?;
-            first.size
-        }
-        (None, None) => return Err(DataError::NoImages { path: dir.into() }),
+/// Reads an image folder.
+pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError> {
+    let Listed { classes, train, validation, test, mut remarks } = list(dir, &ENDINGS, options)?;
+    let mut headers = Vec::new();
+    let mut look = |entries: Option<Vec<Entry>>| -> Result<_, DataError> {
+        let Some(entries) = entries else { return Ok(None) };
+        let mut faults = Faults::of(&entries);
+        let (entries, found) = read_headers(entries, &mut faults)?;
+        headers.extend(found);
+        Ok(Some((entries, faults)))
     };
-    let all_grey = headers.iter().all(|header| header.grey);
-    let grey = options.grey.unwrap_or(all_grey);
+    let (train, validation, test) = (look(train)?, look(validation)?, look(test)?);
+    let entries = [&train, &validation, &test].into_iter().flatten();
+    let entries = entries.flat_map(|(entries, _)| entries);
+    let size = size(dir, entries, &headers, options)?;
+    let grey = options.grey.unwrap_or_else(|| headers.iter().all(|header| header.grey));
     if size.0 == 0 || size.1 == 0 {
         return Err(bad_size(size));
     }
     let pixels = (size.0 as u64).saturating_mul(size.1 as u64);
     let image_bytes = pixels.saturating_mul(channels(grey) as u64);
-    let images = (train.len() + test.len()) as u64;
-    let split = match image_bytes.saturating_mul(images) <= options.memory {
+    let decode = match image_bytes.saturating_mul(headers.len() as u64) <= options.memory {
         true => decode,
         false => verify,
     };
-    let train = split(train, size, grey, &mut train_faults)?;
-    let test = split(test, size, grey, &mut test_faults)?;
-    for fault in train_faults.found.iter().chain(&test_faults.found) {
-        left_out.push(fault.to_string());
+    let mut read = |split: Option<(Vec<Entry>, Faults)>| -> Result<_, DataError> {
+        let Some((entries, mut faults)) = split else { return Ok(None) };
+        let split = decode(entries, size, grey, &mut faults)?;
+        remarks.left_out.extend(faults.found.iter().map(DataError::to_string));
+        Ok(Some(split))
+    };
+    let (train, validation, test) = (read(train)?, read(validation)?, read(test)?);
+    Ok(Parts { classes, train, validation, test, remarks })
+}
+
+/// The size of all images: that of the options, or their own, where it is one and not too large.
+fn size<'a>(
+    dir: &Path,
+    entries: impl Iterator<Item = &'a Entry>,
+    headers: &[Header],
+    options: &LoadOptions,
+) -> Result<Size, DataError> {
+    if let Some(size) = options.image_size {
+        return Ok(size);
     }
-    Ok((classes, train, test))
+    let first = headers.first().ok_or_else(|| DataError::NoImages { path: dir.into() })?;
+    let hint = proposed(headers);
+    for ((path, _), header) in entries.zip(headers) {
+        let (path, found) = (path.clone(), header.size);
+        if found.0.saturating_mul(found.1) > LARGE {
+            return Err(DataError::LargeImages { path, found, hint });
+        }
+        if found != first.size {
+            return Err(DataError::MixedSizes { path, found, expected: first.size, hint });
+        }
+    }
+    Ok(first.size)
+}
+
+/// A size for all images: the median of their heights and of their widths, made smaller where that is large.
+fn proposed(headers: &[Header]) -> Size {
+    let median = |side: fn(&Header) -> usize| {
+        let mut sides: Vec<usize> = headers.iter().map(side).collect();
+        sides.sort_unstable();
+        sides.get(sides.len() / 2).copied().unwrap_or(1)
+    };
+    smaller((median(|header| header.size.0), median(|header| header.size.1)))
+}
+
+/// A size of the same proportions whose longer side is small enough to train on quickly.
+fn smaller((height, width): Size) -> Size {
+    let longer = height.max(width);
+    if longer <= PROPOSED {
+        return (height, width);
+    }
+    let side = |side: usize| ((side * PROPOSED + longer / 2) / longer).max(1);
+    (side(height), side(width))
 }
 
 /// The files of a split that cannot be read.
@@ -108,32 +156,6 @@ impl Faults {
     }
 }
 
-/// The class folders of a split, sorted by name; at least one.
-fn class_folders(dir: &Path) -> Result<Vec<String>, DataError> {
-    let classes = folders(dir)?;
-    if classes.is_empty() { Err(DataError::NoImages { path: dir.into() }) } else { Ok(classes) }
-}
-
-/// The image files in `folders`, labelled by each folder's place in `classes`,
-/// which is sorted.
-fn list(dir: &Path, folders: &[String], classes: &[String]) -> Result<Vec<Entry>, DataError> {
-    let mut entries = Vec::new();
-    for class in folders {
-        let folder = dir.join(class);
-        let label = classes.binary_search(class).ok();
-        let label = label.and_then(|index| u16::try_from(index).ok());
-        let Some(label) = label else {
-            return Err(DataError::UnknownClass { path: folder, class: class.clone() });
-        };
-        let files = files(&folder, &EXTENSIONS)?;
-        if files.is_empty() {
-            return Err(DataError::NoImages { path: folder });
-        }
-        entries.extend(files.into_iter().map(|path| (path, label)));
-    }
-    Ok(entries)
-}
-
 /// First pass: the entries whose headers can be read, in order, and their headers.
 fn read_headers(
     entries: Vec<Entry>,
@@ -148,20 +170,6 @@ fn read_headers(
         .zip(headers)
         .filter_map(|(entry, header)| Some((entry, header?)))
         .unzip())
-}
-
-/// Checks that every image has the expected size.
-fn require_size<'a>(
-    entries: impl Iterator<Item = &'a Entry>,
-    headers: &[Header],
-    expected: Size,
-) -> Result<(), DataError> {
-    match entries.zip(headers).find(|(_, h)| h.size != expected) {
-        None => Ok(()),
-        Some(((path, _), header)) => {
-            Err(DataError::WrongSize { path: path.clone(), found: header.size, expected })
-        }
-    }
 }
 
 /// Second pass of images that stay in memory: decodes all entries to one shape.
