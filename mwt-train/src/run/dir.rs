@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::RunError;
 use super::metrics::{self, Row};
 use crate::settings::Settings;
-use crate::util::durable::{FileError, write};
+use crate::util::durable::{self, FileError, write};
 use crate::weights::trained::{self, TrainedModel};
 
 /// A run's directory, locked for as long as this lives.
@@ -143,7 +143,11 @@ fn lock(path: &Path) -> Result<fs::File, RunError> {
     let file = path.join("lock");
     let lock = fs::File::create(&file).map_err(FileError::at(&file))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => {
+            // What a run that was killed had not finished; nobody else writes here now.
+            durable::tidy(path);
+            Ok(lock)
+        }
         Err(fs::TryLockError::WouldBlock) => Err(RunError::Locked { path: path.to_owned() }),
         Err(fs::TryLockError::Error(source)) => Err(FileError { path: file, source }.into()),
     }
