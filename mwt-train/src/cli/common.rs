@@ -124,25 +124,3 @@ pub(super) fn image_size(config: &ModelConfig) -> Result<(usize, usize), String>
         _ => Err(format!("the model takes no images, but {}", words::kind(config.extents))),
     }
 }
-
-/// One image file as a bundle's model takes it: `[H, W, C]` bytes.
-pub(super) fn read_image(bundle: &Bundle<'_>, path: &Path) -> CliResult<Vec<u8>> {
-    let config = bundle.config();
-    let size = image_size(config)?;
-    let sample = bundle.header().input.sample;
-    if sample != SampleType::U8 {
-        // How bytes would become numbers of its kind, only its application knows.
-        return Err(
-            format!("the model takes no image files, but numbers as {}", sample.name()).into()
-        );
-    }
-    if config.channels != 1 && config.channels != 3 {
-        return Err(format!(
-            "image files have 1 or 3 channels, the model takes {}",
-            config.channels
-        )
-        .into());
-    }
-    let image = data::read_image(path, size, config.channels == 1)?;
-    Ok(image.into_iter().collect())
-}

@@ -17,6 +17,7 @@ mod reconstruct;
 mod report;
 mod shell;
 mod train;
+mod view;
 
 use std::error::Error;
 use std::process::ExitCode;

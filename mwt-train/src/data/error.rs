@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::array_fault::ArrayFault;
 use super::line_fault::LineFault;
+use super::picture_fault::PictureFault;
 use super::sound_fault::SoundFault;
 
 /// Why a data set could not be loaded.
@@ -38,12 +39,12 @@ pub enum DataError {
     },
 
     /// An image file could not be decoded.
-    #[error("{path}: not a readable PNG or JPEG image: {reason}; replace or remove the file")]
+    #[error("{path}: {fault}")]
     Decode {
         /// The image file.
         path: PathBuf,
-        /// What the decoder said.
-        reason: image::ImageError,
+        /// What is wrong with it.
+        fault: PictureFault,
     },
 
     /// More than a few images of a split cannot be read.

@@ -3,9 +3,11 @@
 use std::num::NonZeroU32;
 use std::path::Path;
 
+use super::picture::View;
 use super::signals::Signals;
 use super::split::Split;
-use crate::settings::DataSettings;
+use crate::settings::{DataSettings, Fit};
+use crate::util::colour::Colour;
 
 /// What to load, and how.
 #[derive(Clone, Debug)]
@@ -23,6 +25,10 @@ pub struct LoadOptions {
     /// RGB. The other layouts have fixed channels, and asking them for different
     /// ones is an error.
     pub grey: Option<bool>,
+    /// How images of a folder are brought to that size where their proportions are others.
+    pub fit: Fit,
+    /// What lies behind transparent parts of a folder's images, and around padded ones; see [`View`].
+    pub background: Option<Colour>,
     /// At most this many images in each split.
     ///
     /// They are the first ones, except in an image folder: its files lie sorted
@@ -57,6 +63,13 @@ pub struct LoadOptions {
     pub digits_test: usize,
 }
 
+impl LoadOptions {
+    /// How images of a folder are seen in this shape.
+    pub(super) fn view(&self, size: (usize, usize), grey: bool) -> View {
+        View { fit: self.fit, background: self.background, ..View::of(size, grey) }
+    }
+}
+
 impl Default for LoadOptions {
     fn default() -> Self {
         Self::from(&DataSettings::default())
@@ -67,7 +80,9 @@ impl From<&DataSettings> for LoadOptions {
     fn from(settings: &DataSettings) -> Self {
         LoadOptions {
             image_size: settings.image_size,
-            grey: None,
+            grey: settings.grey.then_some(true),
+            fit: settings.fit,
+            background: settings.background,
             limit: settings.limit,
             memory: (settings.memory_gib * f64::from(1 << 30)) as u64,
             only_test: false,

@@ -10,6 +10,7 @@ use super::error::DataError;
 use super::image::{self, zeroed};
 use super::inputs::Inputs;
 use super::numbers::Numbers;
+use super::picture::View;
 use super::signals::Signals;
 use crate::util::random::Rng;
 
@@ -37,7 +38,7 @@ enum Source {
     /// All in memory, `[N, H, W, C]`, row-major, 0 to 255.
     Memory(Array4<u8>),
     /// In files that are decoded each time they are asked for.
-    Files { paths: Vec<PathBuf>, size: (usize, usize), grey: bool },
+    Files { paths: Vec<PathBuf>, view: View },
     /// No images: all in memory.
     Signals(Signals),
 }
@@ -67,10 +68,10 @@ impl Split {
     }
 
     /// A split of image files, each with its label, that [`read_image`](super::read_image)
-    /// reads with `size` (height, width) and `grey` when it is asked for.
-    pub(super) fn from_files(files: Vec<(PathBuf, u16)>, size: (usize, usize), grey: bool) -> Self {
+    /// reads with this view when it is asked for.
+    pub(super) fn from_files(files: Vec<(PathBuf, u16)>, view: View) -> Self {
         let (paths, labels) = files.into_iter().unzip();
-        Self::of(Source::Files { paths, size, grey }, labels)
+        Self::of(Source::Files { paths, view }, labels)
     }
 
     /// A split of signals whose numbers become targets as `inputs` say.
@@ -167,7 +168,7 @@ impl Split {
                 let (_, height, width, channels) = images.dim();
                 (height, width, channels)
             }
-            Source::Files { size, grey, .. } => (size.0, size.1, image::channels(*grey)),
+            Source::Files { view, .. } => (view.size.0, view.size.1, view.channels()),
             Source::Signals(signals) => {
                 let extents = signals.extents;
                 (extents.side(0), extents.side(1), signals.channels)
@@ -195,8 +196,8 @@ impl Split {
         let place = self.places[n];
         match &*self.source {
             Source::Memory(images) => Ok(images.index_axis(Axis(0), place).into()),
-            Source::Files { paths, size, grey } => {
-                image::read_image(&paths[place], *size, *grey).map(CowArray::from)
+            Source::Files { paths, view } => {
+                image::read_image(&paths[place], view).map(|(image, _)| CowArray::from(image))
             }
             Source::Signals(_) => Err(DataError::NoPictures),
         }

@@ -1,5 +1,6 @@
 //! How well a model does: through burn, or through mwt-infer as a device would.
 
+pub(crate) mod ground;
 pub mod missing;
 
 use mwt_core::Bundle;

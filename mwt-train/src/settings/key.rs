@@ -4,6 +4,7 @@ use toml::Value;
 
 use super::error::SettingsError;
 use super::value::ValueType;
+use crate::util::colour;
 
 /// A setting.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ impl Key {
     /// # Errors
     /// [`SettingsError::Value`] with the key, the value and what it must be.
     pub fn value(&self, value: Value) -> Result<Value, SettingsError> {
-        use ValueType::{Choice, Integer, Number, Shares, Sides, Size, Switch, Text};
+        use ValueType::{Choice, Colour, Integer, Number, Shares, Sides, Size, Switch, Text};
         let value = match (self.kind, value) {
             (Number(_), Value::Integer(n)) => Value::Float(n as f64),
             (Shares, Value::Array(shares)) => {
@@ -65,6 +66,7 @@ impl Key {
         let right = match (self.kind, &value) {
             (Text, Value::String(_)) | (Switch, Value::Boolean(_)) => true,
             (Choice(words), Value::String(text)) => words.iter().any(|(word, _)| word == text),
+            (Colour, Value::String(text)) => text.parse::<colour::Colour>().is_ok(),
             (Integer(range), Value::Integer(n)) => range.contains(*n as f64),
             (Number(range), Value::Float(x)) => range.contains(*x),
             (Size, Value::Array(sides)) => sides.len() == 2 && sides.iter().all(is_side),

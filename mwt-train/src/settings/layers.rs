@@ -240,6 +240,7 @@ mod tests {
         all.data.limit = Some(1);
         all.data.labels = Some(String::new());
         all.data.image_size = Some((1, 1));
+        all.data.background = Some(crate::util::colour::Colour([0; 3]));
         all.model.draw = mwt_core::Draw::stratified(0, Extents::image(2, 2));
         all.augment.flip = true;
         let table = Table::try_from(all).unwrap();

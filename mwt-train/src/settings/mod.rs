@@ -16,7 +16,7 @@ pub use key::Key;
 pub(crate) use key::phrase;
 pub use layers::{DataShape, Layers};
 pub use sections::{
-    AugmentSettings, DataSettings, Missing, Mode, OnDivergence, Precision, TrainSettings,
+    AugmentSettings, DataSettings, Fit, Missing, Mode, OnDivergence, Precision, TrainSettings,
 };
 pub use value::{Range, ValueType};
 

@@ -6,6 +6,7 @@ use super::key::Key;
 use super::section::{choice, section};
 use super::value::Range::{Above, Below, Within};
 use super::value::ValueType::{self, Choice, Integer, Number, Shares, Sides, Size, Switch, Text};
+use crate::util::colour::Colour;
 
 const COUNT: ValueType = Integer(Within(1.0, 1e9));
 const COUNT_OR_NONE: ValueType = Integer(Within(0.0, 1e9));
@@ -34,6 +35,13 @@ section! {
         limit: Option<usize> = None, COUNT, [flag];
         /// Height and width to which the images of a folder are brought; their own when absent.
         image_size: Option<(usize, usize)> = None, Size, [flag];
+        /// How the images of a folder are brought to image_size where their proportions are others.
+        fit: Fit = Fit::Crop, Choice(Fit::WORDS), [flag];
+        /// Read the images of a folder in grey, also those that are stored in colour; when off, in grey where all are.
+        grey: bool = false, Switch, [flag];
+        /// What lies behind the transparent parts of an image, and around one that is padded; when absent white behind
+        /// it, or black where on white nothing could be seen, and around it the colour of its border.
+        background: Option<Colour> = None, ValueType::Colour, [flag];
         /// GiB that the decoded images of a folder, or the series or volumes of a split, may take in memory. Images that
         /// would take more are decoded each time they are used; more series or volumes are refused.
         memory_gib: f64 = 8.0, Number(Within(0.0, 1e6)), [flag];
@@ -52,6 +60,18 @@ section! {
         missing_kind: Missing = Missing::Samples, Choice(Missing::WORDS), [flag];
         /// Share of the training signals of which none is left out.
         complete: f64 = 0.35, Number(Within(0.0, 1.0)), [flag];
+    }
+}
+
+choice! {
+    /// How an image is brought to a shape of other proportions.
+    pub enum Fit {
+        /// Cut about its centre to the shape's proportions, and scaled.
+        Crop = "crop",
+        /// Scaled to lie within the shape, which is filled up around it.
+        Pad = "pad",
+        /// Scaled to the shape, each side by itself.
+        Stretch = "stretch",
     }
 }
 

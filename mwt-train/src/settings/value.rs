@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::util::colour;
+
 /// The values that a number may have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Range {
@@ -54,6 +56,8 @@ pub enum ValueType {
     Number(Range),
     /// One of these words, each with its meaning.
     Choice(&'static [(&'static str, &'static str)]),
+    /// A word for a colour, or `#rrggbb`.
+    Colour,
     /// `[height, width]`.
     Size,
     /// Least and largest of some shares.
@@ -72,6 +76,7 @@ impl fmt::Display for ValueType {
             Self::Choice(words) => {
                 f.write_str(&words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" | "))
             }
+            Self::Colour => f.write_str(colour::EXPECTED),
             Self::Size => f.write_str("[height, width]"),
             Self::Shares => f.write_str("[least, largest] in 0..1"),
             Self::Sides => f.write_str("[length], [height, width] or [depth, height, width]"),

@@ -1,5 +1,6 @@
 //! What belongs to no part of the trainer alone.
 
+pub mod colour;
 pub mod durable;
 pub mod random;
 pub mod text;

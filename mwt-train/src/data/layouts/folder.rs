@@ -1,4 +1,4 @@
-//! Image folders: `train/<class>/*.{png,jpg,jpeg}` beside `test/` or `val/`, or the class folders alone.
+//! Image folders: `train/<class>/*.png` and other pictures beside `test/` or `val/`, or the class folders alone.
 //!
 //! The files are read in two passes. The first reads their headers alone and
 //! settles size and colour for all. The second decodes each image: into memory,
@@ -16,10 +16,10 @@ use super::class_folders::{Listed, list};
 use super::listing::Entry;
 use super::splits::Splits;
 use crate::data::error::DataError;
-use crate::data::image::{
-    ENDINGS, Header, Size, bad_size, channels, decode_file, read_header, read_into, zeroed,
-};
+use crate::data::image::{Header, Size, bad_size, check, read_header, read_into, zeroed};
 use crate::data::options::{LoadOptions, Parts};
+use crate::data::picture::View;
+use crate::data::picture::kind::ENDINGS;
 use crate::data::split::Split;
 
 /// One unreadable image per so many is left out; more are an error.
@@ -63,15 +63,16 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
     if size.0 == 0 || size.1 == 0 {
         return Err(bad_size(size));
     }
+    let view = options.view(size, grey);
     let pixels = (size.0 as u64).saturating_mul(size.1 as u64);
-    let image_bytes = pixels.saturating_mul(channels(grey) as u64);
+    let image_bytes = pixels.saturating_mul(view.channels() as u64);
     let decode = match image_bytes.saturating_mul(headers.len() as u64) <= options.memory {
         true => decode,
         false => verify,
     };
     let mut read = |split: Option<(Vec<Entry>, Faults)>| -> Result<_, DataError> {
         let Some((entries, mut faults)) = split else { return Ok(None) };
-        let split = decode(entries, size, grey, &mut faults)?;
+        let split = decode(entries, view, &mut faults)?;
         remarks.left_out.extend(faults.found.iter().map(DataError::to_string));
         Ok(Some(split))
     };
@@ -173,20 +174,15 @@ fn read_headers(
 }
 
 /// Second pass of images that stay in memory: decodes all entries to one shape.
-fn decode(
-    entries: Vec<Entry>,
-    size: Size,
-    grey: bool,
-    faults: &mut Faults,
-) -> Result<Split, DataError> {
-    let shape = (size.0, size.1, channels(grey));
+fn decode(entries: Vec<Entry>, view: View, faults: &mut Faults) -> Result<Split, DataError> {
+    let shape = (view.size.0, view.size.1, view.channels());
     let mut bytes = zeroed(entries.len(), shape)?;
     // There may be no entries, but rayon refuses chunks of no bytes.
     let image_bytes = bytes.len().checked_div(entries.len()).unwrap_or(1);
     let results: Vec<_> = bytes
         .par_chunks_exact_mut(image_bytes)
         .zip(&entries)
-        .map(|(out, (path, _))| read_into(path, size, grey, out))
+        .map(|(out, (path, _))| read_into(path, &view, out))
         .collect();
     let results = faults.sift(results)?;
     let mut labels = Vec::with_capacity(entries.len());
@@ -203,17 +199,12 @@ fn decode(
 
 /// Second pass of images that are decoded as they are used: decodes each once,
 /// so that one that cannot be is found now rather than in the middle of a run.
-fn verify(
-    entries: Vec<Entry>,
-    size: Size,
-    grey: bool,
-    faults: &mut Faults,
-) -> Result<Split, DataError> {
-    let results: Vec<_> = entries.par_iter().map(|(path, _)| decode_file(path).map(drop)).collect();
+fn verify(entries: Vec<Entry>, view: View, faults: &mut Faults) -> Result<Split, DataError> {
+    let results: Vec<_> = entries.par_iter().map(|(path, _)| check(path)).collect();
     let results = faults.sift(results)?;
     let good =
         entries.into_iter().zip(results).filter_map(|(entry, result)| result.map(|()| entry));
-    Ok(Split::from_files(good.collect(), size, grey))
+    Ok(Split::from_files(good.collect(), view))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::data;
-use crate::data::image::{fit, read_image};
+use crate::data::{View, read_image};
 
 fn place(dir: &TempDir, name: &str) -> PathBuf {
     let path = dir.path().join(name);
@@ -252,11 +252,11 @@ fn an_odd_size_is_refused_by_name_or_resized() {
 fn resizing_crops_about_the_centre() {
     // Black, white, black, each as wide as the image is high.
     let image = GrayImage::from_fn(12, 4, |x, _| Luma([if x / 4 == 1 { 255 } else { 0 }]));
-    let square = fit(image.into(), (2, 2)).unwrap();
-    assert_eq!(square.as_bytes(), [255; 4]);
+    let see = |image: GrayImage, size| View::of(size, true).see(image.into()).unwrap().0;
+    assert_eq!(see(image, (2, 2)), [255; 4]);
 
     let line = GrayImage::from_pixel(1, 5000, Luma([9]));
-    assert_eq!(fit(line.into(), (1, 7)).unwrap().as_bytes(), [9; 7]);
+    assert_eq!(see(line, (1, 7)), [9; 7]);
 }
 
 #[test]
@@ -266,8 +266,8 @@ fn a_size_of_zero_is_refused() {
     let error = load_with(&dir, &options).unwrap_err();
     assert!(matches!(error, DataError::BadSize { .. }));
     let path = dir.path().join("train/dog/b.png");
-    assert!(read_image(&path, (0, 1), true).is_err());
-    assert_eq!(read_image(&path, (2, 1), false).unwrap().shape(), [2, 1, 3]);
+    assert!(read_image(&path, &View::of((0, 1), true)).is_err());
+    assert_eq!(read_image(&path, &View::of((2, 1), false)).unwrap().0.shape(), [2, 1, 3]);
 }
 
 #[test]

@@ -21,7 +21,6 @@ mod wav;
 
 use std::path::{Path, PathBuf};
 
-
 use super::error::DataError;
 use super::options::{LoadOptions, Parts};
 use super::signals::Signals;

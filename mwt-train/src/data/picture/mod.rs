@@ -1,0 +1,12 @@
+//! From the bytes of a picture's file to the pixels that a person sees in it: upright, opaque, whole.
+
+mod alpha;
+mod jpeg;
+pub(crate) mod kind;
+mod open;
+mod png_exif;
+mod view;
+
+pub(super) use open::{Header, OpenError, decode, header};
+pub(crate) use view::border;
+pub use view::{Remark, View};
