@@ -8,6 +8,7 @@ use mwt_core::{Draw, Extents, ModelConfig};
 use super::common::{self, CliResult};
 use super::quant::QuantArgs;
 use super::recipe::PresetName;
+use super::view;
 use crate::data::Inputs;
 use crate::export::Export;
 use crate::util::durable::write;
@@ -60,6 +61,22 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn run(&self) -> CliResult {
+        view::require_other(&self.output, &[&self.checkpoint])?;
+        let to_model =
+            self.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
+        if let Some(flag) = self.quant.given().filter(|_| to_model) {
+            return Err(format!(
+                "{flag} has no effect: a model is stored in f32, a bundle (.mwt) may be smaller"
+            )
+            .into());
+        }
+        if !to_model && !self.output.extension().is_none_or(|e| e.eq_ignore_ascii_case("mwt")) {
+            return Err(format!(
+                "{}: give it the ending .mwt for a bundle, or .safetensors for a model",
+                self.output.display()
+            )
+            .into());
+        }
         let arrays = exchange::read(&self.checkpoint)?;
         let named = |e: &dyn std::fmt::Display| format!("{}: {e}", self.checkpoint.display());
         let mut defaults = self.preset.config();
@@ -93,7 +110,7 @@ impl Import {
             inputs: Inputs::default(),
             precision: None,
         };
-        if self.output.extension().is_some_and(|e| e == "safetensors") {
+        if to_model {
             TrainedModel { weights, summary, examples: None }.save(&self.output)?;
         } else {
             let export = Export {

@@ -27,9 +27,9 @@ impl From<Quant> for Scheme {
 /// How each part of a bundle is stored.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct QuantArgs {
-    /// Storage of all matrices
-    #[arg(long, value_enum, default_value = "int8")]
-    quant: Quant,
+    /// Storage of all matrices [default: int8]
+    #[arg(long, value_enum)]
+    quant: Option<Quant>,
     /// Storage of θ, the start of the fit [default: that of --quant]
     #[arg(long, value_enum)]
     quant_theta: Option<Quant>,
@@ -45,8 +45,21 @@ pub(super) struct QuantArgs {
 }
 
 impl QuantArgs {
+    /// The first of these flags that was given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--quant", self.quant),
+            ("--quant-theta", self.quant_theta),
+            ("--quant-alpha", self.quant_alpha),
+            ("--quant-beta", self.quant_beta),
+            ("--quant-transformer", self.quant_transformer),
+        ];
+        flags.into_iter().find(|(_, value)| value.is_some()).map(|(flag, _)| flag)
+    }
+
     pub(super) fn schemes(self) -> Schemes {
-        let or_all = |part: Option<Quant>| part.unwrap_or(self.quant).into();
+        let all = self.quant.unwrap_or(Quant::Int8);
+        let or_all = |part: Option<Quant>| part.unwrap_or(all).into();
         Schemes {
             theta: or_all(self.quant_theta),
             alpha: or_all(self.quant_alpha),

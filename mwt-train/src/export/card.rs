@@ -1,6 +1,7 @@
 //! The model card beside an exported bundle.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use mwt_core::bundle::SampleType;
 use mwt_core::quant::Schemes;
@@ -9,7 +10,7 @@ use mwt_infer::workspace_len;
 
 use crate::evaluate::Evaluation;
 use crate::settings::{AugmentSettings, Settings};
-use crate::util::text::shown;
+use crate::util::text::markdown;
 use crate::util::words::{grid, shape};
 
 /// The card as Markdown. `settings` are those of the run, where there is one; `evaluation` is that of this bundle through
@@ -33,10 +34,11 @@ pub fn card(
         shape(config.extents, config.channels)
     };
     let mut card = format!(
-        "# {name}\n\n\
+        "# {}\n\n\
          Classifies {signals} into {} classes by fitting a sine network to each in {} gradient steps and reading the \
          fitted weights with a Transformer (Meta Weight Transformer, arXiv 2503.18123): D {}, L {}, k {}, B {}.\n\n\
          | | |\n|---|---|\n",
+        markdown(name),
         labels.len(),
         config.inner_steps,
         config.dim,
@@ -45,13 +47,18 @@ pub fn card(
         config.blocks
     );
     let mut row = |what: &str, value: String| {
-        // Writing to a string cannot fail; a bar would end the cell.
-        let _ = writeln!(card, "| {what} | {} |", shown(&value).replace('|', "\\|"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(card, "| {what} | {value} |");
     };
-    row("data set", facts.data_set.to_owned());
+    row("data set", markdown(facts.data_set));
     row(
         "training",
-        format!("{}, seed {}, {} outer steps", facts.producer, facts.seed, facts.outer_steps),
+        format!(
+            "{}, seed {}, {} outer steps",
+            markdown(facts.producer),
+            facts.seed,
+            facts.outer_steps
+        ),
     );
     if let Some(settings) = settings {
         let (t, a) = (&settings.train, &settings.augment);
@@ -104,7 +111,7 @@ pub fn card(
     row("bundle", format!("{bytes} bytes"));
     row("workspace", format!("{} bytes of RAM", 4 * workspace_len(config)));
     row(&format!("arithmetic per {unit}"), arithmetic(config));
-    row("classes", labels.join(", "));
+    row("classes", labels.iter().map(|label| markdown(label)).collect::<Vec<_>>().join(", "));
     row(
         "limits",
         format!(
@@ -120,7 +127,50 @@ pub fn card(
         "On a device: `mwt_infer::Bundle::parse`, then `Classifier::self_test`, whose golden samples the trainer \
          answered.\n",
     );
+    signed(card, name)
+}
+
+/// What the last line of a card begins with; behind it are the bundle's name and a checksum.
+const MARK: &str = "<!-- Model card by mwt-train of ";
+
+/// A card with a last line by which it is known again.
+fn signed(mut card: String, name: &str) -> String {
+    let sum = checksum(&card, name);
+    // Two dashes would end the comment.
+    let _ = writeln!(card, "\n{MARK}{}, {sum:08x} -->", markdown(name).replace("--", "&#45;&#45;"));
     card
+}
+
+fn checksum(card: &str, name: &str) -> u32 {
+    let mut sum = flate2::Crc::new();
+    sum.update(name.as_bytes());
+    sum.update(card.as_bytes());
+    sum.sum()
+}
+
+/// Whether a text is the card of the bundle of that name as it was written: nobody else's words are lost with it.
+pub fn is_card_of(text: &str, name: &str) -> bool {
+    let text = text.replace("\r\n", "\n");
+    let Some((card, mark)) = text.rsplit_once(MARK) else { return false };
+    let card = card.strip_suffix('\n').unwrap_or(card);
+    let written = mark.trim_end().strip_suffix(" -->").and_then(|mark| mark.rsplit_once(", "));
+    written.is_some_and(|(_, sum)| sum == format!("{:08x}", checksum(card, name)))
+}
+
+/// The names that the card of a bundle may have, the usual one first: `a.md` of `a.mwt`, `a.mwt.md` where somebody else's
+/// file has that name, `v1.0.md` of `v1.0`.
+pub fn paths(bundle: &Path) -> Vec<PathBuf> {
+    let with = |path: &Path| {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".md");
+        path.with_file_name(name)
+    };
+    let mut paths = Vec::new();
+    if bundle.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("mwt")) {
+        paths.push(with(&bundle.with_extension("")));
+    }
+    paths.push(with(bundle));
+    paths
 }
 
 /// How each part of a bundle is stored.
@@ -134,4 +184,33 @@ pub(crate) fn storage(schemes: &Schemes) -> String {
 pub(crate) fn arithmetic(config: &ModelConfig) -> String {
     let [fit, classify] = [config.fit_macs(), config.transformer_macs()].map(|n| n as f64 / 1e6);
     format!("{fit:.2} M multiply-adds to fit, {classify:.2} M to classify")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_known_again_until_somebody_changes_it() {
+        let card = signed("# a.mwt\n\nFacts.\n".into(), "a.mwt");
+        assert!(is_card_of(&card, "a.mwt") && is_card_of(&card.replace('\n', "\r\n"), "a.mwt"));
+        assert!(!is_card_of(&card, "b.mwt"));
+        assert!(!is_card_of(&card.replace("Facts", "My own words"), "a.mwt"));
+        assert!(!is_card_of("# a.mwt\n\nNotes.\n", "a.mwt") && !is_card_of("", "a.mwt"));
+        assert!(!is_card_of(MARK, "a.mwt"));
+        // Whatever a bundle is called, it ends no comment.
+        let odd = signed("# x\n".into(), "--><script>.mwt");
+        assert!(is_card_of(&odd, "--><script>.mwt") && odd.matches("-->").count() == 1, "{odd}");
+    }
+
+    #[test]
+    fn each_bundle_has_a_card_of_its_own() {
+        let names = |bundle: &str| {
+            let paths = paths(Path::new(bundle));
+            paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("x/a.mwt"), ["x/a.md", "x/a.mwt.md"]);
+        assert_eq!(names("mnist-v1.0"), ["mnist-v1.0.md"]);
+        assert_eq!(names("mnist-v1.1.MWT"), ["mnist-v1.1.md", "mnist-v1.1.MWT.md"]);
+    }
 }

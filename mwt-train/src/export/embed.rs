@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use mwt_core::Bundle;
 use mwt_infer::workspace_len;
 
+use crate::util::text::shown;
+
 /// What stands at the top of both.
 const HEAD: &str = "Written by `mwt-train export`; do not edit.";
 
@@ -43,34 +45,31 @@ pub fn rust(bytes: &[u8], bundle: &Bundle<'_>) -> String {
     )
 }
 
-/// A C header with definitions, for one source file to include: `mwt_bundle`, aligned to a cache line, its sizes and
-/// labels. C11 or C++11.
-pub fn c(bytes: &[u8], bundle: &Bundle<'_>) -> String {
+/// A C header with definitions, for one source file to include: the bundle, aligned to a cache line, its sizes and
+/// labels, under names that begin with `prefix`: `mwt_bundle` and `MWT_CLASSES` for `mwt`. C99 or C++.
+pub fn c(bytes: &[u8], bundle: &Bundle<'_>, prefix: &str) -> String {
     let config = bundle.config();
     let labels: Vec<String> = bundle.header().labels().map(c_string).collect();
+    let upper = prefix.to_ascii_uppercase();
     format!(
         "/* {HEAD}\n\
          \x20* {}\n\
          \x20* Definitions: include it from one source file. */\n\
          #pragma once\n\n\
-         #ifdef __cplusplus\n\
-         #define MWT_ALIGNED alignas(64)\n\
-         #else\n\
-         #define MWT_ALIGNED _Alignas(64)\n\
-         #endif\n\n\
+         {ALIGNED}\n\
          /* f32 values of workspace, and their bytes, as mwt_workspace_bytes() gives them. */\n\
-         #define MWT_WORKSPACE_LEN {}\n\
-         #define MWT_WORKSPACE_BYTES (MWT_WORKSPACE_LEN * 4)\n\
+         #define {upper}_WORKSPACE_LEN {}\n\
+         #define {upper}_WORKSPACE_BYTES ({upper}_WORKSPACE_LEN * 4)\n\
          /* Samples of a signal, the sides of their grid (height and width of an image), numbers of a sample; classes. */\n\
-         #define MWT_POSITIONS {}\n\
-         #define MWT_AXES {}\n\
-         #define MWT_EXTENTS {{{}}}\n\
-         #define MWT_CHANNELS {}\n\
-         #define MWT_CLASSES {}\n\n\
-         static const char *const mwt_labels[MWT_CLASSES] = {{{}}};\n\n\
-         MWT_ALIGNED static const unsigned char mwt_bundle[{}] = {{\n{}}};\n",
-        // Nothing of the data set's name may end the comment.
-        origin(bundle).replace("*/", "* /"),
+         #define {upper}_POSITIONS {}\n\
+         #define {upper}_AXES {}\n\
+         #define {upper}_EXTENTS {{{}}}\n\
+         #define {upper}_CHANNELS {}\n\
+         #define {upper}_CLASSES {}\n\n\
+         static const char *const {prefix}_labels[{upper}_CLASSES] = {{{}}};\n\n\
+         MWT_ALIGNED static const unsigned char {prefix}_bundle[{}] = {{\n{}}};\n",
+        // Nothing of the data set's name may end the comment, or seem to begin one.
+        origin(bundle).replace("*/", "* /").replace("/*", "/ *"),
         workspace_len(config),
         config.extents.positions(),
         config.axes(),
@@ -83,12 +82,27 @@ pub fn c(bytes: &[u8], bundle: &Bundle<'_>) -> String {
     )
 }
 
+/// How compilers are told to align, those from before C11 as well.
+const ALIGNED: &str = "\
+#ifndef MWT_ALIGNED
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define MWT_ALIGNED alignas(64)
+#elif !defined(__cplusplus) && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define MWT_ALIGNED _Alignas(64)
+#elif defined(_MSC_VER)
+#define MWT_ALIGNED __declspec(align(64))
+#else
+#define MWT_ALIGNED __attribute__((aligned(64)))
+#endif
+#endif
+";
+
 /// Where the model comes from, in a line.
 fn origin(bundle: &Bundle<'_>) -> String {
     let facts = bundle.header().facts;
     let line =
         format!("{}, {} outer steps, seed {}", facts.data_set, facts.outer_steps, facts.seed);
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    shown(&line)
 }
 
 /// Rows of numbers, each with a comma behind it.

@@ -19,9 +19,35 @@ pub fn shown(text: &str) -> String {
     out
 }
 
+/// The text as Markdown that shows it as it is: [`shown`], and all that Markdown or HTML would act on escaped.
+pub fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in shown(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '$' => out.extend(['\\', c]),
+            '@' => out.push_str("&#64;"),
+            _ => out.push(c),
+        }
+    }
+    // Bare addresses become links.
+    out.replace("://", "&#58;//").replace("www.", "www&#46;")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn markdown_shows_a_text_as_it_is() {
+        assert_eq!(markdown("Hände 7"), "Hände 7");
+        assert_eq!(markdown("<img src=x onerror=alert(1)>"), "&lt;img src=x onerror=alert(1)&gt;");
+        assert_eq!(markdown("a*b_c`d|e\\f"), "a\\*b\\_c\\`d\\|e\\\\f");
+        assert_eq!(markdown("[x](http://y) &lt;"), "\\[x\\](http&#58;//y) &amp;lt;");
+        assert_eq!(markdown("\n# x\x1b"), "\\\\n\\# x\\\\u{1b}");
+    }
 
     #[test]
     fn what_acts_is_escaped_and_the_rest_stays() {
