@@ -442,7 +442,7 @@ fn sources(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn what_is_named_as_a_source_is_there() {
     /// Files that a user makes.
-    const MADE: [&str; 2] = ["mnist.md", "model.md"];
+    const MADE: [&str; 4] = ["mnist.md", "mnist.mwt.md", "mnist-v1.0.md", "model.md"];
     let all = files(root(), &["md", "py", "sh"]);
     let named = |name: &str| {
         let end = Path::new(name);

@@ -22,7 +22,7 @@ pub enum PictureFault {
         /// What it is by its first bytes.
         kind: &'static str,
         /// What the decoder said.
-        reason: image::ImageError,
+        reason: Box<image::ImageError>,
     },
     /// A part of it is missing, or is not what was written.
     #[error("a damaged {kind} image: {what}; download or save it again, or remove the file")]
