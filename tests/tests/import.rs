@@ -9,7 +9,7 @@ use mwt_infer::{Classifier, WorkspaceBuf};
 use mwt_tests::{Golden, IMAGES, assert_close, fixture, full_golden, golden, golden_dir, skipped};
 use mwt_train::export::Export;
 use mwt_train::weights::Weights;
-use mwt_train::weights::exchange::{infer_config, read};
+use mwt_train::weights::exchange::{infer_config, read, read_wrapped, to_safetensors};
 
 /// A checkpoint's values equal the golden weights, and its bundle gives the golden logits.
 fn same_logits(golden: &Golden, path: &std::path::Path) {
@@ -227,11 +227,90 @@ fn a_damaged_checkpoint_is_answered() {
 
 #[test]
 fn what_is_no_checkpoint_is_refused_in_one_line() {
-    for name in ["README.md", "micro.weights.safetensors"] {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.pt");
-        std::fs::copy(fixture(name), &path).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.pt");
+    for bytes in [std::fs::read(fixture("README.md")).unwrap(), vec![], vec![0; 20]] {
+        std::fs::write(&path, bytes).unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert!(error.contains("x.pt") && !error.contains('\n'), "{error}");
+    }
+}
+
+/// What a file is, its content says: a browser or a hub may have called it anything.
+#[test]
+fn a_checkpoint_may_have_any_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let wanted = read_wrapped(&fixture("micro.pt")).unwrap();
+    for name in ["micro.pt", "micro.weights.safetensors"] {
+        for other in ["pytorch_model.bin", "x.PT", "x.pt.tar", "x", "x.safetensors"] {
+            let path = dir.path().join(other);
+            std::fs::copy(fixture(name), &path).unwrap();
+            assert!(read_wrapped(&path).unwrap() == wanted, "{name} as {other}");
+        }
+    }
+}
+
+/// A safetensors file of these tensors under other names.
+fn renamed(dir: &Path, name: impl Fn(&str) -> Vec<String>) -> PathBuf {
+    let arrays = read(&fixture("micro.pt")).unwrap();
+    let renamed = arrays.iter().flat_map(|(old, array)| {
+        name(old).into_iter().map(|new| (new, array.clone())).collect::<Vec<_>>()
+    });
+    let path = dir.join("wrapped");
+    let bytes = to_safetensors(&renamed.collect(), Vec::new()).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn wrappers_are_taken_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let wanted = read(&fixture("micro.pt")).unwrap();
+    for wrapper in [
+        "module.",
+        "_orig_mod.",
+        "model.",
+        "state_dict.",
+        "state_dict.model._orig_mod.",
+        "checkpoint.net.module.",
+    ] {
+        let path = renamed(dir.path(), |name| vec![format!("{wrapper}{name}")]);
+        assert!(read_wrapped(&path).unwrap() == wanted, "{wrapper}");
+    }
+    // Each part wrapped by itself.
+    let path = renamed(dir.path(), |name| {
+        let (part, rest) = name.split_once('.').unwrap();
+        vec![format!("{part}.module.{rest}")]
+    });
+    assert!(read_wrapped(&path).unwrap() == wanted);
+    // Beside what is no model's, and beside moments of an optimiser.
+    let path =
+        renamed(dir.path(), |name| vec![name.into(), format!("adamw.{name}"), "step".into()]);
+    assert!(read_wrapped(&path).unwrap() == wanted);
+
+    let path = renamed(dir.path(), |name| vec![format!("model.{name}"), format!("ema.{name}")]);
+    let line = read_wrapped(&path).unwrap_err().to_string();
+    assert!(line.contains("several models, under ema, model"), "{line}");
+    let path = renamed(dir.path(), |name| vec![name.replace('.', "/")]);
+    let line = read_wrapped(&path).unwrap_err().to_string();
+    assert!(line.contains("none of its tensors") && line.contains("classifier/base"), "{line}");
+}
+
+/// Tensors of other types are not absent, and the message does not say so.
+#[test]
+fn types_that_are_not_read_are_named() {
+    use safetensors::tensor::{Dtype, TensorView};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.safetensors");
+    let mut named = Vec::new();
+    for (kind, bytes) in [(Dtype::F8_E4M3, 6), (Dtype::F8_E5M2, 6), (Dtype::I8, 6)] {
+        let data = vec![0; bytes];
+        let view = TensorView::new(kind, vec![2, 3], &data).unwrap();
+        let bytes = safetensors::serialize([("module.siren_rgb.sirens.0", view)], None).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        named.push(read_wrapped(&path).unwrap_err().to_string());
+    }
+    for (line, kind) in named.iter().zip(["F8_E4M3", "F8_E5M2", "I8"]) {
+        assert!(line.contains(kind) && line.contains("siren_rgb.sirens.0"), "{line}");
     }
 }

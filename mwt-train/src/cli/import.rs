@@ -25,7 +25,8 @@ enum DrawName {
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
-    /// A reference checkpoint (.pt, read as data and never executed), or the same tensors as safetensors
+    /// A reference checkpoint (as PyTorch saves it, read as data and never executed), or the same tensors as safetensors; by
+    /// itself or wrapped, as by Lightning, DataParallel or torch.compile
     #[arg(value_name = "REF.pt")]
     checkpoint: PathBuf,
     /// What to write: a bundle (.mwt), or a run's model (.safetensors)
@@ -77,7 +78,7 @@ impl Import {
             )
             .into());
         }
-        let arrays = exchange::read(&self.checkpoint)?;
+        let arrays = exchange::read_wrapped(&self.checkpoint)?;
         let named = |e: &dyn std::fmt::Display| format!("{}: {e}", self.checkpoint.display());
         let mut defaults = self.preset.config();
         if let Some(steps) = self.shared_alpha_steps {

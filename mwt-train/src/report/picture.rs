@@ -158,7 +158,7 @@ mod tests {
             let far = |(a, b): (&u8, &u8)| a.abs_diff(*b) > 24;
             assert!(!back.as_raw().iter().zip(picture.as_raw()).any(far), "{name}");
         }
-        for name in ["a.mwt", "a.txt", "a.heic", "a.md"] {
+        for name in ["a.mwt", "a.txt", "a.heic", "a.html"] {
             let path = dir.path().join(name);
             let line = save(&picture, &path).unwrap_err().to_string();
             assert!(line.contains(name) && line.contains("png") && !path.exists(), "{line}");

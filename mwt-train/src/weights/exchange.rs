@@ -1,6 +1,7 @@
 //! Reading and writing learned values: safetensors, and the reference's `.pt`.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use mwt_core::ModelConfig;
@@ -45,17 +46,104 @@ const MOST_UNPACKED: u64 = 16;
 /// Names of a model's tensors begin so. All else in a checkpoint, optimiser state above all, is not needed.
 const PARTS: [&str; 3] = ["siren_rgb.", "meta_sgd.", "classifier."];
 
-/// The named tensors of a file: `.pt` or `.pth` as PyTorch writes them (read as data, never executed), anything
-/// else as safetensors. f16, bf16, f32 and f64 become f32; tensors of other types are left out.
+/// The named tensors of a file: a checkpoint as PyTorch writes them (read as data, never executed) or safetensors, told by
+/// its content. f16, bf16, f32 and f64 become f32; tensors of other types are left out, and of a checkpoint those that are
+/// no model's.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Array>, ExchangeError> {
-    let pickled = path.extension().is_some_and(|e| e == "pt" || e == "pth" || e == "ckpt");
-    if pickled { read_pt(path) } else { read_safetensors(path) }
+    Ok(found(path)?.arrays)
 }
 
-fn read_pt(path: &Path) -> Result<BTreeMap<String, Array>, ExchangeError> {
+/// The tensors of a model that may be wrapped: in a dict under any key, by Lightning, DataParallel or `torch.compile`. They
+/// get the names that they have by themselves.
+///
+/// # Errors
+/// A file that cannot be read, holds no such tensors or those of several models, or has some of a type that is not read.
+pub fn read_wrapped(path: &Path) -> Result<BTreeMap<String, Array>, ExchangeError> {
+    let format = |reason: String| ExchangeError::Format { path: path.to_owned(), reason };
+    let found = found(path)?;
+    if let Some((name, kind)) = found.refused.first() {
+        let reason =
+            format!("tensor {name} is of type {kind}, which is not read; save it as float32");
+        return Err(format(reason));
+    }
+    unwrapped(found.arrays).map_err(|wrappers| match (&wrappers[..], found.others.len()) {
+        ([], 0) => format("holds no tensors".into()),
+        ([], others) => format(format!(
+            "none of its tensors is a model's: of {others} the first are {}",
+            first(found.others.iter().map(String::as_str))
+        )),
+        _ => format(format!(
+            "holds several models, under {}; save one of them by itself",
+            first(wrappers.iter().map(String::as_str))
+        )),
+    })
+}
+
+/// The first of some names, for people.
+fn first<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    names.take(6).collect::<Vec<_>>().join(", ")
+}
+
+/// What a file holds.
+#[derive(Default)]
+struct Found {
+    arrays: BTreeMap<String, Array>,
+    /// Tensors that are no model's by their names.
+    others: Vec<String>,
+    /// Tensors of a model whose type is not read, and that type.
+    refused: Vec<(String, String)>,
+}
+
+fn found(path: &Path) -> Result<Found, ExchangeError> {
+    let io = |source| ExchangeError::Io { path: path.to_owned(), source };
+    let mut start = [0; 9];
+    let length = std::fs::metadata(path).map_err(io)?.len();
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    // A length, and the text of that length.
+    let header = u64::from_le_bytes(*start.first_chunk().unwrap_or(&[0; 8]));
+    let mut found = match read {
+        Ok(()) if start[8] == b'{' && header < length => read_safetensors(path)?,
+        _ => read_pt(path)?,
+    };
+    // The readers' orders are none.
+    found.others.sort_unstable();
+    found.refused.sort_unstable();
+    Ok(found)
+}
+
+/// Words that wrappers put between the parts of a name.
+const BETWEEN: [&str; 2] = ["module", "_orig_mod"];
+
+/// A name without what wrappers put into it and before it, and what stood before it; `None` where it is no model's.
+fn bare(name: &str) -> Option<(String, String)> {
+    let words: Vec<&str> = name.split('.').filter(|word| !BETWEEN.contains(word)).collect();
+    let is_part = |word: &&str| PARTS.iter().any(|part| part.trim_end_matches('.') == *word);
+    let at = words.iter().position(is_part)?;
+    Some((words[..at].join("."), words[at..].join(".")))
+}
+
+/// The tensors of the one model that is there, by their own names; or what several are under, or nothing.
+fn unwrapped(arrays: BTreeMap<String, Array>) -> Result<BTreeMap<String, Array>, Vec<String>> {
+    let mut models: BTreeMap<String, BTreeMap<String, Array>> = BTreeMap::new();
+    for (name, array) in arrays {
+        if let Some((wrapper, bare)) = bare(&name) {
+            models.entry(wrapper).or_default().insert(bare, array);
+        }
+    }
+    // Beside a model by itself there may be moments of an optimiser.
+    if let Some(model) = models.remove("") {
+        return Ok(model);
+    }
+    match models.len() {
+        1 => Ok(models.into_values().next().unwrap_or_default()),
+        _ => Err(models.into_keys().collect()),
+    }
+}
+
+fn read_pt(path: &Path) -> Result<Found, ExchangeError> {
     let format = |e: &dyn std::fmt::Display| ExchangeError::Format {
         path: path.to_owned(),
         reason: e.to_string(),
@@ -63,21 +151,26 @@ fn read_pt(path: &Path) -> Result<BTreeMap<String, Array>, ExchangeError> {
     let packed = std::fs::metadata(path)
         .map_err(|source| ExchangeError::Io { path: path.to_owned(), source })?
         .len();
-    let reader = pytorch_reader::PytorchReader::new(path).map_err(|e| format(&e))?;
+    let reader = pytorch_reader::PytorchReader::new(path)
+        .map_err(|e| format(&format_args!("neither a PyTorch checkpoint nor safetensors: {e}")))?;
     let mut unpacked = 0;
-    let mut arrays = BTreeMap::new();
+    let mut found = Found::default();
     for (name, tensor) in reader.into_tensors() {
         use pytorch_reader::DType;
+        if bare(&name).is_none() {
+            found.others.push(name);
+            continue;
+        }
         let (dtype, bytes) = match tensor.dtype() {
             DType::F32 => (Dtype::F32, 4),
             DType::F64 => (Dtype::F64, 8),
             DType::F16 => (Dtype::F16, 2),
             DType::BF16 => (Dtype::BF16, 2),
-            _ => continue,
+            other => {
+                found.refuse(name, tensor.shape(), format_args!("{other:?}"));
+                continue;
+            }
         };
-        if !PARTS.iter().any(|part| name.starts_with(part)) {
-            continue;
-        }
         // Shapes are the file's own claim: counted before anything is read.
         let shape = tensor.shape();
         unpacked = shape
@@ -92,24 +185,45 @@ fn read_pt(path: &Path) -> Result<BTreeMap<String, Array>, ExchangeError> {
         }
         let bytes = tensor.read().map_err(|e| format(&format!("tensor {name}: {e}")))?;
         if let Some(values) = floats(dtype, &bytes) {
-            arrays.insert(name, Array { shape: tensor.shape().to_vec(), values });
+            found.arrays.insert(name, Array { shape: tensor.shape().to_vec(), values });
         }
     }
-    Ok(arrays)
+    Ok(found)
 }
 
-fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Array>, ExchangeError> {
+impl Found {
+    /// Takes note of a tensor of a type that is not read. Single numbers are counters, which nobody needs.
+    fn refuse(&mut self, name: String, shape: &[usize], kind: std::fmt::Arguments<'_>) {
+        if shape.iter().product::<usize>() > 1 {
+            self.refused.push((name, kind.to_string()));
+        }
+    }
+}
+
+fn read_safetensors(path: &Path) -> Result<Found, ExchangeError> {
     let bytes = std::fs::read(path)
         .map_err(|source| ExchangeError::Io { path: path.to_owned(), source })?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| ExchangeError::Format {
         path: path.to_owned(),
         reason: format!("not a safetensors file ({e})"),
     })?;
-    let array = |view: &TensorView<'_>| {
-        let values = floats(view.dtype(), view.data())?;
-        Some(Array { shape: view.shape().to_vec(), values })
-    };
-    Ok(tensors.iter().filter_map(|(name, view)| Some((name.to_owned(), array(&view)?))).collect())
+    let mut found = Found::default();
+    for (name, view) in tensors.iter() {
+        match floats(view.dtype(), view.data()) {
+            Some(values) => {
+                let array = Array { shape: view.shape().to_vec(), values };
+                found.arrays.insert(name.to_owned(), array);
+            }
+            None if bare(name).is_some() => {
+                found.refuse(name.to_owned(), view.shape(), format_args!("{:?}", view.dtype()));
+            }
+            None => {}
+        }
+        if bare(name).is_none() {
+            found.others.push(name.to_owned());
+        }
+    }
+    Ok(found)
 }
 
 /// Little-endian floats of any width as f32; `None` for other types.
