@@ -1,10 +1,11 @@
 //! Lines and text on a picture.
 
 use image::{Rgb, RgbImage};
-use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
+
+use super::letters;
 
 /// Height of a line of text in pixels.
-pub(super) const LINE: u32 = 16;
+pub(super) const LINE: u32 = letters::HEIGHT;
 
 /// What a character stands on.
 pub(super) const INK: Rgb<u8> = Rgb([40, 44, 52]);
@@ -12,15 +13,6 @@ pub(super) const INK: Rgb<u8> = Rgb([40, 44, 52]);
 pub(super) const PALE: Rgb<u8> = Rgb([222, 226, 232]);
 /// The ground of all pictures.
 pub(super) const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
-
-/// Width of a text in pixels.
-pub(super) fn width(text: &str) -> u32 {
-    text.chars().count() as u32 * character() as u32
-}
-
-fn character() -> usize {
-    get_raster_width(FontWeight::Regular, RasterHeight::Size16)
-}
 
 /// Mixes a colour into a pixel; outside the picture nothing is there to mix.
 fn mix(picture: &mut RgbImage, x: i64, y: i64, colour: Rgb<u8>, share: f32) {
@@ -31,23 +23,18 @@ fn mix(picture: &mut RgbImage, x: i64, y: i64, colour: Rgb<u8>, share: f32) {
     }
 }
 
-/// Writes ASCII with its upper left corner at (x, y).
+/// Writes a text with its upper left corner at (x, y).
 pub(super) fn text(picture: &mut RgbImage, x: i64, y: i64, text: &str, colour: Rgb<u8>) {
-    for (n, character_) in text.chars().enumerate() {
-        let weight = FontWeight::Regular;
-        let Some(glyph) = get_raster(character_, weight, RasterHeight::Size16)
-            .or_else(|| get_raster('?', weight, RasterHeight::Size16))
-        else {
-            continue;
-        };
-        let left = x + (n * character()) as i64;
-        for (row, pixels) in glyph.rows().enumerate() {
-            for (column, cover) in pixels.iter().enumerate() {
-                let (x, y) = (left + column as i64, y + row as i64);
-                mix(picture, x, y, colour, f32::from(*cover) / 255.0);
-            }
-        }
-    }
+    letters::draw(text, |right, down, cover| {
+        mix(picture, x + i64::from(right), y + i64::from(down), colour, cover);
+    });
+}
+
+/// Writes a text upwards, with its lower left corner at (x, y).
+pub(super) fn text_up(picture: &mut RgbImage, x: i64, y: i64, text: &str, colour: Rgb<u8>) {
+    letters::draw(text, |right, down, cover| {
+        mix(picture, x + i64::from(down), y - i64::from(right), colour, cover);
+    });
 }
 
 /// A line of `thick` pixels between two points, with soft edges.

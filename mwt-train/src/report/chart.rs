@@ -4,7 +4,8 @@ use image::{Rgb, RgbImage};
 
 use crate::evaluate::missing::MissingRow;
 
-use super::canvas::{INK, LINE, PALE, PAPER, line, text, width};
+use super::canvas::{INK, LINE, PALE, PAPER, line, text};
+use super::letters::width;
 
 const WIDTH: u32 = 600;
 const HEIGHT: u32 = 360;

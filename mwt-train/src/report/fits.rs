@@ -8,6 +8,7 @@ use super::chart::{Curve, chart};
 use super::picture;
 use crate::data::Split;
 use crate::evaluate::EvaluateError;
+use crate::util::text::shown;
 
 /// Channels of a series that are drawn.
 const CHANNELS: usize = 3;
@@ -56,7 +57,7 @@ fn curves(signal: &[f32], fit: &[f32], channels: usize, name: &str) -> Option<Ve
             Curve { name, points }
         };
         let curves = [curve("signal", signal), curve("fit", fit)];
-        chart(&format!("{name}, channel {c}"), "sample", &curves, false)
+        chart(&format!("{}, channel {c}", shown(name)), "sample", &curves, false)
     };
     (0..channels.min(CHANNELS)).map(channel).collect()
 }

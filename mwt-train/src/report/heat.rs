@@ -3,7 +3,9 @@
 use image::{Rgb, RgbImage, imageops};
 use mwt_core::ModelConfig;
 
-use super::canvas::{INK, LINE, PAPER, fill, text, width};
+use super::canvas::{INK, LINE, PAPER, fill, text, text_up};
+use super::letters::{self, width};
+use crate::util::text::shown;
 use crate::weights::Weights;
 
 /// White, through blue, to nearly black.
@@ -17,25 +19,46 @@ fn shade(share: f32) -> Rgb<u8> {
     }))
 }
 
+/// The most pixels of a class's name.
+const NAME: u32 = 220;
+
 /// A cell for each pair of classes: the share of a class's images (row) that got an answer (column).
 pub(super) fn confusion(counts: &[Vec<usize>], labels: &[String]) -> RgbImage {
     let n = counts.len() as u32;
     let cell = (640 / n.max(1)).clamp(4, 56);
     let named = cell > LINE;
-    let name = |label: &String| label.chars().take(12).collect::<String>();
-    let left =
-        if named { labels.iter().map(|l| width(&name(l))).max().unwrap_or(0) + 12 } else { 8 };
-    let top = if named { LINE + 12 } else { 8 };
-    let mut picture = RgbImage::from_pixel(left + n * cell + 8, top + n * cell + LINE + 16, PAPER);
-    for (row, (counts, label)) in counts.iter().zip(labels).enumerate() {
+    let labels: Vec<String> = labels.iter().map(|label| shown(label)).collect();
+    let names = if named { letters::names(&labels, NAME) } else { labels.clone() };
+    let widest = names.iter().map(|name| width(name)).max().unwrap_or(0);
+    // Names that are no wider than their column stand upright.
+    let upright = widest < cell;
+    let left = if named { widest + 12 } else { 8 };
+    let top = if !named {
+        8
+    } else if upright {
+        LINE + 12
+    } else {
+        widest + 12
+    };
+    let lacking = named && names.iter().any(|name| letters::lacks(name));
+    let notes = 1 + u32::from(lacking);
+    let note = "row: right class, column: answer";
+    let lettered = if named { width(note) + 8 } else { 0 };
+    let size = ((left + n * cell + 8).max(lettered), top + n * cell + notes * LINE + 16);
+    let mut picture = RgbImage::from_pixel(size.0, size.1, PAPER);
+    for (row, (counts, name)) in counts.iter().zip(&names).enumerate() {
         let all = counts.iter().sum::<usize>().max(1) as f32;
         let y = top + row as u32 * cell;
         if named {
             let at = i64::from(y + (cell - LINE) / 2);
-            text(&mut picture, 4, at, &name(label), INK);
-            let short: String = label.chars().take(cell as usize / 9).collect();
-            let x = left + row as u32 * cell + (cell - width(&short).min(cell)) / 2;
-            text(&mut picture, i64::from(x), 6, &short, INK);
+            text(&mut picture, 4, at, name, INK);
+            let x = left + row as u32 * cell;
+            if upright {
+                text(&mut picture, i64::from(x + (cell - width(name)) / 2), 6, name, INK);
+            } else {
+                let x = i64::from(x + (cell - LINE) / 2);
+                text_up(&mut picture, x, i64::from(top) - 8, name, INK);
+            }
         }
         for (column, count) in counts.iter().enumerate() {
             let (x, share) = (left + column as u32 * cell, *count as f32 / all);
@@ -49,8 +72,12 @@ pub(super) fn confusion(counts: &[Vec<usize>], labels: &[String]) -> RgbImage {
             }
         }
     }
-    let note = "row: right class, column: answer";
-    text(&mut picture, 4, i64::from(top + n * cell + 6), note, INK);
+    let below = i64::from(top + n * cell + 6);
+    text(&mut picture, 4, below, note, INK);
+    if lacking {
+        let y = below + i64::from(LINE);
+        text(&mut picture, 4, y, "\u{25a1}: a character that the picture has no letter for", INK);
+    }
     picture
 }
 
@@ -117,4 +144,33 @@ pub(super) fn mean_alpha(weights: &Weights) -> Vec<Vec<f32>> {
     (0..=config.hidden_layers)
         .map(|l| (0..config.alpha_rows()).map(|j| mean(l, j)).collect())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pixels of a part of a picture that are not paper.
+    fn inked(picture: &RgbImage, x: u32, y: u32, w: u32, h: u32) -> usize {
+        let pixels = (y..y + h).flat_map(|y| (x..x + w).map(move |x| (x, y)));
+        pixels.filter(|(x, y)| *picture.get_pixel(*x, *y) != PAPER).count()
+    }
+
+    #[test]
+    fn classes_are_named_at_their_rows_and_columns() {
+        let counts = vec![vec![5, 1], vec![0, 6]];
+        let labels = |names: [&str; 2]| names.map(str::to_owned);
+        // Names that have room above their columns: one line of them.
+        let short = confusion(&counts, &labels(["ä", "日"]));
+        assert_eq!(short.dimensions().1, LINE + 12 + 2 * 56 + LINE + 16);
+        // Longer ones go upwards, and differ where the names do.
+        let long = confusion(&counts, &labels(["Käse aus Holland", "Käse aus Hessen"]));
+        let widest = width("Käse aus Holland");
+        assert_eq!(long.dimensions().1, widest + 12 + 2 * 56 + LINE + 16);
+        let column = |n: u32| inked(&long, widest + 12 + n * 56 + 20, 0, LINE, widest + 4);
+        assert!(column(0) > column(1) && column(1) > 0, "{} {}", column(0), column(1));
+        // What no font has is told of in a line of its own.
+        let square = confusion(&counts, &labels(["🙂", "b"]));
+        assert_eq!(square.height(), short.height() + LINE);
+    }
 }

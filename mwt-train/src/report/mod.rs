@@ -6,6 +6,7 @@ mod fits;
 pub(crate) mod growth;
 mod heat;
 mod html;
+mod letters;
 pub mod picture;
 
 use std::io::Cursor;
