@@ -6,11 +6,8 @@
 #ifndef MWT_H
 #define MWT_H
 
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 // What a call came to.
 typedef enum mwt_status {
@@ -93,6 +90,11 @@ enum mwt_status mwt_self_test(const uint8_t *bundle,
                               size_t workspace_bytes);
 
 // Fits one image, [height, width, channels] bytes, and classifies it. `logits` takes one value a class, or is null.
+//
+// The image has the model's size and channels. `mwt-train classify` makes one of a picture so, and training did: turn it
+// upright, put its transparent parts on a background, cut it about its centre to the model's proportions, and average the
+// pixels that shrink into one (or pad it, or stretch it, if training did); 0 is black. Light and dark are as in training: a
+// model of light strokes on black takes dark ones on paper inverted, 255 - value.
 //
 // # Safety
 // `bundle` and `image` point to as many bytes as said, `workspace` to `workspace_bytes` that nothing else uses

@@ -218,6 +218,11 @@ unsafe fn classify(
 
 /// Fits one image, [height, width, channels] bytes, and classifies it. `logits` takes one value a class, or is null.
 ///
+/// The image has the model's size and channels. `mwt-train classify` makes one of a picture so, and training did: turn it
+/// upright, put its transparent parts on a background, cut it about its centre to the model's proportions, and average the
+/// pixels that shrink into one (or pad it, or stretch it, if training did); 0 is black. Light and dark are as in training: a
+/// model of light strokes on black takes dark ones on paper inverted, 255 - value.
+///
 /// # Safety
 /// `bundle` and `image` point to as many bytes as said, `workspace` to `workspace_bytes` that nothing else uses
 /// meanwhile, `prediction` to a value that may be written, and `logits` is null or points to `logits_len` values.

@@ -184,7 +184,12 @@ impl<'a> Signal<'a> {
         Ok(Self { numbers, there: There::All, extents, channels })
     }
 
-    /// A grey image: rows of pixels.
+    /// A grey image: rows of pixels, 0 for black, of the model's size.
+    ///
+    /// A picture becomes one as it did in training, which `mwt-train classify` does so: turn it upright, put its transparent
+    /// parts on a background, cut it about its centre to the model's proportions, and average the pixels that shrink into
+    /// one (or pad it, or stretch it, if training did). Light and dark are as in training: a model of light strokes on black
+    /// takes dark ones on paper inverted, `255 - value`.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -192,7 +197,7 @@ impl<'a> Signal<'a> {
         Self::new(bytes, Extents::image(height, width), 1)
     }
 
-    /// An RGB image: rows of pixels, channels interleaved.
+    /// An RGB image: rows of pixels, channels interleaved. How a picture becomes one is said at [`grey`](Self::grey).
     ///
     /// # Errors
     /// As [`new`](Self::new).
