@@ -331,6 +331,47 @@ fn a_jpeg_that_was_overwritten_is_an_error() {
     assert!(tried > 100 && found * 10 >= tried * 9, "{found} of {tried}");
 }
 
+/// Whatever the bytes are, there is an answer. MWT_MUTATIONS asks for more of them.
+#[test]
+fn any_bytes_are_answered() {
+    let count = std::env::var("MWT_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let image = RgbImage::from_fn(9, 7, |x, y| Rgb([28 * x as u8, 36 * y as u8, (x * y) as u8]));
+    let mut files: Vec<Vec<u8>> = [
+        ImageFormat::Png,
+        ImageFormat::Bmp,
+        ImageFormat::Gif,
+        ImageFormat::WebP,
+        ImageFormat::Tiff,
+        ImageFormat::Pnm,
+    ]
+    .map(|format| encoded(image.clone(), format))
+    .into();
+    files.extend(jpegs().map(|(_, bytes)| bytes.to_vec()));
+    files.push(fixture!("palette.bmp").into());
+    files.push(fixture!("fax.tif").into());
+    files.push(fixture!("palette.gif").into());
+    files.push(webp_with_exif(&GrayImage::new(3, 2), 6));
+    let mut random = mwt_train::util::random::Rng::new(7, 1);
+    for _ in 0..count {
+        let mut bytes = files[random.below(files.len())].clone();
+        for _ in 0..1 + random.below(4) {
+            let at = random.below(bytes.len());
+            match random.below(5) {
+                0 => bytes.truncate(at.max(1)),
+                1 => bytes[at] = 0xff,
+                2 => bytes[at] = 0,
+                3 => bytes[at] ^= 1 << random.below(8),
+                _ => bytes[at] = random.next_u64() as u8,
+            }
+        }
+        for fit in [Fit::Crop, Fit::Pad] {
+            if let Ok((pixels, _)) = see(&bytes, View { fit, ..View::of((4, 3), false) }) {
+                assert_eq!(pixels.len(), 36);
+            }
+        }
+    }
+}
+
 #[test]
 fn too_large_a_picture_is_refused_before_it_is_decoded() {
     // A PNG of 40000×40000 pixels of one bit, whose data never come.

@@ -26,6 +26,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::run::RunError;
 use crate::settings::SettingsError;
+use crate::util::text::shown;
 use crate::weights::trained::TrainedModelError;
 
 /// Train a Meta Weight Transformer and export it as one quantized bundle
@@ -99,7 +100,8 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}{}", hint(&*error));
+            // It may name files that somebody else called so.
+            eprintln!("error: {}{}", shown(&error.to_string()), hint(&*error));
             ExitCode::FAILURE
         }
     }

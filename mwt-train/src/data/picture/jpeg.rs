@@ -71,6 +71,11 @@ pub(super) fn require_whole(bytes: &[u8]) -> Result<(), Fault> {
     }
 }
 
+/// Samples of all components: more the decoder refuses, and what is opened has fewer.
+const MOST_SAMPLES: usize = 1 << 30;
+/// Scans that the decoder takes; encoders write about ten.
+const MOST_SCANS: usize = 100;
+
 const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
 const RST0: u8 = 0xd0;
@@ -110,6 +115,7 @@ struct Component {
 struct Jpeg<'a> {
     bytes: &'a [u8],
     progressive: bool,
+    scans: usize,
     components: Vec<Component>,
     /// Units across and down of a scan of several components.
     units: (usize, usize),
@@ -131,6 +137,11 @@ impl Jpeg<'_> {
         let height = usize::from(u16::from_be_bytes([*h1, *h0]));
         let width = usize::from(u16::from_be_bytes([*w1, *w0]));
         self.progressive = marker == 0xc2;
+        // One frame, and no more of it than a decoder takes: its blocks are counted in memory below.
+        let most = height.saturating_mul(width).saturating_mul(usize::from(*count));
+        if !self.components.is_empty() || most > MOST_SAMPLES {
+            return Err(Fault::Garbled);
+        }
         let parts: Vec<[u8; 3]> =
             rest.as_chunks().0.iter().take((*count).into()).copied().collect();
         let factors: Vec<(usize, usize)> = parts
@@ -173,6 +184,10 @@ impl Jpeg<'_> {
 
     /// Reads the data of a scan; the place of the marker behind them.
     fn scan(&mut self, segment: &[u8], at: usize) -> Result<usize, Fault> {
+        self.scans += 1;
+        if self.scans > MOST_SCANS {
+            return Err(Fault::Garbled);
+        }
         let (count, rest) = segment.split_first().ok_or(Fault::Ends)?;
         let (parts, rest) = rest.split_at_checked(2 * usize::from(*count)).ok_or(Fault::Ends)?;
         let [first, last, approximation, ..] = *rest else { return Err(Fault::Ends) };
