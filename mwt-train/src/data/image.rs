@@ -61,18 +61,16 @@ pub(super) fn read_header(path: &Path) -> Result<Header, DataError> {
 }
 
 /// Decodes one image into `out`, which has room for the shape asked for.
-pub(super) fn read_into(path: &Path, view: &View, out: &mut [u8]) -> Result<(), DataError> {
-    let (image, _) = read_image(path, view)?;
+pub(super) fn read_into(
+    path: &Path,
+    view: &View,
+    out: &mut [u8],
+) -> Result<Vec<Remark>, DataError> {
+    let (image, remarks) = read_image(path, view)?;
     for (to, from) in out.iter_mut().zip(&image) {
         *to = *from;
     }
-    Ok(())
-}
-
-/// Decodes an image only to find out whether it can be.
-pub(super) fn check(path: &Path) -> Result<(), DataError> {
-    let file = fs::File::open(path).map_err(|reason| DataError::io(path, reason))?;
-    picture::decode(BufReader::new(file)).map(drop).map_err(at(path))
+    Ok(remarks)
 }
 
 /// Puts a path to what went wrong.

@@ -16,10 +16,10 @@ use super::class_folders::{Listed, list};
 use super::listing::Entry;
 use super::splits::Splits;
 use crate::data::error::DataError;
-use crate::data::image::{Header, Size, bad_size, check, read_header, read_into, zeroed};
+use crate::data::image::{Header, Size, bad_size, read_header, read_image, read_into, zeroed};
 use crate::data::options::{LoadOptions, Parts};
-use crate::data::picture::View;
 use crate::data::picture::kind::ENDINGS;
+use crate::data::picture::{Tally, View};
 use crate::data::split::Split;
 
 /// One unreadable image per so many is left out; more are an error.
@@ -70,13 +70,15 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
         true => decode,
         false => verify,
     };
+    let mut tally = Tally::default();
     let mut read = |split: Option<(Vec<Entry>, Faults)>| -> Result<_, DataError> {
         let Some((entries, mut faults)) = split else { return Ok(None) };
-        let split = decode(entries, view, &mut faults)?;
+        let split = decode(entries, view, &mut faults, &mut tally)?;
         remarks.left_out.extend(faults.found.iter().map(DataError::to_string));
         Ok(Some(split))
     };
     let (train, validation, test) = (read(train)?, read(validation)?, read(test)?);
+    remarks.warnings.extend(tally.lines());
     Ok(Parts { classes, train, validation, test, remarks })
 }
 
@@ -174,7 +176,12 @@ fn read_headers(
 }
 
 /// Second pass of images that stay in memory: decodes all entries to one shape.
-fn decode(entries: Vec<Entry>, view: View, faults: &mut Faults) -> Result<Split, DataError> {
+fn decode(
+    entries: Vec<Entry>,
+    view: View,
+    faults: &mut Faults,
+    tally: &mut Tally,
+) -> Result<Split, DataError> {
     let shape = (view.size.0, view.size.1, view.channels());
     let mut bytes = zeroed(entries.len(), shape)?;
     // There may be no entries, but rayon refuses chunks of no bytes.
@@ -187,7 +194,8 @@ fn decode(entries: Vec<Entry>, view: View, faults: &mut Faults) -> Result<Split,
     let results = faults.sift(results)?;
     let mut labels = Vec::with_capacity(entries.len());
     for (n, (&(_, label), result)) in entries.iter().zip(results).enumerate() {
-        if result.is_some() {
+        if let Some(remarks) = result {
+            tally.add(&remarks);
             // Closes the gaps that the images left out would leave.
             bytes.copy_within(n * image_bytes..(n + 1) * image_bytes, labels.len() * image_bytes);
             labels.push(label);
@@ -199,12 +207,24 @@ fn decode(entries: Vec<Entry>, view: View, faults: &mut Faults) -> Result<Split,
 
 /// Second pass of images that are decoded as they are used: decodes each once,
 /// so that one that cannot be is found now rather than in the middle of a run.
-fn verify(entries: Vec<Entry>, view: View, faults: &mut Faults) -> Result<Split, DataError> {
-    let results: Vec<_> = entries.par_iter().map(|(path, _)| check(path)).collect();
-    let results = faults.sift(results)?;
-    let good =
-        entries.into_iter().zip(results).filter_map(|(entry, result)| result.map(|()| entry));
-    Ok(Split::from_files(good.collect(), view))
+fn verify(
+    entries: Vec<Entry>,
+    view: View,
+    faults: &mut Faults,
+    tally: &mut Tally,
+) -> Result<Split, DataError> {
+    let results: Vec<_> = entries
+        .par_iter()
+        .map(|(path, _)| read_image(path, &view).map(|(_, remarks)| remarks))
+        .collect();
+    let mut good = Vec::with_capacity(entries.len());
+    for (entry, result) in entries.into_iter().zip(faults.sift(results)?) {
+        if let Some(remarks) = result {
+            tally.add(&remarks);
+            good.push(entry);
+        }
+    }
+    Ok(Split::from_files(good, view))
 }
 
 #[cfg(test)]

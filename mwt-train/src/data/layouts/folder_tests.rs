@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use image::{GrayImage, Luma, Rgb, RgbImage};
+use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use tempfile::TempDir;
 
 use super::*;
 use crate::data;
-use crate::data::{View, read_image};
+use crate::data::View;
+use crate::settings::Fit;
+use crate::util::colour::Colour;
 
 fn place(dir: &TempDir, name: &str) -> PathBuf {
     let path = dir.path().join(name);
@@ -374,4 +376,37 @@ fn a_class_of_one_image_is_a_class() {
     let (classes, train, _) = load_all(&dir).unwrap();
     assert_eq!(classes, ["cat", "dog"]);
     assert_eq!(train.labels.iter().filter(|label| **label == 0).count(), 1);
+}
+
+/// Pictures in a data set are seen as `classify` sees them, in memory and decoded as they are used, and what is to be said
+/// of them is said once for all.
+#[test]
+fn pictures_of_a_set_are_seen_as_a_person_sees_them() {
+    let dir = fixture("test");
+    let chalk = |name: &str, size: u32| {
+        let image =
+            RgbaImage::from_fn(4 * size, 3, |x, _| Rgba([255, 255, 255, 60 * (x % 4) as u8]));
+        image.save(place(&dir, name)).unwrap();
+    };
+    chalk("train/cat/chalk.png", 1);
+    chalk("train/cat/wide.png", 3);
+    let image_size = Some((3, 4));
+    for memory in [0, 1 << 30] {
+        let options = LoadOptions { image_size, memory, ..LoadOptions::default() };
+        let set = load(dir.path(), &options).unwrap();
+        let train = set.train.unwrap();
+        let chalk = train.image(0).unwrap();
+        assert_eq!(chalk.iter().step_by(3).take(4).copied().collect::<Vec<_>>(), [0, 60, 120, 180]);
+        let said = set.remarks.warnings.join("\n");
+        assert!(said.contains("2 images with a drawing of transparency alone"), "{said}");
+        assert!(said.contains("1 image of which more than 30 %"), "{said}");
+        let white = Some(Colour([255; 3]));
+        let options = LoadOptions { background: white, fit: Fit::Pad, grey: Some(true), ..options };
+        let set = load(dir.path(), &options).unwrap();
+        let train = set.train.unwrap();
+        assert_eq!(train.shape(), (3, 4, 1));
+        assert!(train.image(0).unwrap().iter().all(|level| *level == 255));
+        let said = set.remarks.warnings.join("\n");
+        assert!(said.contains("cannot be seen") && !said.contains("30 %"), "{said}");
+    }
 }

@@ -5,8 +5,10 @@ mod jpeg;
 pub(crate) mod kind;
 mod open;
 mod png_exif;
+mod tally;
 mod view;
 
 pub(super) use open::{Header, OpenError, decode, header};
+pub(super) use tally::Tally;
 pub(crate) use view::border;
 pub use view::{Remark, View};
