@@ -112,8 +112,14 @@ fn outputs_are_what_their_names_say() {
     }
     ok(dir, &["reconstruct", MODEL, "picture.png", "-o", "out.jpg"]);
     assert!(fs::read(dir.join("out.jpg")).unwrap().starts_with(b"\xff\xd8\xff"));
-    let line = refused(dir, &["reconstruct", MODEL, "picture.png", "-o", "out.xyz"]);
-    assert!(line.contains("png"), "{line}");
+    for arguments in [
+        &["reconstruct", MODEL, "picture.png", "-o", "out.xyz"][..],
+        &["data", "preview", "--data", "digits", "-o", "out.xyz"],
+        &["eval", MODEL, "--data", "digits", "--missing", "0,0.5", "--chart", "out.xyz"],
+    ] {
+        let line = refused(dir, arguments);
+        assert!(line.contains("out.xyz: pictures are written as png"), "{line}");
+    }
 }
 
 #[test]

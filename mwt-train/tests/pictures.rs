@@ -244,6 +244,8 @@ fn what_is_not_read_is_named() {
     assert!(refused(b"%PDF-1.7\n").contains("PDF"));
     assert!(refused(b"<html><body>404").contains("a web page"));
     assert!(refused(b"").contains("an empty file"));
+    let line = refused(fixture!("palette.tif"));
+    assert!(line.contains("a TIFF image of a sort") && line.contains("convert it"), "{line}");
     assert!(refused(b"\x01\x02\x03\xff").contains("no known kind"));
 }
 

@@ -135,6 +135,7 @@ fn preview(output: &Path, recipe: &Recipe) -> CliResult {
     /// Images, and variations of each.
     const ROWS: usize = 8;
     const VARIATIONS: usize = 9;
+    picture::format(output)?;
     let layers = recipe.layers()?;
     let data = layers.data()?;
     let set = data.load()?;

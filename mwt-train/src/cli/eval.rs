@@ -98,6 +98,7 @@ impl Eval {
     pub(super) fn run(&self) -> CliResult {
         let is_run =
             self.model.is_dir() || self.model.extension().is_some_and(|e| e == "safetensors");
+        self.chart.as_deref().map(picture::format).transpose()?;
         if !self.missing.is_empty() {
             if is_run {
                 return Err("--missing is for bundles: export the run first".into());

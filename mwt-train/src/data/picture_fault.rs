@@ -24,6 +24,14 @@ pub enum PictureFault {
         /// What the decoder said.
         reason: Box<image::ImageError>,
     },
+    /// It is whole, and of a sort that no decoder here knows.
+    #[error("a {kind} image of a sort that is not read: {reason}; convert it to PNG")]
+    Sort {
+        /// What it is by its first bytes.
+        kind: &'static str,
+        /// What the decoder said.
+        reason: Box<image::ImageError>,
+    },
     /// A part of it is missing, or is not what was written.
     #[error("a damaged {kind} image: {what}; download or save it again, or remove the file")]
     Damaged {
@@ -50,4 +58,14 @@ pub enum PictureFault {
         /// Bytes that are allowed.
         most: u64,
     },
+}
+
+impl PictureFault {
+    /// What a decoder of `kind` said.
+    pub(super) fn of_decoder(kind: &'static str, reason: image::ImageError) -> Self {
+        match reason {
+            image::ImageError::Unsupported(_) => Self::Sort { kind, reason: Box::new(reason) },
+            _ => Self::Decoder { kind, reason: Box::new(reason) },
+        }
+    }
 }

@@ -46,6 +46,7 @@ impl Staged {
         let (mut file, temporary) = create_beside(&path)?;
         let staged = Self { path, temporary };
         if let Some(old) = old {
+            keep_owner(&file, &old);
             file.set_permissions(old.permissions())?;
         }
         file.write_all(bytes)?;
@@ -70,6 +71,16 @@ impl Drop for Staged {
         let _ = fs::remove_file(&self.temporary);
     }
 }
+
+/// Gives a new file the owner of the one that it replaces, as far as the system lets this user.
+#[cfg(unix)]
+fn keep_owner(file: &fs::File, old: &fs::Metadata) {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let _ = fchown(file, Some(old.uid()), Some(old.gid()));
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &fs::File, _: &fs::Metadata) {}
 
 /// The directory that a path's last name lies in.
 fn directory(path: &Path) -> &Path {
@@ -212,6 +223,15 @@ mod tests {
         write(&at("dangling"), b"first").unwrap();
         assert_eq!(fs::read(at("store/new")).unwrap(), b"first");
         assert!(write(&at("round"), b"x").is_err());
+
+        // Whose it is it stays; only root may give files away.
+        write(&at("given"), b"1").unwrap();
+        if std::os::unix::fs::chown(at("given"), Some(12345), Some(12345)).is_ok() {
+            use std::os::unix::fs::MetadataExt as _;
+            write(&at("given"), b"2").unwrap();
+            let given = fs::metadata(at("given")).unwrap();
+            assert_eq!((given.uid(), given.gid()), (12345, 12345));
+        }
 
         // Only its owner may read it, before and after.
         write(&at("secret"), b"1").unwrap();

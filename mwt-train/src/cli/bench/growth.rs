@@ -24,6 +24,8 @@ pub(super) struct Sizes {
 /// Measures along each size, the others as given, prints a table and draws the picture. Each point is a process of its
 /// own, because the peak memory of one that ran a larger point before would be that one's.
 pub(super) fn run(sizes: Sizes, options: &[String], path: &Path) -> CliResult {
+    // Before minutes of measuring.
+    picture::format(path)?;
     let halved = |size: usize| [4, 3, 2, 1, 0].map(|n| (size >> n).max(1));
     // The smallest preset has 16 neurons.
     let widths = halved(sizes.dim).into_iter().filter(|width| *width >= 16);

@@ -101,7 +101,7 @@ fn open<'a, R: BufRead + Seek + 'a>(
     format: ImageFormat,
 ) -> Result<Opened<'a>, OpenError> {
     let kind = Kind::Picture(format).name().unwrap_or_default();
-    let named = |reason| PictureFault::Decoder { kind, reason: Box::new(reason) };
+    let named = |reason| PictureFault::of_decoder(kind, reason);
     let png = match format {
         ImageFormat::Png => png_exif::orientation(&mut reader)?,
         _ => Orientation::NoTransforms,
@@ -129,8 +129,7 @@ fn open<'a, R: BufRead + Seek + 'a>(
 
 fn pixels(Opened { decoder, kind, orientation }: Opened<'_>) -> Result<DynamicImage, OpenError> {
     let decoded = DynamicImage::from_decoder(decoder);
-    let mut image =
-        decoded.map_err(|reason| PictureFault::Decoder { kind, reason: Box::new(reason) })?;
+    let mut image = decoded.map_err(|reason| PictureFault::of_decoder(kind, reason))?;
     image.apply_orientation(orientation);
     Ok(image)
 }
