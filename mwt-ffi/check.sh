@@ -27,16 +27,7 @@ cc -O2 -Wall -Wextra -Iinclude examples/classify.c "$out/release/libmwt.a" -lm -
 # Stack sizes for those who add them up; the flag is an unstable one.
 export RUSTC_BOOTSTRAP=1 CARGO_TARGET_THUMBV7EM_NONE_EABIHF_RUSTFLAGS=-Zemit-stack-sizes
 
-# An installed target, or else a rustc that comes with the library's source, from which core is built.
-if [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
-    cargo build --quiet --release --target $target
-elif [ -d /usr/lib/rustlib/src/rust/library ]; then
-    RUSTC=/usr/bin/rustc cargo build --quiet --release --target $target -Zbuild-std=core
-else
-    echo "no core for $target: run 'rustup target add $target', or on Debian" >&2
-    echo "'apt-get install --no-install-recommends rustc-web rust-web-src' besides rustup" >&2
-    exit 3
-fi
+./build-for.sh $target
 link() {
     arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -O2 -Wall -Wextra \
         -Iinclude -Wl,--gc-sections -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Texamples/mps2.ld \

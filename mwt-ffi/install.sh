@@ -1,29 +1,25 @@
 #!/bin/sh
 # Builds the C library and installs it with its header, for pkg-config (`mwt`) and CMake (`find_package(mwt)`).
 #
-#   ./install.sh PREFIX [CARGO ARGUMENTS]
+#   ./install.sh PREFIX [TARGET]
 #
-# as ./install.sh /usr/local, or ./install.sh sdk --target thumbv7em-none-eabihf. What is installed may be moved.
+# as ./install.sh /usr/local, or ./install.sh sdk thumbv7em-none-eabihf. What is installed may be moved.
 set -eu
 
 if [ $# -eq 0 ]; then
-    echo "usage: ./install.sh PREFIX [CARGO ARGUMENTS], as ./install.sh /usr/local" >&2
+    echo "usage: ./install.sh PREFIX [TARGET], as ./install.sh /usr/local" >&2
     exit 2
 fi
 mkdir -p "$1"
 prefix=$(cd "$1" && pwd)
-shift
+target=${2:-}
 cd "$(dirname "$0")"
 out=${CARGO_TARGET_DIR:-target}
-# The folder of a target's own, where one is named.
-target=
-previous=
-for argument; do
-    case $previous in --target) target=$argument ;; esac
-    case $argument in --target=*) target=${argument#--target=} ;; esac
-    previous=$argument
-done
-cargo build --quiet --release --locked "$@"
+if [ -n "$target" ]; then
+    ./build-for.sh "$target"
+else
+    cargo build --quiet --release --locked
+fi
 library=$out/${target:+$target/}release/libmwt.a
 # As Windows' own compiler calls it.
 [ -f "$library" ] || library=$out/${target:+$target/}release/mwt.lib

@@ -83,6 +83,45 @@ fn a_program_finds_the_installed_library() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
+/// For a board: a program that calls everything links without `mwt_abort`, and with it where nothing is left out.
+#[test]
+fn a_board_finds_it_too() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = std::env::temp_dir().join(format!("mwt-board-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let install = Command::new(here.join("install.sh"))
+        .arg(dir.join("sdk"))
+        .arg("thumbv7em-none-eabihf")
+        .output()
+        .unwrap();
+    if install.status.code() == Some(3) {
+        println!("skipped: {}", String::from_utf8_lossy(&install.stderr));
+        return;
+    }
+    assert!(install.status.success(), "{}", String::from_utf8_lossy(&install.stderr));
+    let program = "#include \"mwt.h\"\n\
+        static float workspace[12000];\nvolatile mwt_status status;\n\
+        int main(void) {\n    static const uint8_t bytes[4];\n    mwt_prediction best;\n    \
+        status = mwt_self_test(bytes, 4, workspace, sizeof workspace);\n    \
+        status = mwt_classify(bytes, 4, workspace, sizeof workspace, bytes, 4, &best, 0, 0);\n    \
+        return (int)status;\n}\nvoid _exit(int status) { (void)status; for (;;) {} }\n";
+    std::fs::write(dir.join("main.c"), program).unwrap();
+    std::fs::write(dir.join("abort.c"), "void mwt_abort(void) { for (;;) {} }\n").unwrap();
+    let link = |more: &[&str]| {
+        let mut gcc = Command::new("arm-none-eabi-gcc");
+        gcc.args(["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"])
+            .args(["-O2", "-Wall", "-Wextra", "-Isdk/include", "-nostartfiles", "-Wl,--entry=main"])
+            .args(["main.c", "sdk/lib/libmwt.a", "-o", "main.elf"])
+            .args(more)
+            .current_dir(&dir);
+        done(&mut gcc)
+    };
+    if link(&["-Wl,--gc-sections"]).is_some() {
+        link(&["-Wl,--no-gc-sections", "abort.c"]).unwrap();
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 /// The files that name the version name that of the crate.
 #[test]
 fn one_version() {
