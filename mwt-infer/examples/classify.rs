@@ -6,7 +6,8 @@
 
 use std::error::Error;
 
-use image::imageops::FilterType;
+use image::imageops::{FilterType, overlay};
+use image::{DynamicImage, ImageDecoder, ImageReader, Rgba, RgbaImage};
 use mwt_infer::{Bundle, Classifier, Signal, WorkspaceBuf};
 
 const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-small.mwt");
@@ -21,8 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The model was trained on white digits on black, in grey; a picture is brought to its size.
     let pixels = match std::env::args().nth(1) {
-        Some(path) => image::open(path)?
-            .resize_exact(width as u32, height as u32, FilterType::Triangle)
+        Some(path) => upright_and_opaque(&path)?
+            .resize_to_fill(width as u32, height as u32, FilterType::Triangle)
             .into_luma8()
             .into_raw(),
         None => bundle.golden_samples().next().ok_or("the bundle has no sample")?.signal.to_vec(),
@@ -45,4 +46,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("the fit reproduces the picture with {:.1} dB", classifier.quality(&image)?.psnr);
     Ok(())
+}
+
+/// A picture as a person sees it: the way up that its Exif data say, and on white where it is transparent.
+fn upright_and_opaque(path: &str) -> Result<DynamicImage, Box<dyn Error>> {
+    let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    let mut paper = RgbaImage::from_pixel(picture.width(), picture.height(), Rgba([255; 4]));
+    overlay(&mut paper, &picture.into_rgba8(), 0, 0);
+    Ok(paper.into())
 }
