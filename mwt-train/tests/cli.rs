@@ -402,7 +402,7 @@ fn a_data_set_is_checked() {
         report.starts_with("pets: image folder, 8×8 grey\n119 training images, 1 test images"),
         "{report}"
     );
-    assert!(report.contains("warning: class dog has no test image"), "{report}");
+    assert!(report.contains("warning: classes without test images: dog"), "{report}");
     assert!(report.contains("warning: left out: ") && report.contains("0.png"), "{report}");
     assert!(refused(dir, &["data", "check", "nowhere"]).contains("nowhere"));
 }

@@ -1,13 +1,12 @@
 //! What several commands do.
 
 use std::error::Error;
-use std::num::NonZeroU32;
 use std::path::Path;
 
-use mwt_core::bundle::SampleType;
 use mwt_core::{Bundle, ModelConfig};
 
-use crate::data::{self, Dataset, DatasetLayout, LoadOptions, Remarks};
+use crate::data::{Dataset, Remarks};
+use crate::run::RunDir;
 use crate::settings::{Precision, keys};
 use crate::util::durable::FileError;
 use crate::util::text::shown;
@@ -19,62 +18,27 @@ pub(super) type CliResult<T = ()> = Result<T, Box<dyn Error>>;
 /// Multiply-adds of a signal that a model may take unless told otherwise: half a minute on one core.
 pub(super) const LIMIT_MACS: u64 = 200_000_000_000;
 
-/// A file's bytes.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    std::fs::read(path).map_err(FileError::at(path))
+/// A bundle's bytes.
+pub(super) fn read(path: &Path) -> CliResult<Vec<u8>> {
+    if RunDir::holds_a_run(path) {
+        return Err(not_exported(path).into());
+    }
+    Ok(std::fs::read(path).map_err(FileError::at(path))?)
 }
 
 /// A file's bytes as a bundle.
 pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Bundle<'a>, String> {
-    Bundle::parse(bytes).map_err(|e| format!("{}: {e}", path.display()))
+    Bundle::parse(bytes).map_err(|e| match bytes.get(8) {
+        // As safetensors begin.
+        Some(b'{') => not_exported(path),
+        _ => format!("{}: {e}", path.display()),
+    })
 }
 
-/// What a model takes, and how much of a data set is wanted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted<'a> {
-    pub(super) config: &'a ModelConfig,
-    /// Type of the numbers that the model takes.
-    pub(super) sample: SampleType,
-    /// The most signals of each split.
-    pub(super) limit: Option<usize>,
-    /// Samples per second to which sounds are brought.
-    pub(super) rate: Option<NonZeroU32>,
-}
-
-/// A data set whose signals a model can take.
-pub(super) fn load_for(wanted: Wanted<'_>, source: &str) -> CliResult<Dataset> {
-    let Wanted { config, sample, limit, rate } = wanted;
-    let mut options = LoadOptions { limit, ..LoadOptions::default() };
-    options.rate = rate.unwrap_or(options.rate);
-    // Files that have no grid of their own are brought to the model's; the other layouts have theirs.
-    let length = config.extents.side(0);
-    match DatasetLayout::of(source)? {
-        DatasetLayout::ImageFolder => {
-            options.image_size = Some(image_size(config)?);
-            options.grey = Some(config.channels == 1);
-        }
-        DatasetLayout::Wav => options.window = length,
-        DatasetLayout::Mesh => options.side = length,
-        _ => {}
-    }
-    let set = data::load(source, &options)?;
-    warn_of_left_out(&set);
-    let (extents, channels) = (set.train.extents(), set.channels());
-    let found = set.train.inputs().sample;
-    let fits = (extents, channels, found) == (config.extents, config.channels, sample);
-    if !fits || set.classes.len() > config.classes {
-        return Err(format!(
-            "{source}: {} as {} in {} classes, the model takes {} as {} in {}",
-            words::shape(extents, channels),
-            found.name(),
-            set.classes.len(),
-            words::shape(config.extents, config.channels),
-            sample.name(),
-            config.classes
-        )
-        .into());
-    }
-    Ok(set)
+/// What to do about a run, or its model, where a bundle is wanted.
+fn not_exported(path: &Path) -> String {
+    let (name, path) = (path.display(), quoted(path));
+    format!("{name}: a run's model, no bundle yet: mwt-train export {path} -o model.mwt makes one")
 }
 
 /// Says on stderr what of a data set was not taken.
@@ -83,6 +47,17 @@ pub(super) fn warn_of_left_out(set: &Dataset) {
     warnings.iter().for_each(|line| eprintln!("warning: {}", shown(line)));
     if let Some(first) = left_out.first() {
         eprintln!("warning: {} images left out, the first: {}", left_out.len(), shown(first));
+    }
+}
+
+/// Says on stderr that a model is not that of its run's end.
+pub(super) fn tell_unfinished(run: &Path, file: Option<&Path>) {
+    if let Some(file) = file {
+        eprintln!(
+            "note: the run has not come to its end, this is {}; go on with: mwt-train resume {}",
+            file.display(),
+            quoted(run)
+        );
     }
 }
 
@@ -122,5 +97,15 @@ pub(super) fn image_size(config: &ModelConfig) -> Result<(usize, usize), String>
     match *config.extents.sides() {
         [height, width] => Ok((height, width)),
         _ => Err(format!("the model takes no images, but {}", words::kind(config.extents))),
+    }
+}
+
+/// A path as a shell takes it.
+pub(super) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }

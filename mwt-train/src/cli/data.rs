@@ -4,17 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::check;
 use super::common::{self, CliResult};
 use super::recipe::Recipe;
-use crate::data::{DataError, Dataset, DatasetLayout, Split};
+use crate::data::DataError;
 use crate::report::picture;
-use crate::settings::DataSettings;
 use crate::util::words;
-
-/// Images that are too few of a class to learn it.
-const FEW: usize = 20;
-/// Lines of a list that may be long.
-const SHOWN: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Data {
@@ -45,89 +40,9 @@ enum Command {
 impl Data {
     pub(super) fn run(&self) -> CliResult {
         match &self.command {
-            Command::Check { data, image_size } => {
-                let settings = DataSettings {
-                    source: data.clone(),
-                    image_size: *image_size,
-                    ..DataSettings::default()
-                };
-                check(DatasetLayout::of(data)?, &settings.load()?);
-                Ok(())
-            }
+            Command::Check { data, image_size } => check::check(data, *image_size),
             Command::Preview { output, recipe } => preview(output, recipe),
         }
-    }
-}
-
-fn check(layout: DatasetLayout, set: &Dataset) {
-    let layout = match layout {
-        DatasetLayout::Digits => "built-in digits",
-        DatasetLayout::Idx => "idx files",
-        DatasetLayout::CifarBinary => "binary batches",
-        DatasetLayout::CifarPython => "CIFAR python batches",
-        DatasetLayout::ImageFolder => "image folder",
-        DatasetLayout::Gestures => "built-in gestures",
-        DatasetLayout::Solids => "built-in solids",
-        DatasetLayout::Ts => ".ts files",
-        DatasetLayout::Npz => "NumPy archive",
-        DatasetLayout::Mesh => "mesh folder",
-        DatasetLayout::Wav => "WAV folder",
-    };
-    let signal = if set.train.has_pictures() {
-        let colours = if set.channels() == 1 { "grey" } else { "RGB" };
-        println!("{}: {layout}, {}×{} {colours}", set.name, set.height(), set.width());
-        "image"
-    } else {
-        println!("{}: {layout}, {}", set.name, words::shape(set.train.extents(), set.channels()));
-        "signal"
-    };
-    println!(
-        "{} training {signal}s, {} test {signal}s, {} classes",
-        set.train.len(),
-        set.test.len(),
-        set.classes.len()
-    );
-    if let Some(note) = common::memory_note(set) {
-        println!("{note}");
-    }
-    let counts = |split: &Split| {
-        let mut counts = vec![0usize; set.classes.len()];
-        split.labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
-        counts
-    };
-    let (train, test) = (counts(&set.train), counts(&set.test));
-    let name = set.classes.iter().map(|c| c.chars().count()).max().unwrap_or(0).max("class".len());
-    println!("\n{:<name$}  training    test", "class");
-    for ((class, train), test) in set.classes.iter().zip(&train).zip(&test) {
-        println!("{class:<name$}  {train:>8}  {test:>6}");
-    }
-
-    let mut warnings = Vec::new();
-    for ((class, train), test) in set.classes.iter().zip(&train).zip(&test) {
-        if *train < FEW {
-            warnings.push(format!("class {class} has {train} training {signal}s"));
-        }
-        if *test == 0 {
-            warnings.push(format!("class {class} has no test {signal}"));
-        }
-    }
-    let (fewest, most) = (train.iter().min(), train.iter().max());
-    if let (Some(fewest), Some(most)) = (fewest, most)
-        && *most > 10 * (*fewest).max(1)
-    {
-        warnings.push(format!(
-            "the largest class has {most} training {signal}s, the smallest {fewest}"
-        ));
-    }
-    warnings.extend(set.remarks.warnings.iter().cloned());
-    warnings.extend(set.remarks.left_out.iter().map(|line| format!("left out: {line}")));
-    println!();
-    if warnings.is_empty() {
-        println!("nothing wrong was found");
-    }
-    warnings.iter().take(SHOWN).for_each(|warning| println!("warning: {warning}"));
-    if warnings.len() > SHOWN {
-        println!("and {} more warnings", warnings.len() - SHOWN);
     }
 }
 

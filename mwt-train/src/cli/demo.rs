@@ -9,13 +9,13 @@ use mwt_infer::workspace_len;
 
 use super::common::CliResult;
 use super::progress::Verbosity;
-use super::train::train;
+use super::train::{Stopped, train};
 use crate::backend::BackendName;
 use crate::data::Split;
 use crate::evaluate::Conditions;
 use crate::model::{MwtBackend, Params};
 use crate::report::{self, picture};
-use crate::run::{Outcome, Run, RunDir};
+use crate::run::{Interrupt, Outcome, Run, RunDir};
 use crate::settings::{Layers, SettingsError};
 use crate::util::durable::{FileError, write};
 use crate::weights::trained::TrainedModel;
@@ -58,7 +58,7 @@ pub(super) struct Demo {
     #[arg(long)]
     images: Option<usize>,
     /// Seed of everything random
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=9_000_000_000_000_000_000))]
     seed: u64,
     /// Where to compute
     #[arg(long, value_enum, default_value = "cpu")]
@@ -84,8 +84,10 @@ impl Demo {
             std::fs::remove_dir_all(&self.output).map_err(FileError::at(&self.output))?;
         }
         let run = Run::with_data(&self.output, settings, data)?;
-        if train(run, self.backend, Verbosity::default())? == Outcome::Stopped {
-            return Err("stopped before the end".into());
+        let interrupt = Interrupt::on_signals();
+        if train(run, self.backend, Verbosity::default(), &interrupt)? == Outcome::Stopped {
+            println!("stopped before the end");
+            return Err(Stopped::by(&interrupt).into());
         }
         println!("trained in {:.0} s", start.elapsed().as_secs_f64());
         with_backend!(self.backend, B, device => {

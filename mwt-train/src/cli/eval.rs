@@ -9,16 +9,17 @@ use mwt_core::draw::Draw;
 use mwt_core::{Bundle, ModelConfig};
 use mwt_infer::Arithmetic;
 
-use super::common::{self, CliResult, Wanted};
+use super::common::{self, CliResult};
+use super::model_data::{self, Wanted};
 use crate::backend::BackendName;
-use crate::data::Split;
+use crate::data::{self, Split};
 use crate::evaluate::{self, Conditions, Evaluation, Spread, missing};
 use crate::model::Params;
 use crate::report::{chart, picture};
 use crate::run::RunDir;
+use crate::run::latest::{self, Latest};
 use crate::settings::{Missing, Settings};
 use crate::util::text::shown;
-use crate::weights::trained::TrainedModel;
 use crate::with_backend;
 
 /// Classes up to which the confusion matrix is printed; --json has it always.
@@ -29,9 +30,21 @@ pub(super) struct Eval {
     /// A run's directory or model.safetensors (evaluated through burn), or an .mwt bundle (through mwt-infer)
     #[arg(value_name = "RUN|BUNDLE")]
     model: PathBuf,
-    /// `digits`, `gestures`, `solids`, or the path of a data set; its test images, series or volumes are used
+    /// `digits`, `gestures`, `solids`, or the path of a data set; its test images, series or volumes are used [default:
+    /// the run's own]
     #[arg(long)]
-    data: String,
+    data: Option<String>,
+    /// Names of the data set's classes, by which they are matched with the model's: a file with a name a line, or names
+    /// with commas between them
+    #[arg(long, value_name = "FILE")]
+    labels: Option<String>,
+    /// Take the data set's classes for the model's in their order, whatever they are called
+    #[arg(long)]
+    by_number: bool,
+    /// Share of each class to evaluate on where a data set has no test images [default: what training held out of its own
+    /// data set, all of any other]
+    #[arg(long, value_parser = parse_test_share)]
+    test_share: Option<f64>,
     /// Use the validation images that the run set apart from the training images: to choose by, where the test images
     /// are for reporting
     #[arg(long)]
@@ -88,6 +101,11 @@ impl From<ArithmeticName> for Arithmetic {
 fn parse_share(text: &str) -> Result<f32, String> {
     let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
     share.ok_or_else(|| "expected a share from 0 to below 1".into())
+}
+
+fn parse_test_share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "expected a share above 0 and at most 1".into())
 }
 
 fn parse_kind(word: &str) -> Result<Missing, String> {
@@ -180,21 +198,20 @@ impl Eval {
         Ok(())
     }
 
-    /// The images to evaluate on: of a model from a run with this seed.
+    /// The images to evaluate on: of a model from a run with these settings, where it is one.
     fn images(
         &self,
-        config: &ModelConfig,
-        sample: SampleType,
-        rate: Option<NonZeroU32>,
+        model: Wanted<'_>,
+        source: &str,
         seed: u64,
+        run: Option<&Settings>,
     ) -> CliResult<Split> {
-        let limit = self.limit.filter(|_| !self.validation);
-        let set = common::load_for(Wanted { config, sample, limit, rate }, &self.data)?;
+        let set = model_data::load_for(model, source)?;
         if !self.validation {
             return Ok(set.test);
         }
         // What a run without other settings sets apart.
-        let mut settings = Settings::of(*config);
+        let mut settings = run.cloned().unwrap_or_else(|| Settings::of(*model.config));
         settings.train.seed = seed;
         let (_, validation) = settings.split(&set);
         Ok(validation.take(self.limit.unwrap_or(usize::MAX)))
@@ -202,7 +219,33 @@ impl Eval {
 
     fn images_for_bundle(&self, bundle: &Bundle<'_>) -> CliResult<Split> {
         let header = bundle.header();
-        self.images(&header.config, header.input.sample, self.rate, header.facts.seed)
+        let labels: Vec<String> = header.labels().map(str::to_owned).collect();
+        let wanted =
+            self.wanted(&header.config, header.input.sample, &labels, header.facts.data_set);
+        let source = self.data.as_deref().ok_or("a bundle has no data set: give --data DIR")?;
+        self.images(wanted, source, header.facts.seed, None)
+    }
+
+    fn wanted<'a>(
+        &'a self,
+        config: &'a ModelConfig,
+        sample: SampleType,
+        labels: &'a [String],
+        trained_on: &'a str,
+    ) -> Wanted<'a> {
+        Wanted {
+            config,
+            sample,
+            labels,
+            trained_on,
+            limit: self.limit.filter(|_| !self.validation),
+            rate: self.rate,
+            run: None,
+            validation: self.validation,
+            test_share: self.test_share,
+            named: self.labels.as_deref(),
+            by_number: self.by_number,
+        }
     }
 
     fn spread(&self, evaluations: &[Evaluation]) -> Option<Spread> {
@@ -220,12 +263,23 @@ impl Eval {
         if self.arithmetic == ArithmeticName::Int8 {
             return Err("--arithmetic is for bundles: a run is evaluated in floats".into());
         }
-        let model = TrainedModel::load(&self.model)?;
+        let Latest { model, unfinished } = latest::load(&self.model)?;
+        common::tell_unfinished(&self.model, unfinished.as_deref());
         let config = model.summary.model;
-        let of_run = RunDir::settings(&self.model).ok().map(|settings| settings.data.rate);
-        let inputs = &model.summary.inputs;
-        let rate = self.rate.or(of_run);
-        let images = self.images(&config, inputs.sample, rate, model.summary.seed)?;
+        let run = RunDir::settings(&self.model).ok();
+        let (inputs, summary) = (&model.summary.inputs, &model.summary);
+        let own = run.as_ref().map(|settings| settings.data.source.as_str());
+        let source = self.data.as_deref().or(own).ok_or("no data set is named: give --data DIR")?;
+        let mut wanted = self.wanted(&config, inputs.sample, &summary.labels, &summary.data_set);
+        if let Some(settings) = &run {
+            wanted.run = Some(&settings.data);
+            // Of the run's own data set, wherever it lies now, what the run was told of it.
+            if data::name_of(source)? == summary.data_set {
+                wanted.test_share = wanted.test_share.or(Some(settings.data.test_share));
+                wanted.named = wanted.named.or(settings.data.labels.as_deref());
+            }
+        }
+        let images = self.images(wanted, source, summary.seed, run.as_ref())?;
         // Scaled as the run's own training signals were, whatever this data set's would say.
         let images = images.with_inputs(inputs);
         let evaluations = with_backend!(self.backend, B, device => {
@@ -265,8 +319,11 @@ fn print(evaluation: &Evaluation, labels: &[String]) {
     let name = labels.iter().map(|l| l.chars().count()).max().unwrap_or(0).max("class".len());
     println!("{:<name$}  images   right  accuracy", "class");
     for (label, (images, right)) in labels.iter().zip(evaluation.per_class()) {
-        let share = 100.0 * right as f32 / images.max(1) as f32;
-        println!("{label:<name$}  {images:>6}  {right:>6}  {share:>6.2} %");
+        let share = match images {
+            0 => "     -".to_owned(),
+            _ => format!("{:>6.2} %", 100.0 * right as f32 / images as f32),
+        };
+        println!("{label:<name$}  {images:>6}  {right:>6}  {share}");
     }
     if labels.len() > MATRIX {
         return;

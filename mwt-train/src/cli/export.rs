@@ -12,11 +12,13 @@ use super::common::{self, CliResult};
 use super::quant::QuantArgs;
 use super::view;
 use crate::backend::BackendName;
+use crate::data;
 use crate::evaluate::Conditions;
 use crate::export::{card, embed};
-use crate::run::RunDir;
+use crate::run::latest::{self, Latest};
+use crate::run::{RunDir, load_data};
 use crate::util::durable::{is_file, write};
-use crate::weights::trained::{self, TrainedModel};
+use crate::weights::trained;
 use crate::{evaluate, export, with_backend};
 
 #[derive(Debug, Args)]
@@ -39,6 +41,13 @@ pub(super) struct ExportArgs {
     /// Write no model card beside the bundle
     #[arg(long)]
     no_card: bool,
+    /// Where the run's data set lies now, if it was moved
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Names of the classes in place of the run's: a file with a name a line in their order, or lines of a class, a tab, and
+    /// its name; or names with commas between them
+    #[arg(long, value_name = "FILE")]
+    labels: Option<String>,
     /// Do not evaluate the bundle on the run's validation images for the card
     #[arg(long)]
     no_eval: bool,
@@ -122,7 +131,12 @@ impl ExportArgs {
         let nothing = |flag: &str, why: &str| Err(format!("{flag} has no effect: {why}"));
         if from_bundle {
             let why = "a bundle is stored as it is; export the run or its model.safetensors";
-            let others = [("--backend", self.backend.is_some()), ("--no-eval", self.no_eval)];
+            let others = [
+                ("--backend", self.backend.is_some()),
+                ("--no-eval", self.no_eval),
+                ("--labels", self.labels.is_some()),
+                ("--data", self.data.is_some()),
+            ];
             let other = others.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag);
             if let Some(flag) = self.quant.given().or(other) {
                 return nothing(flag, why);
@@ -162,7 +176,11 @@ impl ExportArgs {
     fn bundle(&self) -> CliResult<Vec<u8>> {
         let backend = self.backend.unwrap_or(BackendName::Cpu);
         backend.check()?;
-        let model = TrainedModel::load(&self.run)?;
+        let Latest { mut model, unfinished } = latest::load(&self.run)?;
+        common::tell_unfinished(&self.run, unfinished.as_deref());
+        if let Some(given) = &self.labels {
+            model.summary.labels = data::label_names(given, &model.summary.labels)?;
+        }
         with_backend!(backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
             Ok(export::with_golden::<Inner>(&model, self.quant.schemes(), &device)?)
@@ -175,7 +193,9 @@ impl ExportArgs {
         let mut evaluation = None;
         if let (Some(settings), false) = (&settings, self.no_eval) {
             // A run may outlive its data set; the bundle is good without it.
-            match settings.data.load() {
+            let mut settings = settings.clone();
+            settings.data.source = self.data.clone().unwrap_or(settings.data.source);
+            match load_data(&self.run, &settings) {
                 Ok(set) => {
                     let (_, validation) = settings.split(&set);
                     if !validation.is_empty() {
@@ -183,7 +203,9 @@ impl ExportArgs {
                             Some(evaluate::on_bundle(bundle, &validation, Conditions::default())?);
                     }
                 }
-                Err(e) => eprintln!("warning: not evaluated: {e}"),
+                Err(e) => eprintln!(
+                    "warning: not evaluated: {e}; if the run's data set was moved, --data says where it is now"
+                ),
             }
         }
         if let Some(evaluation) = &evaluation {

@@ -9,7 +9,7 @@ use super::common::{self, CliResult};
 use super::quant::QuantArgs;
 use super::recipe::PresetName;
 use super::view;
-use crate::data::Inputs;
+use crate::data::{self, Inputs};
 use crate::export::Export;
 use crate::util::durable::write;
 use crate::weights::trained::{Summary, TrainedModel};
@@ -53,9 +53,9 @@ pub(super) struct Import {
     /// Which pixels each inner step looks at
     #[arg(long, value_enum, default_value = "random")]
     draw: DrawName,
-    /// Class labels, separated by commas [default: numbers]
-    #[arg(long, value_delimiter = ',')]
-    labels: Vec<String>,
+    /// Class labels: a file with one a line, or separated by commas [default: numbers]
+    #[arg(long, value_name = "FILE")]
+    labels: Option<String>,
     #[command(flatten)]
     quant: QuantArgs,
 }
@@ -100,9 +100,14 @@ impl Import {
         };
         config.check().map_err(|e| named(&e))?;
         let weights = Weights::new(config, arrays).map_err(|e| named(&e))?;
+        let numbers: Vec<String> = (0..config.classes).map(|n| n.to_string()).collect();
+        let labels = match &self.labels {
+            Some(given) => data::label_names(given, &numbers)?,
+            None => numbers,
+        };
         let summary = Summary {
             model: config,
-            labels: self.labels.clone(),
+            labels,
             data_set: String::new(),
             seed: 0,
             outer_steps: 0,

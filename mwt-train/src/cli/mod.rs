@@ -1,6 +1,7 @@
 //! The command line. Each command has a file: its arguments, documented where they are defined, and what it does.
 
 mod bench;
+mod check;
 mod classify;
 mod common;
 mod config;
@@ -10,6 +11,7 @@ mod eval;
 mod export;
 mod import;
 mod inspect;
+mod model_data;
 mod progress;
 mod quant;
 mod recipe;
@@ -22,8 +24,10 @@ mod view;
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::data::DataError;
+use crate::report::ReportError;
 use crate::run::RunError;
 use crate::settings::SettingsError;
 use crate::util::text::shown;
@@ -76,11 +80,11 @@ enum Command {
 }
 
 /// Runs the program: 0 when all went well, 1 after an error, which is one line on stderr, 2 for a wrong command
-/// line.
+/// line, 130 and 143 after a run that Ctrl-C or SIGTERM stopped.
 pub fn run() -> ExitCode {
     // `mwt-train … | head` ends quietly, as other programs do, when nobody reads on.
     sigpipe::reset();
-    let result = match Cli::parse().command {
+    let result = match parse().command {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Resume(command) => command.run(),
@@ -100,11 +104,30 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(stopped) = error.downcast_ref::<train::Stopped>() {
+                return ExitCode::from(stopped.status);
+            }
             // It may name files that somebody else called so.
             eprintln!("error: {}{}", shown(&error.to_string()), hint(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line. A number may be negative wherever one is wanted: what is wrong with it, its range says.
+fn parse() -> Cli {
+    let mut command = negative(Cli::command());
+    let matches = command.get_matches_mut();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+fn negative(command: clap::Command) -> clap::Command {
+    let takes_value = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_positional();
+    let command = command.mut_args(|arg| match takes_value(&arg) {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    });
+    command.mut_subcommands(negative)
 }
 
 /// What to do about an error, where the command line has an answer.
@@ -117,10 +140,17 @@ fn hint(error: &(dyn Error + 'static)) -> String {
         return ": give --data DIR, or --data digits".into();
     }
     if let Some(RunError::Exists { path }) = error.downcast_ref() {
-        let path = path.display();
+        let path = common::quoted(path);
         return format!(
             "; go on with it (mwt-train resume {path}), choose another --name, or remove it"
         );
+    }
+    let of_run = match error.downcast_ref() {
+        Some(ReportError::Run(e)) => Some(e),
+        _ => error.downcast_ref(),
+    };
+    if let Some(RunError::Data(DataError::Io { .. })) = of_run {
+        return "; if the run's data set was moved, --data says where it is now".into();
     }
     if let Some(TrainedModelError::NoSummary { .. }) = error.downcast_ref() {
         return ": use `mwt-train import` for a file of another program".into();

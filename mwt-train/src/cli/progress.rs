@@ -48,6 +48,7 @@ impl Console {
         verbosity: Verbosity,
         run: &Path,
         wanted: Precision,
+        interrupt: Interrupt,
     ) -> Result<Self, FileError> {
         let silent = verbosity.quiet || verbosity.json;
         let terminal = std::io::stderr().is_terminal() && !silent;
@@ -65,7 +66,7 @@ impl Console {
             json: verbosity.json,
             log: log.map_err(FileError::at(&path))?,
             line: Instant::now(),
-            interrupt: Interrupt::on_ctrl_c(),
+            interrupt,
             wanted,
         })
     }

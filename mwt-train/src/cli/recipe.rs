@@ -155,8 +155,12 @@ const SHARES: &str = "expected LEAST..LARGEST or LARGEST, as 0..0.9";
 /// A flag's text as the value of its setting.
 fn parse(kind: ValueType, text: &str) -> Result<Value, String> {
     match kind {
-        ValueType::Integer(_) => text.parse().map(Value::Integer).map_err(|e| e.to_string()),
-        ValueType::Number(_) => text.parse().map(Value::Float).map_err(|e| e.to_string()),
+        ValueType::Integer(_) => {
+            text.parse().map(Value::Integer).map_err(|_| format!("must be {kind:#}"))
+        }
+        ValueType::Number(_) => {
+            text.parse().map(Value::Float).map_err(|_| format!("must be {kind:#}"))
+        }
         ValueType::Shares => {
             let (least, most) = text.split_once("..").unwrap_or(("0", text));
             let share = |text: &str| text.parse().map(Value::Float).map_err(|_| SHARES);

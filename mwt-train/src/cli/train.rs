@@ -1,6 +1,6 @@
 //! `mwt-train train` and `mwt-train resume`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use super::common::{self, CliResult};
 use super::progress::{Console, Verbosity};
 use super::recipe::Recipe;
 use crate::backend::BackendName;
-use crate::run::{Outcome, Run, RunError, checkpoint};
+use crate::run::{Interrupt, Outcome, Run, RunError, checkpoint};
 use crate::train::TrainError;
 use crate::{report, with_backend};
 
@@ -17,13 +17,22 @@ pub(super) struct Train {
     #[command(flatten)]
     recipe: Recipe,
     /// The run is written to DIR/NAME
-    #[arg(long, default_value = "run")]
+    #[arg(long, default_value = "run", value_parser = parse_name)]
     name: String,
     /// Directory of all runs
     #[arg(long, default_value = "runs", value_name = "DIR")]
     runs: PathBuf,
     #[command(flatten)]
     how: How,
+}
+
+/// Refuses names that are no folder of their own below the directory of all runs.
+fn parse_name(name: &str) -> Result<String, String> {
+    let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    match plain && !name.trim().is_empty() {
+        true => Ok(name.to_owned()),
+        false => Err("expected the name of a new folder, as mnist or first/mnist".into()),
+    }
 }
 
 impl Train {
@@ -41,6 +50,9 @@ impl Train {
 pub(super) struct Resume {
     /// The run's directory
     run: PathBuf,
+    /// Where the run's data set lies now, if it was moved; the run remembers it
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
     #[command(flatten)]
     how: How,
 }
@@ -48,7 +60,7 @@ pub(super) struct Resume {
 impl Resume {
     pub(super) fn run(&self) -> CliResult {
         self.how.backend.check()?;
-        let run = Run::resume(&self.run)?;
+        let run = Run::resume_with(&self.run, self.data.as_deref())?;
         common::warn_of_left_out(run.data());
         self.how.train(run)
     }
@@ -73,7 +85,8 @@ impl How {
         let path = run.path().to_owned();
         // Chosen here, so that the report need not read the data set again.
         let images = report::images(run.settings(), run.data());
-        let outcome = train(run, self.backend, self.verbosity)?;
+        let interrupt = Interrupt::on_signals();
+        let outcome = train(run, self.backend, self.verbosity, &interrupt)?;
         let mut page = None;
         if matches!(outcome, Outcome::Finished(_)) && !self.no_report {
             if !self.verbosity.quiet && !self.verbosity.json {
@@ -87,12 +100,16 @@ impl How {
         }
         if self.verbosity.json {
             println!("{}", event(&path, &outcome));
-            return Ok(());
         }
         let Outcome::Finished(summary) = outcome else {
-            println!("stopped; go on with: mwt-train resume {}", path.display());
-            return Ok(());
+            if !self.verbosity.json {
+                println!("stopped; go on with: mwt-train resume {}", common::quoted(&path));
+            }
+            return Err(Stopped::by(&interrupt).into());
         };
+        if self.verbosity.json {
+            return Ok(());
+        }
         println!("trained: {}", path.display());
         if let (Some(accuracy), Some(psnr)) = (summary.accuracy, summary.psnr) {
             println!("validation images: accuracy {:.2} %, PSNR {psnr:.2} dB", 100.0 * accuracy);
@@ -100,16 +117,24 @@ impl How {
         if let Some(page) = page {
             println!("report: {}", page.display());
         }
-        println!("next: mwt-train export {} -o model.mwt", path.display());
+        println!("next: mwt-train export {} -o model.mwt", common::quoted(&path));
         Ok(())
     }
 }
 
 /// Trains on a back end, shown on the terminal.
-pub(super) fn train(run: Run, backend: BackendName, verbosity: Verbosity) -> CliResult<Outcome> {
+pub(super) fn train(
+    run: Run,
+    backend: BackendName,
+    verbosity: Verbosity,
+    interrupt: &Interrupt,
+) -> CliResult<Outcome> {
     let path = run.path().to_owned();
     let wanted = run.settings().train.precision;
-    let mut console = Console::new(verbosity, &path, wanted)?;
+    let mut console = Console::new(verbosity, &path, wanted, interrupt.clone())?;
+    for note in &run.data().remarks.notes {
+        console.say(note);
+    }
     if let Some(note) = common::memory_note(run.data()) {
         console.say(&note);
     }
@@ -131,14 +156,35 @@ fn event(path: &Path, outcome: &Outcome) -> serde_json::Value {
         }),
         Outcome::Stopped => serde_json::json!({
             "event": "stopped",
-            "resume": format!("mwt-train resume {}", path.display()),
+            "resume": format!("mwt-train resume {}", common::quoted(path)),
         }),
     }
 }
 
+/// The end of a command because somebody wished so: no error, but not its end either.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    /// The exit status that says so.
+    pub(super) status: u8,
+}
+
+impl Stopped {
+    pub(super) fn by(interrupt: &Interrupt) -> Self {
+        Self { status: interrupt.status().unwrap_or(1) }
+    }
+}
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
 /// What to do about a run that could not go on.
 fn explained(error: RunError, run: &Path) -> String {
-    let resume = format!("mwt-train resume {}", run.display());
+    let resume = format!("mwt-train resume {}", common::quoted(run));
     match &error {
         RunError::Train(TrainError::Data(_)) => format!(
             "{error}; it was readable when the run began: when it is again, go on with {resume}"

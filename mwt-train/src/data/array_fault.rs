@@ -40,6 +40,10 @@ pub enum ArrayFault {
     )]
     Axes(Vec<usize>),
 
+    /// Axes of images that have no meaning.
+    #[error("shape {} is neither [N, H, W] nor [N, H, W, C] with C 1 or 3", tuple(.0))]
+    ImageAxes(Vec<usize>),
+
     /// Training and test signals differ in shape.
     #[error("signals of shape {found:?} where those to train on have {expected:?}")]
     Shape {
@@ -79,4 +83,10 @@ pub enum ArrayFault {
     /// More classes than a label can tell apart.
     #[error("more than 65536 different labels; merge or remove some")]
     TooManyClasses,
+}
+
+/// A shape as NumPy writes it.
+fn tuple(shape: &[usize]) -> String {
+    let sides: Vec<_> = shape.iter().map(usize::to_string).collect();
+    format!("({})", sides.join(", "))
 }

@@ -305,6 +305,18 @@ pub enum DataError {
         expected: usize,
     },
 
+    /// Classes are none of a model's.
+    #[error(
+        "the data set's classes ({classes}) are not among the model's ({labels}); --labels FILE names the data \
+         set's, --by-number takes class 0 for the model's first, and so on"
+    )]
+    OtherClasses {
+        /// Those of the data set.
+        classes: String,
+        /// The model's labels.
+        labels: String,
+    },
+
     /// A class list has a name twice.
     #[error("{path}: two classes are called `{name}`; give each its own name")]
     SameName {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::error::DataError;
+use crate::util::words::list;
 
 /// Names the classes anew. `given` is a file, or the names themselves with commas between them. A file has a name a
 /// line, in the order of the classes; or lines of a class as it is called now, a tab, and its name, in any order and
@@ -47,6 +48,48 @@ pub fn names(given: &str, classes: &[String]) -> Result<Vec<String>, DataError> 
         None => Ok(names),
     }
 }
+
+/// For each class the place of its name among a model's labels: letter by letter, else without regard to case and to
+/// what stands between words. Only the classes in `used` need one; the others get 0 where they have none.
+///
+/// # Errors
+/// The classes without one, [`DataError::OtherClasses`].
+pub fn match_labels(
+    classes: &[String],
+    used: &BTreeSet<u16>,
+    labels: &[String],
+) -> Result<Vec<u16>, DataError> {
+    let loose = |name: &str| -> String {
+        name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
+    };
+    let place = |class: &String| {
+        let exact = labels.iter().position(|label| label == class);
+        let alike = || {
+            let name = loose(class);
+            let mut found = (0..labels.len()).filter(|n| loose(&labels[*n]) == name);
+            // Of two that are alike none is meant.
+            found.next().filter(|_| !name.is_empty() && found.next().is_none())
+        };
+        exact.or_else(alike).and_then(|place| u16::try_from(place).ok())
+    };
+    let places: Vec<Option<u16>> = classes.iter().map(place).collect();
+    let named = |class: &u16| classes.get(usize::from(*class)).cloned().unwrap_or_default();
+    let is_other = |class: &&u16| places.get(usize::from(**class)).is_none_or(|p| p.is_none());
+    let other: Vec<String> = used.iter().filter(is_other).map(named).collect();
+    let mut seen = BTreeSet::new();
+    let twice = used.iter().any(|class| !seen.insert(places.get(usize::from(*class))));
+    if !other.is_empty() || twice {
+        let other = if other.is_empty() { classes.to_vec() } else { other };
+        return Err(DataError::OtherClasses {
+            classes: list(&other, SHOWN),
+            labels: list(labels, SHOWN),
+        });
+    }
+    Ok(places.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// Names that a message lists.
+const SHOWN: usize = 4;
 
 fn of_file(text: &str, classes: &[String]) -> Vec<String> {
     // The mark that some editors put before UTF-8.
@@ -93,5 +136,26 @@ mod tests {
         assert_eq!(line, "a,b: 2 labels for 10 classes; give one name a class");
         let line = names("none/names.txt", &classes(&["0", "1"])).unwrap_err().to_string();
         assert!(line.contains("No such file"), "{line}");
+    }
+
+    #[test]
+    fn classes_find_their_labels() {
+        let labels = classes(&["0", "1", "T-shirt/top", "Ankle boot", "a b", "A_B"]);
+        let find = |now: &[&str], used: &[u16]| {
+            match_labels(&classes(now), &used.iter().copied().collect(), &labels)
+        };
+        assert_eq!(find(&["1", "0"], &[0, 1]).unwrap(), [1, 0]);
+        assert_eq!(find(&["ankle_boot", "t-shirt top"], &[0, 1]).unwrap(), [3, 2]);
+        // What has no images needs no label.
+        assert_eq!(find(&["cat", "1"], &[1]).unwrap(), [0, 1]);
+        let line = find(&["1", "cat"], &[0, 1]).unwrap_err().to_string();
+        assert!(
+            line.contains("cat") && line.contains("0, 1, T-shirt/top, Ankle boot and 2 more"),
+            "{line}"
+        );
+        // Two labels are alike without case, and two classes mean one label.
+        assert!(find(&["AB"], &[0]).is_err());
+        assert!(find(&["Ankle boot", "ankle boot"], &[0, 1]).is_err());
+        assert_eq!(find(&["a b"], &[0]).unwrap(), [4]);
     }
 }

@@ -13,6 +13,7 @@ mod array_fault;
 mod augment;
 mod augment_signal;
 mod built_in;
+mod digest;
 mod digits;
 mod error;
 mod gestures;
@@ -37,6 +38,7 @@ mod sound_fault;
 mod split;
 mod surface;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use mwt_core::Extents;
@@ -47,7 +49,8 @@ pub use error::DataError;
 pub use holes::holes;
 pub use inputs::Inputs;
 pub(crate) use inside::pictures_in;
-pub use labels::names as label_names;
+pub use labels::{match_labels, names as label_names};
+pub(crate) use layouts::smaller;
 pub use layouts::{DatasetLayout, detect};
 pub use line_fault::LineFault;
 pub use numbers::Numbers;
@@ -185,11 +188,7 @@ fn complete(place: &Place, parts: Parts, options: &LoadOptions) -> Result<Datase
         return Err(nothing());
     }
     Ok(Dataset {
-        name: if place.layout.is_built_in() {
-            place.path.display().to_string()
-        } else {
-            directory_name(&place.path)
-        },
+        name: name(place),
         classes,
         train: train.take(limit),
         validation: validation.map(|split| split.take(limit)),
@@ -218,6 +217,39 @@ impl DataSettings {
     /// As [`load`].
     pub fn load(&self) -> Result<Dataset, DataError> {
         load(&self.source, &LoadOptions::from(self))
+    }
+
+    /// Makes the paths of data set and labels absolute, so that they hold in every directory. The word of a built-in set is
+    /// no path, nor is a list of names.
+    pub fn make_absolute(&mut self) {
+        let absolute = |text: &mut String| {
+            let path = Path::new(text.as_str());
+            if let Some(full) = path.exists().then(|| std::path::absolute(path).ok()).flatten()
+                && let Some(full) = full.to_str()
+            {
+                *text = full.to_owned();
+            }
+        };
+        if !layouts::is_built_in(&self.source) {
+            absolute(&mut self.source);
+        }
+        self.labels.iter_mut().for_each(absolute);
+    }
+}
+
+/// The name of the data set that `source` names, as [`Dataset::name`] has it.
+///
+/// # Errors
+///
+/// As [`detect`].
+pub fn name_of(source: &str) -> Result<String, DataError> {
+    Ok(name(&Place::of(source)?))
+}
+
+fn name(place: &Place) -> String {
+    match place.layout.is_built_in() {
+        true => place.path.display().to_string(),
+        false => directory_name(&place.path),
     }
 }
 

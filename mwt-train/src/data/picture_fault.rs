@@ -1,6 +1,7 @@
 //! What can be wrong with a picture's file.
 
 use super::picture::kind::READABLE;
+use crate::util::text::one_line;
 
 /// Why a file is no picture that can be read, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +18,7 @@ pub enum PictureFault {
     #[error("is no known kind of picture ({READABLE} are read); replace or remove the file")]
     Unknown,
     /// It cannot be decoded.
-    #[error("not a readable {kind} image: {reason}; replace or remove the file")]
+    #[error("not a readable {kind} image: {}; replace or remove the file", one_line(.reason))]
     Decoder {
         /// What it is by its first bytes.
         kind: &'static str,
@@ -33,7 +34,7 @@ pub enum PictureFault {
         reason: Box<image::ImageError>,
     },
     /// A part of it is missing, or is not what was written.
-    #[error("a damaged {kind} image: {what}; download or save it again, or remove the file")]
+    #[error("a damaged {kind} image: {}; download or save it again, or remove the file", one_line(.what))]
     Damaged {
         /// What it is by its first bytes.
         kind: &'static str,

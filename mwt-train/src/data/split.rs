@@ -1,6 +1,6 @@
 //! Images, or other signals, with their labels.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mwt_core::Extents;
@@ -173,6 +173,14 @@ impl Split {
                 let extents = signals.extents;
                 (extents.side(0), extents.side(1), signals.channels)
             }
+        }
+    }
+
+    /// The file of image `n`, where images are decoded as they are used.
+    pub(super) fn file(&self, n: usize) -> Option<&Path> {
+        match &*self.source {
+            Source::Files { paths, .. } => Some(&paths[self.places[n]]),
+            _ => None,
         }
     }
 

@@ -106,8 +106,13 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, SettingsError> {
             )
         })
     };
-    add(format_args!("<h2>Training</h2><div class=charts>"));
-    for file in ["loss.png", "accuracy.png", "psnr.png", "norms.png"] {
+    let charts = ["loss.png", "accuracy.png", "psnr.png", "norms.png"];
+    // A curve takes two rows of metrics.
+    if charts.iter().any(|file| report.figures.iter().any(|f| f.file == *file)) {
+        add(format_args!("<h2>Training</h2>"));
+    }
+    add(format_args!("<div class=charts>"));
+    for file in charts {
         add(format_args!("{}", figure(file)));
     }
     add(format_args!("</div><h2>Fits</h2>{}{}", figure("steps.png"), figure("fits.png")));

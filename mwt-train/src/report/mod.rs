@@ -22,7 +22,7 @@ use crate::evaluate::{self, Conditions, EvaluateError, Evaluation, missing};
 use crate::export::{self, ExportError};
 use crate::model::MwtBackend;
 use crate::run::metrics::Row;
-use crate::run::{RunDir, RunError};
+use crate::run::{RunDir, RunError, latest, load_data};
 use crate::settings::{Settings, SettingsError};
 use crate::util::durable::{FileError, write};
 use crate::weights::trained::{TrainedModel, TrainedModelError};
@@ -84,7 +84,7 @@ pub fn images(settings: &Settings, set: &Dataset) -> Split {
     images.take(EVALUATED)
 }
 
-/// Writes the report of a run that came to its end, and gives its path. Its [`images`] are read from its data set where
+/// Writes the report of a run, of one that is not at its end with its model so far, and gives its path. Its [`images`] are read from its data set where
 /// the caller does not have them.
 ///
 /// # Errors
@@ -95,11 +95,11 @@ pub fn write_for<B: MwtBackend>(
     device: &<B as BackendTypes>::Device,
 ) -> Result<PathBuf, ReportError> {
     let settings = RunDir::settings(path)?;
-    let model = TrainedModel::load(path)?;
+    let model = latest::load(path)?.model;
     let rows = RunDir::metrics(path)?;
     let images = match images {
         Some(images) => images,
-        None => self::images(&settings, &settings.data.load()?),
+        None => self::images(&settings, &load_data(path, &settings)?),
     };
 
     let mut bundles = Vec::new();

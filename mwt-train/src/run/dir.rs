@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::error::RunError;
+use super::facts::DataFacts;
 use super::metrics::{self, Row};
 use crate::settings::Settings;
 use crate::util::durable::{self, FileError, write};
@@ -18,7 +19,7 @@ pub struct RunDir {
     _lock: fs::File,
 }
 
-const BEST: &str = "best.safetensors";
+pub(super) const BEST: &str = "best.safetensors";
 const METRICS: &str = "metrics.csv";
 const METRICS_JSON: &str = "metrics.jsonl";
 const SETTINGS: &str = "settings.toml";
@@ -28,17 +29,24 @@ impl RunDir {
     ///
     /// # Errors
     /// A directory that holds a run already, or cannot be written.
-    pub fn create(path: &Path, settings: &Settings) -> Result<Self, RunError> {
+    pub fn create(path: &Path, settings: &Settings, facts: &DataFacts) -> Result<Self, RunError> {
         fs::create_dir_all(path).map_err(FileError::at(path))?;
         if Self::holds_a_run(path) {
             return Err(RunError::Exists { path: path.to_owned() });
         }
         let lock = lock(path)?;
-        write(&path.join(SETTINGS), settings.to_toml()?.as_bytes())?;
+        let dir = Self { path: path.to_owned(), _lock: lock };
+        facts.save(path)?;
+        dir.write_settings(settings)?;
         write(&path.join(METRICS_JSON), b"")?;
         // The last of them: a directory with metrics.csv holds a run.
         write(&path.join(METRICS), metrics::head().as_bytes())?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(dir)
+    }
+
+    /// Writes the run's settings.
+    pub(super) fn write_settings(&self, settings: &Settings) -> Result<(), RunError> {
+        Ok(write(&self.path.join(SETTINGS), settings.to_toml()?.as_bytes())?)
     }
 
     /// Whether a run has begun in a directory.

@@ -31,6 +31,33 @@ pub enum RunError {
         /// The checkpoint.
         path: PathBuf,
     },
+    /// The data set is not the one that the run began with.
+    #[error(
+        "{source_name}: not the data that {} began with: {difference}; give the place of those by --data, or train anew",
+        run.display()
+    )]
+    OtherData {
+        /// The data set.
+        source_name: String,
+        /// The run's directory.
+        run: PathBuf,
+        /// What is different.
+        difference: String,
+    },
+    /// What a run's directory says of its data cannot be understood.
+    #[error("{}: {source}", path.display())]
+    Facts {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A run has written no model yet.
+    #[error("{}: has no model yet: the run was stopped before its first checkpoint", path.display())]
+    NoModel {
+        /// The run's directory.
+        path: PathBuf,
+    },
     /// A line of `metrics.jsonl` is no row of metrics.
     #[error("{}: line {line}: {source}", path.display())]
     Metrics {

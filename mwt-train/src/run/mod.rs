@@ -20,7 +20,9 @@
 pub mod checkpoint;
 mod dir;
 mod error;
+mod facts;
 mod interrupt;
+pub mod latest;
 pub mod metrics;
 mod observer;
 mod pace;
@@ -28,6 +30,7 @@ mod recorder;
 
 pub use dir::RunDir;
 pub use error::RunError;
+pub use facts::{DataFacts, load_data};
 pub use interrupt::Interrupt;
 pub use observer::{Observer, StopWhen};
 pub use pace::Pace;
@@ -84,7 +87,11 @@ impl Run {
     pub fn with_data(path: &Path, settings: Settings, data: Dataset) -> Result<Self, RunError> {
         settings.check()?;
         settings.check_for(&data.shape())?;
-        let dir = RunDir::create(path, &settings)?;
+        let facts = DataFacts::of(&data)?;
+        let mut settings = settings;
+        // The run may be resumed, and reported on, from another directory.
+        settings.data.make_absolute();
+        let dir = RunDir::create(path, &settings, &facts)?;
         Ok(Self { dir, settings, data, state: None })
     }
 
@@ -92,17 +99,33 @@ impl Run {
     /// never been stopped.
     ///
     /// # Errors
-    /// A directory that holds no run, or in which one is under way; a data set that cannot be read any more.
+    /// A directory that holds no run, or in which one is under way; a data set that cannot be read any more, or is not the
+    /// run's.
     pub fn resume(path: &Path) -> Result<Self, RunError> {
-        let settings = RunDir::settings(path)?;
+        Self::resume_with(path, None)
+    }
+
+    /// The same, with the data set at another place, which the run remembers.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub fn resume_with(path: &Path, source: Option<&str>) -> Result<Self, RunError> {
+        let mut settings = RunDir::settings(path)?;
+        if let Some(source) = source {
+            source.clone_into(&mut settings.data.source);
+            settings.data.make_absolute();
+        }
         let state = match checkpoint::load(path)? {
             Some((state, file)) if *state.weights.config() != settings.model => {
                 return Err(RunError::OtherModel { path: file });
             }
             saved => saved.map(|(state, _)| state),
         };
-        let data = settings.data.load()?;
+        let data = load_data(path, &settings)?;
         let dir = RunDir::open(path, state.as_ref().map_or(0, |s| s.position.total))?;
+        if source.is_some() {
+            dir.write_settings(&settings)?;
+        }
         Ok(Self { dir, settings, data, state })
     }
 

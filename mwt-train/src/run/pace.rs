@@ -40,7 +40,8 @@ impl Stopwatch {
             pace.is_finite().then_some(pace)
         };
         let mean = since(first);
-        let left = (progress.steps - progress.step) as f64 * self.batch;
+        // A run whose epochs were lowered may have taken more.
+        let left = progress.steps.saturating_sub(progress.step) as f64 * self.batch;
         let seconds_left = mean.map(|mean| left / mean).filter(|left| left.is_finite());
         Pace { recent: since(last), mean, seconds_left }
     }

@@ -21,7 +21,7 @@ pub enum SettingsError {
         nearest: Option<&'static str>,
     },
     /// A setting cannot have that value.
-    #[error("{key} is {value}, must be {allowed}")]
+    #[error("{key} is {value}, must be {}", bounded(*.allowed, .value))]
     Value {
         /// The setting.
         key: &'static str,
@@ -49,6 +49,11 @@ pub enum SettingsError {
     /// No data set is named.
     #[error("no data set is named")]
     NoData,
+    /// There is nothing to tell apart.
+    #[error(
+        "the data set has one class alone; a model tells two or more apart: add a folder of another class"
+    )]
+    OneClass,
     /// A setting contradicts the data set.
     #[error("{key} is {value}, the data set's is {found}")]
     DataSet {
@@ -105,6 +110,21 @@ impl From<toml::de::Error> for SettingsError {
 impl From<toml::ser::Error> for SettingsError {
     fn from(error: toml::ser::Error) -> Self {
         Self::Toml(error.to_string())
+    }
+}
+
+/// What a value must be: with its upper bound, where it is above that.
+fn bounded(allowed: ValueType, value: &Value) -> String {
+    let number = match value {
+        Value::Integer(n) => Some(*n as f64),
+        Value::Float(x) => Some(*x),
+        // An integer beyond those of TOML.
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    match number.is_some_and(|number| allowed.is_exceeded_by(number)) {
+        true => format!("{allowed:#}"),
+        false => allowed.to_string(),
     }
 }
 

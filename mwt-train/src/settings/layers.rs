@@ -1,6 +1,6 @@
 //! From a preset, a file, flags and `--set` to the settings of a run: each layer changes some keys of the one below.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use mwt_core::draw::DrawKind;
@@ -36,6 +36,8 @@ pub struct Layers {
     preset: Option<String>,
     /// What was set, by key; the last one to set a key wins.
     set: BTreeMap<&'static str, Value>,
+    /// Those of them that a file set: of another run's settings the recipe is taken, not what its data were.
+    from_file: BTreeSet<&'static str>,
 }
 
 impl Layers {
@@ -80,7 +82,11 @@ impl Layers {
             let sides = ["height", "width"].into_iter().filter_map(side).collect();
             model.insert("extents".into(), Value::Array(sides));
         }
-        flatten(&table).into_iter().try_for_each(|(key, value)| self.set(&key, value))
+        for (key, value) in flatten(&table) {
+            self.set(&key, value)?;
+            self.from_file.insert(keys::find(&key)?.name);
+        }
+        Ok(())
     }
 
     /// One key.
@@ -90,7 +96,39 @@ impl Layers {
     pub fn set(&mut self, key: &str, value: impl Into<Value>) -> Result<(), SettingsError> {
         let key = keys::find(key)?;
         self.set.insert(key.name, key.value(value.into())?);
+        self.from_file.remove(key.name);
+        if key.name == "data.source" {
+            // What a file says of its own data set does not hold for this one.
+            for of_data in ["data.labels", "data.image_size"] {
+                if self.from_file.remove(of_data) {
+                    self.set.remove(of_data);
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// The value of a key of the model that the data set decides, where it was not a file that set it.
+    fn demanded(&self, key: &str) -> Option<&Value> {
+        self.set.get(key).filter(|_| !self.from_file.contains(key))
+    }
+
+    /// Samples that each inner step looks at, as a file has them: the same share of another grid.
+    fn scaled_pixels(&self, extents: Extents) -> Option<usize> {
+        let pixels = self
+            .set
+            .get("model.pixels_per_step")
+            .filter(|_| self.from_file.contains("model.pixels_per_step"))?;
+        let sides =
+            self.set.get("model.extents").filter(|_| self.from_file.contains("model.extents"))?;
+        let of_file: usize = sides
+            .as_array()?
+            .iter()
+            .map(|side| side.as_integer().and_then(|side| usize::try_from(side).ok()))
+            .try_fold(1, |n: usize, side| n.checked_mul(side?))?;
+        let share = pixels.as_integer()? as f64 / of_file.max(1) as f64;
+        let pixels = (share * extents.positions() as f64).round() as usize;
+        Some(pixels.clamp(1, extents.positions()))
     }
 
     /// `key=value`, the value as TOML writes it; text needs no quotes.
@@ -126,6 +164,9 @@ impl Layers {
         let name = self.preset.as_deref().unwrap_or(PRESET);
         let mut model = ModelConfig::preset(name).unwrap_or(ModelConfig::MICRO);
         if let Some(DataShape { extents, channels, classes, .. }) = data {
+            if classes < 2 {
+                return Err(SettingsError::OneClass);
+            }
             model = model.with_extents(extents, channels);
             model.classes = classes;
             let integer = |n: usize| Value::Integer(n as i64);
@@ -136,13 +177,38 @@ impl Layers {
                 ("model.classes", integer(classes)),
             ];
             for (key, found) in facts {
-                if let Some(value) = self.set.get(key)
+                if let Some(value) = self.demanded(key)
                     && *value != found
                 {
                     return Err(SettingsError::DataSet { key, value: value.clone(), found });
                 }
             }
         }
+        let mut own = self.clone();
+        if let Some(data) = &data {
+            if let Some(pixels) = self.scaled_pixels(data.extents) {
+                own.set.insert("model.pixels_per_step", Value::Integer(pixels as i64));
+                model.pixels_per_step = pixels;
+            }
+            // A contradiction was told of above; what a file says of other data is left.
+            for key in ["model.extents", "model.channels", "model.classes"] {
+                own.set.remove(key);
+            }
+            if self.from_file.contains("model.extents")
+                && self.from_file.contains("model.draw.cell")
+            {
+                own.set.remove("model.draw.cell");
+            }
+        }
+        own.merged_for(model, data)
+    }
+
+    /// The settings for a model whose grid, channels and classes are known.
+    fn merged_for(
+        &self,
+        mut model: ModelConfig,
+        data: Option<DataShape>,
+    ) -> Result<Settings, SettingsError> {
         if let Some(share) = self.set.get("model.sampling").and_then(Value::as_float) {
             model.pixels_per_step = ((share * model.extents.positions() as f64) as usize).max(1);
         }

@@ -22,6 +22,11 @@ impl Range {
         high >= 1e9
     }
 
+    fn is_exceeded_by(self, value: f64) -> bool {
+        let (Self::Within(_, high) | Self::Above(_, high) | Self::Below(_, high)) = self;
+        value > high
+    }
+
     pub(super) fn contains(self, value: f64) -> bool {
         match self {
             Self::Within(low, high) => low <= value && value <= high,
@@ -31,11 +36,13 @@ impl Range {
     }
 }
 
+/// Without an upper end that is only there against nonsense; the alternate form has it.
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = self.is_open() && !f.alternate();
         match self {
-            Self::Within(low, ..) if self.is_open() => write!(f, "at least {low}"),
-            Self::Above(low, ..) if self.is_open() => write!(f, "above {low}"),
+            Self::Within(low, ..) if open => write!(f, "at least {low}"),
+            Self::Above(low, ..) if open => write!(f, "above {low}"),
             Self::Within(low, high) => write!(f, "in {low}..={high}"),
             Self::Above(low, high) => write!(f, "above {low} and at most {high}"),
             Self::Below(low, high) => write!(f, "in {low}..{high}"),
@@ -66,11 +73,23 @@ pub enum ValueType {
     Sides,
 }
 
+impl ValueType {
+    /// Whether a number is above what is allowed.
+    pub(super) fn is_exceeded_by(self, value: f64) -> bool {
+        match self {
+            Self::Integer(range) | Self::Number(range) => range.is_exceeded_by(value),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for ValueType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => f.write_str("text"),
             Self::Switch => f.write_str("true or false"),
+            Self::Integer(range) if f.alternate() => write!(f, "integer {range:#}"),
+            Self::Number(range) if f.alternate() => write!(f, "number {range:#}"),
             Self::Integer(range) => write!(f, "integer {range}"),
             Self::Number(range) => write!(f, "number {range}"),
             Self::Choice(words) => {

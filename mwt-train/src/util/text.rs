@@ -36,6 +36,11 @@ pub fn markdown(text: &str) -> String {
     out.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
+/// What another library says, in one line.
+pub fn one_line(said: &impl std::fmt::Display) -> String {
+    said.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +52,11 @@ mod tests {
         assert_eq!(markdown("a*b_c`d|e\\f"), "a\\*b\\_c\\`d\\|e\\\\f");
         assert_eq!(markdown("[x](http://y) &lt;"), "\\[x\\](http&#58;//y) &amp;lt;");
         assert_eq!(markdown("\n# x\x1b"), "\\\\n\\# x\\\\u{1b}");
+    }
+
+    #[test]
+    fn lines_become_one() {
+        assert_eq!(one_line(&"two\n  lines\n"), "two lines");
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn proposed(headers: &[Header]) -> Size {
 }
 
 /// A size of the same proportions whose longer side is small enough to train on quickly.
-fn smaller((height, width): Size) -> Size {
+pub(crate) fn smaller((height, width): Size) -> Size {
     let longer = height.max(width);
     if longer <= PROPOSED {
         return (height, width);

@@ -11,6 +11,7 @@ mod listing;
 mod mesh;
 mod npy;
 mod npz;
+mod npz_images;
 mod off;
 mod pickle;
 mod splits;
@@ -20,6 +21,8 @@ mod unread;
 mod wav;
 
 use std::path::{Path, PathBuf};
+
+pub(crate) use folder::smaller;
 
 use super::error::DataError;
 use super::options::{LoadOptions, Parts};
@@ -58,6 +61,11 @@ const BUILT_IN: [(&str, DatasetLayout); 3] = [
     ("gestures", DatasetLayout::Gestures),
     ("solids", DatasetLayout::Solids),
 ];
+
+/// Whether `source` is the word of a built-in set.
+pub(super) fn is_built_in(source: &str) -> bool {
+    BUILT_IN.iter().any(|(name, _)| *name == source)
+}
 
 impl DatasetLayout {
     /// The layout of what `source` names: a built-in set, or that of a path.
@@ -204,7 +212,10 @@ pub(super) fn read(place: &Place, options: &LoadOptions) -> Result<Splits, DataE
         CifarPython => Splits::Images(cifar_python::load(path, options)?),
         ImageFolder => Splits::Images(folder::load(path, options)?),
         Ts => Splits::Signals(Parts::new(ts::load(path, options)?)),
-        Npz => Splits::Signals(Parts::new(npz::load(path, options)?)),
+        Npz => match npz_images::load(path, options)? {
+            Some(parts) => Splits::Images(parts),
+            None => Splits::Signals(Parts::new(npz::load(path, options)?)),
+        },
         Mesh => Splits::Signals(Parts::new(mesh::load(path, options, options.side)?)),
         Wav => Splits::Signals(wav::load(path, options, options.rate, options.window)?),
         // Those have no files.

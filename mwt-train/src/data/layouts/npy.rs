@@ -68,7 +68,7 @@ pub(super) enum Element {
 /// An array whose header was read and whose elements come next.
 pub(super) struct Npy<R> {
     reader: R,
-    kind: Kind,
+    pub(super) kind: Kind,
     big_endian: bool,
     /// Whether the first axis is the fastest, in place of the last.
     pub(super) fortran: bool,
@@ -175,6 +175,17 @@ impl<R: Read> Npy<R> {
             },
         }
     }
+}
+
+/// The place in C's order, the last axis the fastest, of what is stored as number `stored` in Fortran's.
+pub(super) fn c_place(stored: usize, shape: &[usize]) -> usize {
+    let (mut rest, mut place, mut step) = (stored, 0, shape.iter().product::<usize>());
+    for side in shape {
+        step /= side;
+        place += rest % side * step;
+        rest /= side;
+    }
+    place
 }
 
 /// Without the zeros behind the end.

@@ -33,12 +33,7 @@ pub(super) fn is_npz(path: &Path) -> bool {
 
 /// Reads an archive, or the one of a directory.
 pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<SignalParts, DataError> {
-    let path = find(dir)?;
-    let file = BufReader::new(File::open(&path).map_err(|reason| DataError::io(&path, reason))?);
-    let archive = ZipArchive::new(file);
-    let archive = archive.map_err(|reason| DataError::Archive { path: path.clone(), reason })?;
-    let mut archive = Archive { path, archive };
-
+    let mut archive = archive_of(dir)?;
     // All labels, whatever the limit: it shall not change the classes.
     let labels = archive.labels("y_train", options)?;
     let classes = labels.classes();
@@ -46,6 +41,15 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<SignalParts, Dat
     let labels = archive.labels("y_test", options)?;
     let test = archive.signals("X_test", "y_test", &labels, &classes, options, Some(&train))?;
     Ok((classes.keys().map(Label::to_string).collect(), train, test))
+}
+
+/// Opens an archive, or the one of a directory.
+pub(super) fn archive_of(path: &Path) -> Result<Archive, DataError> {
+    let path = find(path)?;
+    let file = BufReader::new(File::open(&path).map_err(|reason| DataError::io(&path, reason))?);
+    let archive = ZipArchive::new(file);
+    let archive = archive.map_err(|reason| DataError::Archive { path: path.clone(), reason })?;
+    Ok(Archive { path, archive })
 }
 
 fn has_name(path: &Path) -> bool {
@@ -90,7 +94,7 @@ fn find(path: &Path) -> Result<PathBuf, DataError> {
 
 /// A label. Numbers come before text, and are sorted as numbers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Label {
+pub(super) enum Label {
     Whole(i128),
     Text(String),
 }
@@ -105,6 +109,14 @@ impl fmt::Display for Label {
 }
 
 impl Label {
+    /// A label that is a small number.
+    pub(super) fn small(&self) -> Option<u16> {
+        match self {
+            Label::Whole(number) => u16::try_from(*number).ok(),
+            Label::Text(_) => None,
+        }
+    }
+
     fn of(element: Element) -> Option<Self> {
         match element {
             Element::Whole(number) => Some(Label::Whole(number)),
@@ -124,13 +136,23 @@ type Classes = BTreeMap<Label, u16>;
 /// The labels of a split. Each is the number of its text or value, in the order in which these came,
 /// because there may be far more labels than classes.
 #[derive(Default)]
-struct Labels {
+pub(super) struct Labels {
     seen: BTreeMap<Label, u32>,
     labels: Vec<u32>,
     shape: Vec<usize>,
 }
 
 impl Labels {
+    /// Each label that occurs.
+    pub(super) fn seen(&self) -> impl Iterator<Item = &Label> {
+        self.seen.keys()
+    }
+
+    /// Shape of their array.
+    pub(super) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
     /// The labels as classes, sorted.
     fn classes(&self) -> Classes {
         // No more than CLASSES were let in.
@@ -138,7 +160,7 @@ impl Labels {
     }
 
     /// The class of each label of the first `count`.
-    fn numbers(&self, classes: &Classes, count: usize) -> Result<Vec<u16>, ArrayFault> {
+    pub(super) fn numbers(&self, classes: &Classes, count: usize) -> Result<Vec<u16>, ArrayFault> {
         let mut numbers = vec![0; self.seen.len()];
         for (label, &place) in &self.seen {
             let class = classes.get(label);
@@ -150,14 +172,14 @@ impl Labels {
 }
 
 /// An open archive and its path.
-struct Archive {
-    path: PathBuf,
+pub(super) struct Archive {
+    pub(super) path: PathBuf,
     archive: ZipArchive<BufReader<File>>,
 }
 
 impl Archive {
     /// An array, its header read.
-    fn open(&mut self, name: &str) -> Result<Npy<impl std::io::Read>, DataError> {
+    pub(super) fn open(&mut self, name: &str) -> Result<Npy<impl std::io::Read>, DataError> {
         let path = &self.path;
         let entry =
             self.archive.by_name(&format!("{name}.npy")).map_err(|reason| match reason {
@@ -170,7 +192,16 @@ impl Archive {
         Npy::open(entry, bytes).map_err(fault_of(path, name))
     }
 
-    fn labels(&mut self, name: &str, options: &LoadOptions) -> Result<Labels, DataError> {
+    /// Whether there is an array of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.archive.index_for_name(&format!("{name}.npy")).is_some()
+    }
+
+    pub(super) fn labels(
+        &mut self,
+        name: &str,
+        options: &LoadOptions,
+    ) -> Result<Labels, DataError> {
         let path = self.path.clone();
         let npy = self.open(name)?;
         // A number is kept for each, so a few bytes that unpack to very many are refused.
@@ -242,7 +273,7 @@ impl Archive {
 }
 
 /// Puts path and name to a fault.
-fn fault_of(path: &Path, array: &str) -> impl Fn(ArrayFault) -> DataError {
+pub(super) fn fault_of(path: &Path, array: &str) -> impl Fn(ArrayFault) -> DataError {
     move |fault| DataError::Array { path: path.into(), array: array.into(), fault }
 }
 

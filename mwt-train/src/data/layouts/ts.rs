@@ -8,6 +8,7 @@
 //! they are is seen in the data, because headers in circulation are wrong about it at times.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -159,7 +160,9 @@ impl Series {
                 for class in words {
                     // Beyond what a label can tell apart only the count matters.
                     let number = u16::try_from(self.classes.len()).unwrap_or(u16::MAX);
-                    if self.numbers.insert(class.to_lowercase(), number).is_none() {
+                    // One that is named twice keeps its first number.
+                    if let Entry::Vacant(entry) = self.numbers.entry(class.to_lowercase()) {
+                        entry.insert(number);
                         self.classes.push(class.into());
                     }
                 }

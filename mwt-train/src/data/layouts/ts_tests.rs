@@ -195,3 +195,10 @@ fn damaged_files_are_errors_and_never_panics() {
         }
     }
 }
+
+#[test]
+fn a_class_that_is_named_twice_is_one() {
+    let file = "@classLabel true a A b a\n@data\n1:A\n2:b\n";
+    let (classes, train, _) = read_all(file, file).unwrap();
+    assert_eq!((classes, train.labels), (vec!["a".into(), "b".into()], vec![0, 1]));
+}
