@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use super::idx::{is_magic, unpacked};
 use super::listing::{files_of, folders_of, has_ending};
@@ -55,46 +55,54 @@ const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     ),
 ];
 
+/// Files of a directory that are looked at.
+const LOOKED_AT: usize = 100;
+
+const TABLE: &str = "a table";
+
 /// Endings of tables and lists, which have no beginning of their own.
 const TABLES: [&str; 4] = ["csv", "tsv", "json", "jsonl"];
 
 /// Why a file is no data set.
 pub(super) fn of_file(path: &Path) -> DataError {
     let told = |what, remedy| DataError::NotRead { path: path.into(), what, remedy };
+    match kind(path) {
+        Err(reason) => DataError::io(path, reason),
+        Ok(Some((what, remedy))) => told(what, remedy),
+        Ok(None) => told("not a data set: a file of an unknown kind", "give a folder"),
+    }
+}
+
+/// What a file is, and what to do, where that is known.
+fn kind(path: &Path) -> io::Result<Option<(&'static str, &'static str)>> {
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(512).read_to_end(&mut start));
-    if let Err(reason) = read {
-        return DataError::io(path, reason);
+    File::open(path)?.take(512).read_to_end(&mut start)?;
+    let known = BEGINNINGS.iter().find(|(bytes, ..)| start.starts_with(bytes));
+    if let Some((_, what, remedy)) = known {
+        return Ok(Some((what, remedy)));
     }
-    if let Some((_, what, remedy)) = BEGINNINGS.iter().find(|(bytes, ..)| start.starts_with(bytes))
-    {
-        return told(what, remedy);
-    }
-    if start.starts_with(&[0x1f, 0x8b]) {
-        let mut inside = Vec::new();
+    let mut inside = Vec::new();
+    let gzipped = start.starts_with(&[0x1f, 0x8b]);
+    if gzipped {
         // What cannot be unpacked is an archive all the same.
         let _ = unpacked(path).and_then(|file| file.take(512).read_to_end(&mut inside));
-        return match is_tar(&inside) {
-            true => told("a tar archive packed by gzip", UNPACK),
-            false => told("a file packed by gzip", UNPACK),
-        };
     }
-    if is_tar(&start) {
-        return told("a tar archive", UNPACK);
-    }
-    if start.get(8) == Some(&b'{') {
-        return told("a file of tensors, not a data set", "give the data set");
-    }
-    if is_magic(&start) {
-        return told(
-            "an idx file without a name that says its use",
-            "call it as MNIST's are, train-images-idx3-ubyte and so on",
-        );
-    }
-    if has_ending(path, &TABLES) {
-        return told("a table", PICTURES);
-    }
-    told("not a data set: a file of an unknown kind", "give a folder")
+    Ok(if is_tar(&inside) {
+        Some(("a tar archive packed by gzip", UNPACK))
+    } else if gzipped {
+        Some(("a file packed by gzip", UNPACK))
+    } else if is_tar(&start) {
+        Some(("a tar archive", UNPACK))
+    } else if start.get(8) == Some(&b'{') {
+        Some(("a file of tensors, not a data set", "give the data set"))
+    } else if is_magic(&start) {
+        let remedy = "call it as MNIST's are, train-images-idx3-ubyte and so on";
+        Some(("an idx file without a name that says its use", remedy))
+    } else if has_ending(path, &TABLES) {
+        Some((TABLE, PICTURES))
+    } else {
+        None
+    })
 }
 
 fn is_tar(start: &[u8]) -> bool {
@@ -107,9 +115,19 @@ pub(super) fn of_dir(path: &Path) -> DataError {
         (Ok(files), Ok(folders)) => (files, folders),
         (Err(error), _) | (_, Err(error)) => return error,
     };
-    // One file that says all: an archive that was not unpacked, a table.
-    if let ([only], []) = (&files[..], &folders[..]) {
-        return of_file(only);
+    // A file in it, or one level deeper, may say all: an archive that was not unpacked, a table. Images say nothing: they
+    // would be read if they lay in folders of classes.
+    let inner = folders.iter().flat_map(|folder| files_of(folder).unwrap_or_default());
+    let all: Vec<_> = files.iter().cloned().chain(inner).take(LOOKED_AT).collect();
+    let is = |file: &&PathBuf, table: bool| {
+        let kind = kind(file).ok().flatten().filter(|(_, remedy)| *remedy != FOLDER);
+        kind.is_some_and(|(what, _)| (what == TABLE) == table)
+    };
+    // Tables last, for lists of all kinds lie beside other files.
+    let found =
+        all.iter().find(|file| is(file, false)).or_else(|| all.iter().find(|file| is(file, true)));
+    if let Some(file) = found {
+        return of_file(file);
     }
     let mut endings = BTreeMap::new();
     files.iter().for_each(|file| *endings.entry(ending(file)).or_default() += 1);
@@ -156,8 +174,15 @@ mod tests {
         let table = dir.path().join("mnist_train.csv");
         fs::write(&table, "label,pixel0\n5,0\n").unwrap();
         assert!(of_file(&table).to_string().contains("a table"));
-        assert!(of_dir(dir.path()).to_string().contains("2 files (1 .bin, 1 .csv)"));
-        fs::remove_file(&file).unwrap();
         assert!(of_dir(dir.path()).to_string().contains("mnist_train.csv: a table"));
+        // As Hugging Face stores images, one level deeper and beside lists.
+        let inner = dir.path().join("data");
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("train-00000-of-00001.parquet"), b"PAR1____PAR1").unwrap();
+        let line = of_dir(dir.path()).to_string();
+        assert!(line.contains(".parquet: a parquet file; write its images as files"), "{line}");
+        fs::remove_dir_all(&inner).unwrap();
+        fs::remove_file(&table).unwrap();
+        assert!(of_dir(dir.path()).to_string().contains("1 files (1 .bin)"));
     }
 }
