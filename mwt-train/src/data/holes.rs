@@ -5,8 +5,15 @@ use mwt_core::Extents;
 use crate::settings::Missing;
 use crate::util::random::Rng;
 
-/// Which samples of a grid are there when a `share` of them is missing: `true` at those positions. At least one is.
-pub fn holes(extents: Extents, kind: Missing, share: f32, rng: &mut Rng) -> Vec<bool> {
+/// Which samples of a grid are there when a `share` of them is missing: `true` at those positions. At least one stays of
+/// those that the signal has, which `known` tells.
+pub fn holes(
+    extents: Extents,
+    kind: Missing,
+    share: f32,
+    known: impl Fn(usize) -> bool,
+    rng: &mut Rng,
+) -> Vec<bool> {
     let kind = match kind {
         Missing::Mixed => {
             [Missing::Samples, Missing::Rows, Missing::Columns, Missing::Blocks, Missing::Stretches]
@@ -28,9 +35,11 @@ pub fn holes(extents: Extents, kind: Missing, share: f32, rng: &mut Rng) -> Vec<
         }
         Missing::Stretches => span(extents, |axis| if axis == 0 { share } else { 1.0 }, rng),
     };
-    if !there.contains(&true) {
-        let kept = rng.below(there.len());
-        there[kept] = true;
+    if !there.iter().enumerate().any(|(position, there)| *there && known(position)) {
+        let known: Vec<_> = (0..there.len()).filter(|position| known(*position)).collect();
+        if !known.is_empty() {
+            there[known[rng.below(known.len())]] = true;
+        }
     }
     there
 }
@@ -70,7 +79,7 @@ mod tests {
     const IMAGE: Extents = Extents::image(20, 30);
 
     fn missing(extents: Extents, kind: Missing, share: f32, seed: u64) -> Vec<bool> {
-        holes(extents, kind, share, &mut Rng::new(seed, 0))
+        holes(extents, kind, share, |_| true, &mut Rng::new(seed, 0))
     }
 
     fn share_of(there: &[bool]) -> f32 {
@@ -96,6 +105,18 @@ mod tests {
                 assert!((mean - 0.5).abs() < 0.08, "{kind:?} {extents:?}: {mean}");
             }
         }
+    }
+
+    #[test]
+    fn what_stays_is_something_that_the_signal_has() {
+        let series = Extents::series(50);
+        for seed in 0..100 {
+            let mut rng = Rng::new(seed, 0);
+            let there = holes(series, Missing::Samples, 0.9, |at| at == 7 || at == 31, &mut rng);
+            assert!(there[7] || there[31], "{seed}");
+        }
+        let none = holes(series, Missing::Samples, 1.0, |_| false, &mut Rng::new(0, 0));
+        assert!(!none.contains(&true));
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub mod missing;
 use mwt_core::Bundle;
 use mwt_core::draw::Draw;
 use mwt_core::grid::{clamped_squared_error, psnr};
-use mwt_infer::{Arithmetic, Classifier, Signal, WorkspaceBuf};
+use mwt_infer::{Arithmetic, Classifier, SampleSource, Signal, WorkspaceBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -191,7 +191,8 @@ pub fn on_bundle(
             }
             let bits = missing.map(|(kind, share, seed)| {
                 let mut rng = Rng::new(seed, MISSING_STREAM ^ ((n as u64) << 32));
-                bits(&data::holes(config.extents, kind, share, &mut rng))
+                let known = |position| whole.is_there(position);
+                bits(&data::holes(config.extents, kind, share, known, &mut rng))
             });
             classifier.fit(&match &bits {
                 Some(bits) => whole.with_bits(bits)?,

@@ -135,7 +135,7 @@ impl Sampler {
             if inner {
                 example.may_be_seen(&self.config, *position)
             } else {
-                example.is_known(&self.config, *position)
+                example.is_known(self.config.channels, *position)
             }
         };
         if example.is_complete() {

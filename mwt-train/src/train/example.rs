@@ -71,7 +71,10 @@ impl Example {
             let complete = f64::from(rng.between(0.0, 1.0)) < data.complete;
             let share = rng.between(least as f32, most as f32);
             if !complete {
-                example.there = holes(split.extents(), data.missing_kind, share, &mut rng);
+                let (extents, channels) = (split.extents(), split.channels());
+                let known = |position| example.is_known(channels, position);
+                let there = holes(extents, data.missing_kind, share, known, &mut rng);
+                example.there = there;
             }
         }
         Ok(example)
@@ -84,13 +87,14 @@ impl Example {
 
     /// Whether the inner steps may look at a position.
     pub(super) fn may_be_seen(&self, config: &ModelConfig, position: usize) -> bool {
-        self.there.get(position).copied().unwrap_or(true) && self.is_known(config, position)
+        self.there.get(position).copied().unwrap_or(true)
+            && self.is_known(config.channels, position)
     }
 
     /// Whether the data set has a sample there.
-    pub(super) fn is_known(&self, config: &ModelConfig, position: usize) -> bool {
-        let c = config.channels;
-        let values = self.targets.get(position * c..(position + 1) * c).unwrap_or_default();
+    pub(super) fn is_known(&self, channels: usize, position: usize) -> bool {
+        let values =
+            self.targets.get(position * channels..(position + 1) * channels).unwrap_or_default();
         values.iter().all(|v| !v.is_nan())
     }
 }
