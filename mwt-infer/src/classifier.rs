@@ -56,6 +56,11 @@ impl<'b, 'w> Classifier<'b, 'w> {
     /// fail the self-test.
     pub const SELF_TEST_TOLERANCE: f32 = 1e-3;
 
+    /// How far the logits of a golden sample may be from those of the trainer, which are `golden`.
+    pub fn self_test_tolerance(golden: impl Iterator<Item = f32>) -> f32 {
+        Self::SELF_TEST_TOLERANCE * 0.1 * golden.fold(10.0f32, |size, logit| size.max(logit.abs()))
+    }
+
     /// A classifier for a parsed bundle in `workspace`, of which it takes the first
     /// [`workspace_len`] values.
     ///
@@ -418,12 +423,9 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         let mut passed = true;
         for sample in self.bundle.golden_samples().take(samples) {
             self.fit(&Signal::golden(&self.bundle, &sample)?)?;
-            let (mut error, mut size) = (0.0f32, 10.0f32);
-            for (got, want) in self.logits()?.iter().zip(sample.logits.iter()) {
-                error = error.max((got - want).abs());
-                size = size.max(want.abs());
-            }
-            passed &= error <= Classifier::SELF_TEST_TOLERANCE * 0.1 * size;
+            let pairs = self.logits()?.iter().zip(sample.logits.iter());
+            let error = pairs.fold(0.0f32, |error, (got, want)| error.max((got - want).abs()));
+            passed &= error <= Classifier::self_test_tolerance(sample.logits.iter());
             result.max_error = result.max_error.max(error);
             result.samples += 1;
         }

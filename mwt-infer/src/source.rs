@@ -84,7 +84,8 @@ impl<'a> From<&'a [f32]> for Numbers<'a> {
 }
 
 impl Numbers<'_> {
-    fn len(&self) -> usize {
+    /// How many they are.
+    pub const fn len(&self) -> usize {
         match self {
             Self::U8(numbers) => numbers.len(),
             Self::I16(numbers) => numbers.len(),
@@ -93,8 +94,13 @@ impl Numbers<'_> {
         }
     }
 
-    /// NaN past the end.
-    fn get(&self, index: usize) -> f32 {
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number at `index` as it is, unscaled; NaN past the end.
+    pub fn get(&self, index: usize) -> f32 {
         let number = match self {
             Self::U8(numbers) => numbers.get(index).map(|n| f32::from(*n)),
             Self::I16(numbers) => numbers.get(index).map(|n| f32::from(*n)),

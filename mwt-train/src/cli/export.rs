@@ -14,7 +14,7 @@ use super::view;
 use crate::backend::BackendName;
 use crate::data;
 use crate::evaluate::Conditions;
-use crate::export::{card, embed};
+use crate::export::{card, embed, golden};
 use crate::run::latest::{self, Latest};
 use crate::run::{RunDir, load_data};
 use crate::util::durable::{is_file, write};
@@ -229,7 +229,9 @@ impl ExportArgs {
             );
             return Ok(());
         };
-        let text = card::card(&name, bytes.len(), bundle, settings.as_ref(), evaluation.as_ref());
+        let notices = golden::notices(bundle, common::LIMIT_MACS)?;
+        let (settings, evaluation) = (settings.as_ref(), evaluation.as_ref());
+        let text = card::card(&name, bytes.len(), bundle, settings, evaluation, &notices);
         write(card, text.as_bytes())?;
         println!("{}: model card", card.display());
         Ok(())

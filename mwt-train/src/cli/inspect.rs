@@ -8,7 +8,7 @@ use mwt_core::draw::DrawKind;
 use mwt_infer::{Classifier, WorkspaceBuf, workspace_len};
 
 use super::common::{self, CliResult};
-use crate::export::card;
+use crate::export::{card, golden};
 use crate::util::text::shown;
 use crate::util::words;
 
@@ -52,7 +52,14 @@ impl Inspect {
         let self_test = Classifier::new(&bundle, scratch.as_mut_slice())
             .and_then(|mut classifier| classifier.self_test_of(tested))
             .map_err(|e| format!("{}: {e}", self.bundle.display()))?;
+        let left = self.limit_macs.saturating_sub(bundle.macs() * tested as u64);
+        let notices = golden::notices(&bundle, left)
+            .map_err(|e| format!("{}: {e}", self.bundle.display()))?;
         if self.json {
+            let notices: Vec<_> = notices
+                .iter()
+                .map(|n| serde_json::json!({"mistake": n.mistake.name(), "tolerances": n.tolerances}))
+                .collect();
             let scaling = |c| header.input.scaling(c);
             let scaling: Vec<_> = (0..config.channels)
                 .map(
@@ -72,6 +79,7 @@ impl Inspect {
                 "golden_samples": header.golden_samples,
                 "golden_samples_tested": self_test.samples,
                 "golden_max_error": self_test.max_error,
+                "golden_notices": notices,
                 "facts": {
                     "data_set": header.facts.data_set,
                     "producer": header.facts.producer,
@@ -121,6 +129,9 @@ impl Inspect {
             }
         };
         println!("self-test   {test}");
+        if !notices.is_empty() {
+            println!("            golden samples {}", golden::summary(&notices));
+        }
         let facts = header.facts;
         if !facts.data_set.is_empty() {
             println!(

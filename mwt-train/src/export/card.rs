@@ -8,19 +8,21 @@ use mwt_core::quant::Schemes;
 use mwt_core::{Bundle, ModelConfig};
 use mwt_infer::workspace_len;
 
+use super::golden::{self, Notice};
 use crate::evaluate::Evaluation;
 use crate::settings::{AugmentSettings, Settings};
 use crate::util::text::markdown;
 use crate::util::words::{grid, shape};
 
 /// The card as Markdown. `settings` are those of the run, where there is one; `evaluation` is that of this bundle through
-/// mwt-infer on the validation images.
+/// mwt-infer on the validation images; `notices` say what its golden samples notice.
 pub fn card(
     name: &str,
     bytes: usize,
     bundle: &Bundle<'_>,
     settings: Option<&Settings>,
     evaluation: Option<&Evaluation>,
+    notices: &[Notice],
 ) -> String {
     let (header, config) = (bundle.header(), bundle.config());
     let facts = header.facts;
@@ -111,6 +113,12 @@ pub fn card(
     row("bundle", format!("{bytes} bytes"));
     row("workspace", format!("{} bytes of RAM", 4 * workspace_len(config)));
     row(&format!("arithmetic per {unit}"), arithmetic(config));
+    if !notices.is_empty() {
+        row(
+            "golden samples",
+            format!("{}; they {}", header.golden_samples, golden::summary(notices)),
+        );
+    }
     row("classes", labels.iter().map(|label| markdown(label)).collect::<Vec<_>>().join(", "));
     row(
         "limits",

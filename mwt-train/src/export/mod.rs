@@ -2,6 +2,8 @@
 
 pub mod card;
 pub mod embed;
+pub mod golden;
+pub mod mistakes;
 
 use mwt_core::bundle::{Facts, Golden, Header, Input, SampleType};
 use std::sync::{Arc, LazyLock};
@@ -24,6 +26,9 @@ pub enum ExportError {
     /// The images of the golden samples are of another shape than they say.
     #[error(transparent)]
     Examples(#[from] DataError),
+    /// The model cannot classify its examples.
+    #[error("the examples for golden samples: {0}")]
+    Golden(#[from] mwt_infer::Error),
 }
 
 /// What a bundle says besides its weights.
@@ -83,11 +88,11 @@ impl Export<'_> {
     }
 }
 
-/// A model as a bundle, with the golden samples that its examples make: their logits are the trainer's, computed
-/// on back end `B` from the values as the bundle stores them.
+/// A model as a bundle, with golden samples: those of its examples that notice mistakes best. Their logits are the
+/// trainer's, computed on back end `B` from the values as the bundle stores them.
 ///
 /// # Errors
-/// Whatever the bundle reader would refuse.
+/// Whatever the bundle reader would refuse, and examples that the model cannot classify.
 pub fn with_golden<B: MwtBackend>(
     model: &TrainedModel,
     schemes: Schemes,
@@ -100,7 +105,8 @@ pub fn with_golden<B: MwtBackend>(
     let Some(examples) = examples.as_ref().filter(|e| !e.is_empty()) else { return Ok(bytes) };
     let stored = from_bundle(&Bundle::parse(&bytes)?);
     let params = Params::<B>::from_weights(&stored, device);
-    let split = split(model, examples)?;
+    let signals: Vec<_> = examples.rows().into_iter().map(|row| row.to_vec()).collect();
+    let split = split(model, examples)?.select(&golden::choose(&stored, inputs, &signals)?);
     let answers = evaluate::on_backend(&params, &split, split.len(), device)?;
     let golden = answers.logits.chunks_exact(answers.classes).enumerate().map(|(n, logits)| {
         Ok(Golden { signal: split.numbers(n)?.encode(), logits: logits.to_vec() })

@@ -35,6 +35,7 @@ pub use interrupt::Interrupt;
 pub use observer::{Observer, StopWhen};
 pub use pace::Pace;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -45,6 +46,7 @@ use recorder::{ModelParts, Recorder};
 
 use crate::data::{DataError, Dataset, Split};
 use crate::evaluate;
+use crate::export::golden;
 use crate::model::TrainBackend;
 use crate::settings::{Layers, Settings};
 use crate::train::{State, Trainer};
@@ -206,22 +208,29 @@ impl Run {
     }
 }
 
-/// Signals that a bundle carries for its self-test, `[n, positions·C]`: the first whole ones of different classes.
+/// Signals among which an export chooses golden samples, `[n, positions·C]`: whole ones, of as many classes as there
+/// are.
 fn golden_examples(validation: &Split, train: &Split) -> Result<Array2<f32>, DataError> {
-    /// A few: each takes a signal's bytes of flash.
-    const COUNT: usize = 2;
+    /// Signals looked at.
+    const LOOKED_AT: usize = 256;
+    /// Numbers that a trained model may keep of them.
+    const NUMBERS: usize = 1 << 20;
     let from = if validation.is_empty() { train } else { validation };
     let len = from.extents().positions() * from.channels();
-    let (mut classes, mut chosen) = (Vec::new(), Vec::new());
-    for (n, label) in from.labels.iter().enumerate() {
-        if classes.len() == COUNT {
-            break;
-        }
-        let numbers = from.numbers(n)?.to_f32();
-        if !classes.contains(label) && !numbers.iter().any(|v| v.is_nan()) {
-            classes.push(*label);
-            chosen.extend(numbers);
+    // How many signals of its class come before each: the first of all classes, then the second.
+    let (mut seen, mut whole) = (HashMap::new(), Vec::new());
+    for (n, label) in from.labels.iter().enumerate().take(LOOKED_AT) {
+        if !from.numbers(n)?.to_f32().iter().any(|v| v.is_nan()) {
+            let before: &mut usize = seen.entry(*label).or_default();
+            whole.push((*before, n));
+            *before += 1;
         }
     }
-    Ok(Array2::from_shape_vec((classes.len(), len), chosen).unwrap_or_default())
+    whole.sort();
+    whole.truncate((NUMBERS / len.max(1)).clamp(golden::COUNT, golden::CANDIDATES));
+    let mut values = Vec::with_capacity(whole.len() * len);
+    for (_, n) in &whole {
+        values.extend(from.numbers(*n)?.to_f32());
+    }
+    Ok(Array2::from_shape_vec((whole.len(), len), values).unwrap_or_default())
 }

@@ -85,6 +85,13 @@ impl Weights {
         self.arrays.get(name).map_or(&[], |a| &a.values)
     }
 
+    /// Changes the values of a tensor in place; nothing for a name that the model does not have.
+    pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
+        if let Some(array) = self.arrays.get_mut(name) {
+            change(&mut array.values);
+        }
+    }
+
     /// θ in its flat order: W0, b0, …, W_L, b_L.
     pub fn theta(&self) -> Vec<f32> {
         let layers = 0..2 * (self.config.hidden_layers + 1);

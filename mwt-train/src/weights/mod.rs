@@ -9,7 +9,7 @@ mod bundle;
 pub mod exchange;
 mod groups;
 pub mod layout;
-mod names;
+pub(crate) mod names;
 pub mod trained;
 
 pub use arrays::{Array, Weights, WeightsError};

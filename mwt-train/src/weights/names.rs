@@ -49,18 +49,18 @@ impl Spec {
 }
 
 /// Names of the tensors of a Transformer block, without `classifier.classifier.{b}.`.
-pub(super) mod block {
-    pub(in crate::weights) const LAYER_SCALE1: &str = "0.layer_scale";
-    pub(in crate::weights) const NORM1: &str = "0.norm";
-    pub(in crate::weights) const QKV: &str = "0.to_qkv";
-    pub(in crate::weights) const ATTN_OUT: &str = "0.to_out";
-    pub(in crate::weights) const LAYER_SCALE2: &str = "1.scale";
-    pub(in crate::weights) const NORM2: &str = "1.m.0";
-    pub(in crate::weights) const MLP1: &str = "1.m.1";
-    pub(in crate::weights) const MLP2: &str = "1.m.3";
+pub(crate) mod block {
+    pub(crate) const LAYER_SCALE1: &str = "0.layer_scale";
+    pub(crate) const NORM1: &str = "0.norm";
+    pub(crate) const QKV: &str = "0.to_qkv";
+    pub(crate) const ATTN_OUT: &str = "0.to_out";
+    pub(crate) const LAYER_SCALE2: &str = "1.scale";
+    pub(crate) const NORM2: &str = "1.m.0";
+    pub(crate) const MLP1: &str = "1.m.1";
+    pub(crate) const MLP2: &str = "1.m.3";
 }
 
 /// The name of a tensor of block `b`.
-pub(super) fn in_block(b: usize, name: &str) -> String {
+pub(crate) fn in_block(b: usize, name: &str) -> String {
     format!("classifier.classifier.{b}.{name}")
 }
