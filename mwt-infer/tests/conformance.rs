@@ -155,6 +155,24 @@ fn every_bundle_of_the_set_gives_the_reference_values_on_every_kernel() {
     }
 }
 
+/// A bundle of each format version, which a reader and writer in Python made, golden logits included.
+#[test]
+fn golden_samples_of_another_program_pass_on_every_kernel() {
+    for version in [1, 2] {
+        let path = file(&format!("../fixtures/golden-v{version}.mwt"));
+        let bytes = std::fs::read(path).expect("the fixture");
+        let bundle = Bundle::parse(&bytes).expect("a bundle");
+        assert_eq!(bundle.version(), version);
+        let mut workspace = WorkspaceBuf::new(bundle.config());
+        for isa in Isa::all_available() {
+            let classifier = Classifier::new(&bundle, workspace.as_mut_slice()).expect("room");
+            let test = classifier.with_isa(isa).self_test().expect("passes");
+            assert_eq!(test.samples, 2);
+            assert!(test.max_error <= TOLERANCE, "{version}, {}: {}", isa.name(), test.max_error);
+        }
+    }
+}
+
 /// Writes the bundles; `tools/reference/conformance.py` writes what is expected of them.
 #[test]
 #[ignore = "writes the conformance set"]

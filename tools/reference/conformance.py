@@ -3,6 +3,7 @@
     cargo test -p mwt-infer --test conformance write_bundles -- --ignored    # the bundles, from a fixed seed
     python tools/reference/conformance.py write                              # what is expected of them, beside them
     python tools/reference/conformance.py check                              # computes it again and compares
+    python tools/reference/conformance.py golden                             # tests/fixtures/golden-v*.mwt
 
 Each NAME.safetensors holds `inputs` (numbers as an application has them, NaN where a sample is missing; f32) and for each
 input `logits.N`, and of models below dim 64 `phi.N` and `tokens.N`, rounded to f32 from float64. Both commands also make each of the mistakes in
@@ -91,12 +92,28 @@ MISTAKES = {
 }
 
 
+def golden():
+    """Bundles of each version with golden samples whose logits are those of this program."""
+    for version, name in (1, 'rgb-partition'), (2, 'series'):
+        m = R.parse((FOLDER / f'{name}.mwt').read_bytes())
+        h = m['h']
+        assert h['version'] == version
+        dtype = np.dtype(R.TYPES[h['type']])
+        # The second turned round, so that they differ.
+        signals = [signal.reshape(*h['sides'], h['C']).astype(dtype) for signal in (inputs(h)[0], inputs(h)[0][::-1])]
+        m['gold'] = [(signal, R.logits(m, signal)) for signal in signals]
+        h['G'] = len(signals)
+        (FOLDER.parent / f'fixtures/golden-v{version}.mwt').write_bytes(R.write(m))
+
+
 def distance(a, b):
     size = max(1.0, np.abs(b).max())
     return np.abs(a.astype(np.float64) - b).max() / size
 
 
 def main():
+    if sys.argv[1:] == ['golden']:
+        return golden()
     if sys.argv[1:] not in (['write'], ['check']):
         raise SystemExit(__doc__)
     files = sorted(FOLDER.glob('*.mwt'))
