@@ -9,6 +9,7 @@ use mwt_core::bundle::{Facts, Golden, Header, Input, write};
 use mwt_core::draw::mix;
 use mwt_core::quant::Scheme;
 use mwt_core::{Bundle, Draw, Extents, ModelConfig, Schemes};
+use mwt_infer::{Classifier, Numbers, Signal};
 
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(unreachable_pub)]
@@ -27,33 +28,50 @@ fn corpus(target: &str) -> BTreeMap<PathBuf, Vec<u8>> {
 fn replay(target: &str, run: fn(&[u8]) -> usize) -> usize {
     let corpus: Vec<_> = corpus(target).into_values().collect();
     // Those that get through are what mutations of get through.
-    let whole: Vec<_> = corpus.iter().filter(|input| run(input) > 0).collect();
-    let mut through = whole.len();
-    let mut random = 0u32;
-    let mut next = move |below: usize| {
-        random = mix(random.wrapping_add(0x9e37_79b9));
-        random as usize % below
-    };
-    for _ in 0..MUTATIONS {
-        let from = next(2 * whole.len() + corpus.len());
-        let mut input = whole
-            .get(from / 2)
-            .map_or_else(|| &corpus[from - 2 * whole.len()], |input| *input)
-            .clone();
-        for _ in 0..1 + next(4) {
+    let whole: Vec<_> = corpus.iter().filter(|input| run(input) > 0).cloned().collect();
+    let mutations = Mutations::new(&corpus, &whole);
+    whole.len() + mutations.take(MUTATIONS as usize).map(|input| run(&input).min(1)).sum::<usize>()
+}
+
+/// Mutations of a corpus without end, the same every time.
+struct Mutations<'a> {
+    corpus: &'a [Vec<u8>],
+    whole: &'a [Vec<u8>],
+    random: u32,
+}
+
+impl<'a> Mutations<'a> {
+    /// Of `whole` bundles twice as often as of other inputs.
+    const fn new(corpus: &'a [Vec<u8>], whole: &'a [Vec<u8>]) -> Self {
+        Self { corpus, whole, random: 0 }
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.random = mix(self.random.wrapping_add(0x9e37_79b9));
+        self.random as usize % end
+    }
+}
+
+impl Iterator for Mutations<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let from = self.below(2 * self.whole.len() + self.corpus.len());
+        let other = from.saturating_sub(2 * self.whole.len());
+        let mut input = self.whole.get(from / 2).or_else(|| self.corpus.get(other))?.clone();
+        for _ in 0..1 + self.below(4) {
             // Half of the changes go to the header.
-            let reach = if next(2) == 0 { input.len().min(100) } else { input.len() };
-            let place = next(reach.max(1));
-            match next(4) {
-                0 if !input.is_empty() => input[place] = next(256) as u8,
-                1 if !input.is_empty() => input[place] ^= 1 << next(8),
-                2 => input.insert(place, [0, 1, 0x7f, 0x80, 0xff][next(5)]),
-                _ => input.truncate(input.len() - next(2 * 12).min(input.len())),
+            let reach = if self.below(2) == 0 { input.len().min(100) } else { input.len() };
+            let place = self.below(reach.max(1));
+            match self.below(4) {
+                0 if !input.is_empty() => input[place] = self.below(256) as u8,
+                1 if !input.is_empty() => input[place] ^= 1 << self.below(8),
+                2 => input.insert(place, [0, 1, 0x7f, 0x80, 0xff][self.below(5)]),
+                _ => input.truncate(input.len() - self.below(2 * 12).min(input.len())),
             }
         }
-        through += run(&input).min(1);
+        Some(input)
     }
-    through
 }
 
 #[test]
@@ -87,6 +105,60 @@ fn every_flip_and_truncation_of_a_seed_is_refused() {
             assert!(Bundle::parse(&bytes[..len]).is_err(), "{}: {len} bytes", path.display());
         }
     }
+}
+
+/// Writes mutations of both corpora with the verdict on each, and the logits of what is accepted, for
+/// `tools/reference/oracle.py`, which is another reader: `MWT_ORACLE` names the file.
+///
+/// A record is the length of an input as u32, the input, and the number of its logits as u32 with the logits as f32: 0 for a
+/// refused input, `u32::MAX` for one that is accepted and not classified.
+#[test]
+#[ignore = "writes what another reader is compared with"]
+fn write_verdicts() {
+    /// Accepted and classified inputs to write; as many refused ones at most.
+    const CLASSIFIED: usize = 10_000;
+    const LARGEST_WORK: u64 = 1 << 18;
+    let inputs: Vec<_> =
+        ["parse", "classify"].into_iter().flat_map(corpus).map(|(_, i)| i).collect();
+    let whole: Vec<_> = inputs.iter().filter(|i| targets::parse(i) > 0).cloned().collect();
+    let (mut records, mut classified, mut refused) = (Vec::new(), 0, 0);
+    for input in Mutations::new(&inputs, &whole) {
+        if classified == CLASSIFIED {
+            break;
+        }
+        let Some(input) = targets::seal(&input) else { continue };
+        let verdict = Bundle::parse(&input);
+        let logits = verdict.as_ref().ok().filter(|b| b.macs() <= LARGEST_WORK).and_then(logits);
+        let count = match (&verdict, &logits) {
+            (_, Some(logits)) => logits.len() as u32,
+            (Ok(_), None) => u32::MAX,
+            (Err(_), None) => 0,
+        };
+        classified += usize::from(logits.is_some());
+        refused += usize::from(verdict.is_err());
+        if verdict.is_err() && refused > CLASSIFIED {
+            continue;
+        }
+        records.extend((input.len() as u32).to_le_bytes());
+        records.extend(input);
+        records.extend(count.to_le_bytes());
+        records.extend(logits.iter().flatten().flat_map(|logit| logit.to_le_bytes()));
+    }
+    let path = std::env::var_os("MWT_ORACLE").expect("MWT_ORACLE names a file");
+    std::fs::write(path, records).unwrap();
+    println!("{classified} classified, {refused} refused");
+}
+
+/// The logits of a signal that both readers make: of numbers that follow from their place.
+fn logits(bundle: &Bundle<'_>) -> Option<Vec<f32>> {
+    let config = bundle.config();
+    let count = config.extents.positions() * config.channels;
+    let numbers: Vec<f32> = (0..count).map(|i| ((37 * i + 11) % 256) as f32).collect();
+    let signal = Signal::new(Numbers::F32(&numbers), config.extents, config.channels).ok()?;
+    let mut workspace = vec![0.0; mwt_infer::workspace_len(config)];
+    let mut classifier = Classifier::new(bundle, &mut workspace).ok()?;
+    classifier.fit(&signal).ok()?;
+    classifier.logits().ok().map(<[f32]>::to_vec)
 }
 
 /// Writes the bundles that fuzzing starts from; run by name when the format changes.
