@@ -1,28 +1,31 @@
 #!/bin/sh
 # Builds the firmware and runs it under QEMU.
 #
-#   ./run.sh [-b BOARD] [-m BUNDLE.mwt] [-n] [IMAGES]
+#   ./run.sh [-b BOARD] [-m BUNDLE.mwt] [-p PROGRAM] [-n] [FILE...]
 #
 #   -b  mps2-an386 (Cortex-M4F, the default), mps2-an500 (M7), mps3-an547 (M55),
 #       netduinoplus2 (STM32F405: 1 MB and 128 KB) or virt (RISC-V)
 #   -m  the bundle, instead of model.mwt
+#   -p  firmware-example (the default), or one of src/bin
 #   -n  builds alone and prints the program's path
-#   IMAGES  raw bytes of images, one image after the other
+#   FILE  what the program reads: for firmware-example raw bytes of images, one image after the other
 #
 # Exit status 3: the machine lacks a tool, which is named together with what to install.
 set -eu
 
-board=mps2-an386 build_only=
-while getopts b:m:n option; do
+board=mps2-an386 bin=firmware-example build_only=
+while getopts b:m:p:n option; do
     case $option in
         b) board=$OPTARG ;;
         m) MWT_BUNDLE=$(realpath "$OPTARG"); export MWT_BUNDLE ;;
+        p) bin=$OPTARG ;;
         n) build_only=yes ;;
-        *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
+        *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
-images=${1:+$(realpath "$1")}
+files=
+for file; do files="$files,arg=$(realpath "$file")"; done
 cd "$(dirname "$0")"
 export MWT_BOARD="$board"
 
@@ -53,8 +56,8 @@ export "${variable}_LINKER=$linker" "${variable}_RUSTFLAGS=$flags"
 
 # A folder each: the boards of one target differ in their memory, and switching would build all anew.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/$board"
-cargo build --quiet --release --target "$target" $std
-program=$CARGO_TARGET_DIR/$target/release/firmware-example
+cargo build --quiet --release --bin "$bin" --target "$target" $std
+program=$CARGO_TARGET_DIR/$target/release/$bin
 if [ -n "$build_only" ]; then
     realpath "$program"
     exit
@@ -65,7 +68,7 @@ if ! command -v $qemu >/dev/null; then
     exit 3
 fi
 # icount makes a run repeatable: one virtual nanosecond per instruction.
-semihosting=enable=on,target=native,arg=firmware${images:+,arg=$images}
+semihosting=enable=on,target=native,arg=firmware$files
 [ $board != virt ] || set -- -bios none
 [ $board = virt ] || set --
 exec $qemu -M $board "$@" -nographic -icount shift=0 -semihosting-config "$semihosting" -kernel "$program"

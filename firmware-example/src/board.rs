@@ -5,7 +5,7 @@
 #[cfg_attr(target_arch = "riscv32", path = "board/riscv.rs")]
 mod cpu;
 
-pub(crate) use cpu::entry;
+pub use cpu::entry;
 
 use core::ffi::CStr;
 
@@ -14,24 +14,25 @@ use semihosting::fs::File;
 use semihosting::io::{ErrorKind, Read, Result};
 
 /// Counts instructions, by QEMU's `-icount shift=0`. A real part's counter counts clock cycles instead.
-pub(crate) struct Counter(cpu::Ticks);
+pub struct Counter(cpu::Ticks);
 
 impl Counter {
-    pub(crate) fn start() -> Self {
+    /// Starts to count.
+    pub fn start() -> Self {
         Self(cpu::ticks())
     }
 
     /// Instructions since the start or the last lap.
-    pub(crate) fn lap(&mut self) -> u64 {
+    pub fn lap(&mut self) -> u64 {
         let before = core::mem::replace(&mut self.0, cpu::ticks());
         cpu::instructions(before, self.0)
     }
 }
 
-/// The file that the program's first argument names, if any.
-pub(crate) fn images() -> Result<Option<File>> {
+/// The file that an argument of the program names, if there is one; the first argument is 1.
+pub fn file(argument: usize) -> Result<Option<File>> {
     let args = env::args::<512>()?;
-    let Some(Ok(path)) = (&args).nth(1) else { return Ok(None) };
+    let Some(Ok(path)) = (&args).nth(argument) else { return Ok(None) };
     let mut zero_ended = [0; 512];
     if let Some(start) = zero_ended.get_mut(..path.len()) {
         start.copy_from_slice(path.as_bytes());
@@ -40,14 +41,19 @@ pub(crate) fn images() -> Result<Option<File>> {
     File::open(path).map(Some)
 }
 
-/// Reads the next image; false at the end of the file.
-pub(crate) fn read(file: &mut File, image: &mut [u8]) -> Result<bool> {
+/// Fills a buffer with what comes next; false where the file ends before.
+pub fn read(file: &mut File, buffer: &mut [u8]) -> Result<bool> {
+    Ok(read_up_to(file, buffer)? == buffer.len())
+}
+
+/// Reads until a buffer is full or the file ends, and gives the count of bytes.
+pub fn read_up_to(file: &mut File, buffer: &mut [u8]) -> Result<usize> {
     let mut filled = 0;
-    while filled < image.len() {
-        match file.read(&mut image[filled..])? {
-            0 => return Ok(false),
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest)? {
+            0 => break,
             n => filled += n,
         }
     }
-    Ok(true)
+    Ok(filled)
 }

@@ -6,14 +6,10 @@
 #![no_std]
 #![no_main]
 
-mod board;
-mod report;
-
+use firmware_example::report::Failure;
+use firmware_example::{board, report};
 use mwt_infer::{Bundle, Classifier, ModelConfig, Signal, Workspace, workspace_len};
-use semihosting::println;
 use static_cell::ConstStaticCell;
-
-use report::Failure;
 
 /// The model's sizes, which fix the workspace at build time.
 const MODEL: ModelConfig = ModelConfig::MICRO;
@@ -34,7 +30,7 @@ fn run() -> Result<(), Failure> {
     for (n, sample) in bundle.golden_samples().enumerate() {
         classify(&mut classifier, "golden", n, sample.signal)?;
     }
-    if let Some(mut file) = board::images()? {
+    if let Some(mut file) = board::file(1)? {
         let (image, mut n) = (IMAGE.take(), 0);
         while board::read(&mut file, image)? {
             classify(&mut classifier, "image", n, image)?;
@@ -59,9 +55,5 @@ fn classify(c: &mut Classifier, kind: &str, n: usize, bytes: &[u8]) -> Result<()
 
 #[board::entry]
 fn main() -> ! {
-    let result = run();
-    if let Err(failure) = &result {
-        println!("failed: {failure}");
-    }
-    semihosting::process::exit(i32::from(result.is_err()))
+    report::end(run())
 }

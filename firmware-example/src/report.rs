@@ -6,20 +6,19 @@ use mwt_infer::{Bundle, Classifier, Error, SelfTest};
 use semihosting::{print, println};
 
 /// Name, storage and memory.
-pub(crate) fn model(bundle: &Bundle<'_>, workspace: usize) {
+pub fn model(bundle: &Bundle<'_>, workspace: usize) {
     let (facts, bytes) = (bundle.header().facts, bundle.bytes());
     println!("model {} bundle {bytes} workspace {workspace} bytes", facts.data_set);
 }
 
 /// The result of the bundle's self-test.
-pub(crate) fn self_test(test: &SelfTest) {
+pub fn self_test(test: &SelfTest) {
     let SelfTest { samples, max_error } = *test;
     println!("self-test {samples} samples max-error {}", Fixed(max_error, 6));
 }
 
-/// One classified image: the class, how sure, how well it was fitted, what each phase took, and the logits as
-/// bits, so that a host can compare them exactly.
-pub(crate) fn image(
+/// One classified image: the class, how sure, how well it was fitted, what each phase took, and the logits as bits.
+pub fn image(
     classifier: &mut Classifier<'_, '_>,
     kind: &str,
     n: usize,
@@ -33,10 +32,24 @@ pub(crate) fn image(
     }
     print!(" instructions");
     phases.iter().for_each(|(phase, instructions)| print!(" {phase} {instructions}"));
-    print!(" logits");
-    classifier.logits()?.iter().for_each(|logit| print!(" {:08x}", logit.to_bits()));
-    println!();
+    print!(" ");
+    bits("logits", classifier.logits()?);
     Ok(())
+}
+
+/// Values as bits, so that a host can compare them exactly.
+pub fn bits(name: &str, values: &[f32]) {
+    print!("{name}");
+    values.iter().for_each(|value| print!(" {:08x}", value.to_bits()));
+    println!();
+}
+
+/// Ends the program: with a line and status 1 where something failed.
+pub fn end(result: Result<(), Failure>) -> ! {
+    if let Err(failure) = &result {
+        println!("failed: {failure}");
+    }
+    semihosting::process::exit(i32::from(result.is_err()))
 }
 
 /// A value with a fixed number of decimals: formatting it as an integer spares the 20 KB that `f32`'s own
@@ -54,7 +67,7 @@ impl fmt::Display for Fixed {
 }
 
 /// Why the program ended early.
-pub(crate) enum Failure {
+pub enum Failure {
     /// The bundle or an image.
     Mwt(mwt_infer::Error),
     /// The file.
@@ -76,6 +89,12 @@ impl From<mwt_infer::mwt_core::Error> for Failure {
 impl From<semihosting::io::Error> for Failure {
     fn from(error: semihosting::io::Error) -> Self {
         Self::File(error)
+    }
+}
+
+impl From<semihosting::io::ErrorKind> for Failure {
+    fn from(kind: semihosting::io::ErrorKind) -> Self {
+        Self::File(kind.into())
     }
 }
 

@@ -1,6 +1,9 @@
 //! Golden vectors for the tests of the workspace.
 
 pub mod train;
+// The ring of readings that the firmware fills, on the host.
+#[path = "../../firmware-example/src/window.rs"]
+pub mod window;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The firmware under QEMU: the bits of the host's portable kernels, and its instructions and bytes within
-//! `firmware-example/budget.txt`.
+//! The firmware under QEMU: the bits of the host's portable kernels, for the models of the example and for every bundle of
+//! the conformance set, and its instructions and bytes within `firmware-example/budget.txt`.
 //!
 //! `firmware-example/run.sh` builds and runs it; where that finds no toolchain or no QEMU these tests say so and pass.
 //! `MWT_IMAGES` names other images to send in than the variants of the bundle's own: raw bytes, one after the other.
@@ -9,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mwt_infer::{Bundle, Classifier, Isa, Signal, WorkspaceBuf};
+use mwt_infer::{Bundle, Classifier, Isa, Numbers, SampleSource, Signal, WorkspaceBuf};
+use mwt_tests::window::{Reading, Window};
+use safetensors::SafeTensors;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example")
@@ -102,6 +104,142 @@ fn cortex_m55_gives_the_bits_of_the_host() {
 #[test]
 fn riscv_gives_the_bits_of_the_host() {
     same_bits("virt");
+}
+
+/// The bits of some values as the firmware prints them.
+fn bits(values: &[f32]) -> Vec<String> {
+    values.iter().map(|value| format!("{:08x}", value.to_bits())).collect()
+}
+
+#[test]
+fn cortex_m4f_gives_the_bits_of_the_host_for_every_bundle_of_the_conformance_set() {
+    let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
+    let mut count = 0;
+    for entry in fs::read_dir(&set).expect("the set") {
+        let path = entry.expect("a file").path();
+        if path.extension().is_none_or(|extension| extension != "mwt") {
+            continue;
+        }
+        let bytes = fs::read(&path).expect("a bundle");
+        let bundle = Bundle::parse(&bytes).expect("a bundle");
+        let expect = fs::read(path.with_extension("safetensors")).expect("what is expected");
+        let expect = SafeTensors::deserialize(&expect).expect("what is expected");
+        let inputs = expect.tensor("inputs").expect("inputs").data();
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), inputs).expect("a file");
+        let files = [&path, file.path()].map(|path| path.to_str().expect("a path"));
+        let Some(report) = run(&[&["-p", "any_bundle"][..], &files].concat()) else { return };
+
+        let config = *bundle.config();
+        let mut workspace = WorkspaceBuf::new(&config);
+        let mut host = Classifier::new(&bundle, workspace.as_mut_slice())
+            .expect("fits")
+            .with_isa(Isa::PORTABLE);
+        let mut lines = report.lines();
+        let len = config.extents.positions() * config.channels;
+        let inputs = inputs.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
+        for numbers in inputs.collect::<Vec<_>>().chunks_exact(len) {
+            let signal = Signal::new(Numbers::F32(numbers), config.extents, config.channels);
+            host.fit(&signal.expect("a signal")).expect("fits");
+            for (name, values) in [
+                ("phi", host.phi().expect("fitted").to_vec()),
+                ("logits", host.logits().expect("logits").to_vec()),
+            ] {
+                let found = lines.next().expect("a line").split(' ').collect::<Vec<_>>();
+                assert_eq!(found[0], name);
+                assert!(found[1..] == bits(&values), "{}: {name}", path.display());
+            }
+            count += 1;
+        }
+        assert_eq!(lines.next(), None);
+    }
+    assert!(count >= 27, "{count} inputs");
+    println!("{count} inputs with the host's bits");
+}
+
+/// A slot of the gesture example in milliseconds, and what one of its numbers is in g.
+const PERIOD: u64 = 20;
+const UNIT: f32 = 1.0 / 2048.0;
+
+/// What a sensor gives while a hand makes the gestures of the bundle's own samples: late and early by up to 6 ms, every
+/// seventh reading lost, and a stretch of twelve.
+fn readings(bundle: &Bundle<'_>) -> Vec<Reading<3>> {
+    let numbers = |sample: mwt_infer::mwt_core::bundle::GoldenSample<'_>| {
+        let signal = Numbers::Encoded(bundle.header().input.sample, sample.signal);
+        (0..signal.len()).map(|i| (signal.get(i) / UNIT).round() as i16).collect::<Vec<_>>()
+    };
+    let gestures: Vec<_> = bundle.golden_samples().flat_map(numbers).collect();
+    let slots = gestures.as_chunks::<3>().0.iter().cycle().take(200).enumerate();
+    slots
+        .filter(|(slot, _)| slot % 7 != 3 && !(90..102).contains(slot))
+        .map(|(slot, values)| Reading {
+            time: slot as u64 * PERIOD + slot as u64 * 5 % 13,
+            values: *values,
+        })
+        .collect()
+}
+
+#[test]
+fn a_ring_of_readings_is_classified_step_by_step_with_the_bits_of_the_host() {
+    let bytes = fs::read(folder().join("../models/gestures.mwt")).expect("gestures.mwt");
+    let bundle = Bundle::parse(&bytes).expect("a bundle");
+    let readings = readings(&bundle);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let encoded = readings.iter().flat_map(|reading| {
+        let values = reading.values.map(i16::to_le_bytes);
+        [&reading.time.to_le_bytes(), values.as_flattened()].concat()
+    });
+    fs::write(file.path(), encoded.collect::<Vec<u8>>()).expect("a file");
+    let file = file.path().to_str().expect("a path");
+    let Some(report) = run(&["-p", "gestures", file]) else { return };
+
+    let mut workspace = WorkspaceBuf::new(bundle.config());
+    let mut host =
+        Classifier::new(&bundle, workspace.as_mut_slice()).expect("fits").with_isa(Isa::PORTABLE);
+    let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("slot ")).collect();
+    assert!(lines.len() >= 8, "{report}");
+    let (mut window, mut readings) = (Window::<64, 3>::new(PERIOD, UNIT), readings.iter());
+    for line in lines {
+        let slot: u64 = line.split(' ').nth(1).expect("a slot").parse().expect("a number");
+        assert!(readings.any(|reading| window.push(reading) == slot), "{line}");
+        let there = after(line, "readings").next().expect("a count");
+        assert_eq!(there, window.readings().to_string(), "{line}");
+        assert!(window.readings() < 64);
+        host.fit(&window).expect("fits");
+        assert_eq!(after(line, "logits").collect::<Vec<_>>(), bits(host.logits().expect("logits")));
+    }
+}
+
+#[test]
+fn a_window_has_what_fell_into_its_slots() {
+    let mut window = Window::<4, 1>::new(10, 1.0);
+    let there = |window: &Window<4, 1>| (0..4).map(|i| window.is_there(i)).collect::<Vec<_>>();
+    let push = |window: &mut Window<4, 1>, time, value| {
+        window.push(&Reading { time, values: [value] });
+    };
+    assert_eq!(there(&window), [false; 4]);
+    push(&mut window, 0, 1);
+    assert_eq!(there(&window), [false, false, false, true]);
+    // Nearest to slots 2 and 3; nothing falls into slot 1.
+    push(&mut window, 24, 2);
+    push(&mut window, 25, 3);
+    assert_eq!(there(&window), [true, false, true, true]);
+    // What comes late still finds its slot; what is older than the window is left out.
+    push(&mut window, 11, 4);
+    push(&mut window, 44, 5);
+    push(&mut window, 3, 6);
+    assert_eq!(there(&window), [true, true, true, true]);
+    let mut values = [0.0];
+    let input = mwt_infer::mwt_core::bundle::Input::PICTURE;
+    let mut value = |window: &Window<4, 1>, index| {
+        window.values(index, &input, &mut values);
+        (values[0] * 127.5 + 127.5).round()
+    };
+    assert_eq!([0, 1, 2, 3].map(|index| value(&window, index)), [4.0, 2.0, 3.0, 5.0]);
+    // A long silence empties it.
+    push(&mut window, 1_000, 7);
+    assert_eq!(there(&window), [false, false, false, true]);
+    assert_eq!(window.readings(), 1);
 }
 
 /// The static library links without its panic hook, and C prints the same bits on a host and on a Cortex-M4F: both are

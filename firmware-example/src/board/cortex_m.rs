@@ -1,15 +1,15 @@
 //! Cortex-M: SysTick counts down at the CPU's clock, which in QEMU's virtual time goes on by 1 ns an instruction.
 
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
-pub(crate) use cortex_m_rt::entry;
+pub use cortex_m_rt::entry;
 
 /// The counter as it stands.
-pub(crate) type Ticks = u32;
+pub(super) type Ticks = u32;
 
 /// SysTick is 24 bits wide: a lap may last 16.7 M ticks, 671 M instructions at 25 MHz.
 const TICKS: u32 = 1 << 24;
 
-pub(crate) fn ticks() -> Ticks {
+pub(super) fn ticks() -> Ticks {
     if let Some(peripherals) = cortex_m::Peripherals::take() {
         let mut syst = peripherals.SYST;
         syst.set_clock_source(SystClkSource::Core);
@@ -21,7 +21,7 @@ pub(crate) fn ticks() -> Ticks {
 }
 
 /// Instructions from one reading to a later one.
-pub(crate) fn instructions(from: Ticks, to: Ticks) -> u64 {
+pub(super) fn instructions(from: Ticks, to: Ticks) -> u64 {
     let ticks = from.wrapping_sub(to) % TICKS;
     u64::from(ticks) * 1_000_000_000 / const { board_clock() }
 }
