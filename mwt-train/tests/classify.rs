@@ -164,3 +164,27 @@ fn what_a_crop_leaves_out_is_told_of() {
     let picture = ok(dir, &["reconstruct", MODEL, "tall.png", "-o", "out.png", "--fit", "pad"]);
     assert!(picture.contains("28×28"), "{picture}");
 }
+
+/// A data set is evaluated as its pictures are classified: the flags mean the same.
+#[test]
+fn a_data_set_is_seen_as_its_pictures_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let (image, class) = digit();
+    // White on nothing, drawn twice as wide: seen on black, and right when it is stretched back.
+    let mut wide = RgbaImage::new(56, 28);
+    for (x, y, pixel) in image.enumerate_pixels() {
+        wide.put_pixel(2 * x, y, Rgba([255, 255, 255, pixel.0[0]]));
+        wide.put_pixel(2 * x + 1, y, Rgba([255, 255, 255, pixel.0[0]]));
+    }
+    let folder = dir.join("set/test").join(class.to_string());
+    fs::create_dir_all(&folder).unwrap();
+    wide.save(folder.join("wide.png")).unwrap();
+    let right = |flags: &[&str]| {
+        let arguments = [&["eval", MODEL, "--data", "set", "--json"], flags].concat();
+        let report: Value = serde_json::from_str(&ok(dir, &arguments)).unwrap();
+        report["accuracy"] == 1.0
+    };
+    assert!(right(&["--fit", "stretch"]));
+    assert!(!right(&["--fit", "stretch", "--background", "white"]));
+}

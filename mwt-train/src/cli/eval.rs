@@ -11,6 +11,7 @@ use mwt_infer::Arithmetic;
 
 use super::common::{self, CliResult};
 use super::model_data::{self, Wanted};
+use super::view::FitName;
 use crate::backend::BackendName;
 use crate::data::{self, Split};
 use crate::evaluate::{self, Conditions, Evaluation, Spread, missing};
@@ -18,7 +19,8 @@ use crate::model::Params;
 use crate::report::{chart, picture};
 use crate::run::RunDir;
 use crate::run::latest::{self, Latest};
-use crate::settings::{Missing, Settings};
+use crate::settings::{Fit, Missing, Settings};
+use crate::util::colour::Colour;
 use crate::util::text::shown;
 use crate::with_backend;
 
@@ -55,6 +57,13 @@ pub(super) struct Eval {
     /// Samples per second to which sounds are brought [default: the run's; 16000 for a bundle]
     #[arg(long)]
     rate: Option<NonZeroU32>,
+    /// How images of a folder are brought to the model's size [default: the run's; crop for a bundle]
+    #[arg(long, value_enum)]
+    fit: Option<FitName>,
+    /// What lies behind their transparent parts and around padded ones: white, black, grey or #rrggbb [default: the run's;
+    /// as each picture needs it for a bundle]
+    #[arg(long, value_name = "COLOUR")]
+    background: Option<Colour>,
     /// Evaluate over so many pixel draws, the model's own first, and give the spread
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     draws: u32,
@@ -241,6 +250,8 @@ impl Eval {
             limit: self.limit.filter(|_| !self.validation),
             rate: self.rate,
             run: None,
+            fit: self.fit.map(Fit::from),
+            background: self.background,
             validation: self.validation,
             test_share: self.test_share,
             named: self.labels.as_deref(),

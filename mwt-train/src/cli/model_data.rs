@@ -8,7 +8,8 @@ use mwt_core::bundle::SampleType;
 
 use super::common::{self, CliResult};
 use crate::data::{self, Dataset, DatasetLayout, LoadOptions};
-use crate::settings::DataSettings;
+use crate::settings::{DataSettings, Fit};
+use crate::util::colour::Colour;
 use crate::util::words;
 
 /// What a model takes, and how much of a data set is wanted.
@@ -27,6 +28,10 @@ pub(super) struct Wanted<'a> {
     pub(super) rate: Option<NonZeroU32>,
     /// What its run was told of its data, where it is one.
     pub(super) run: Option<&'a DataSettings>,
+    /// How images of a folder are brought to the model's size, where it is not as the run's were.
+    pub(super) fit: Option<Fit>,
+    /// What lies behind their transparent parts, where it is not the run's.
+    pub(super) background: Option<Colour>,
     /// Whether validation images are wanted, and not the test images.
     pub(super) validation: bool,
     /// Share that is held out for testing where there are no test images.
@@ -45,6 +50,8 @@ pub(super) fn load_for(wanted: Wanted<'_>, source: &str) -> CliResult<Dataset> {
     // The model says what these are.
     (options.image_size, options.grey) = (None, None);
     options.rate = rate.unwrap_or(options.rate);
+    options.fit = wanted.fit.unwrap_or(options.fit);
+    options.background = wanted.background.or(options.background);
     options.labels = wanted.named.map(str::to_owned);
     // A folder without test images: of what the model was trained on the share that it was not, of any other all.
     let own = data::name_of(source)? == wanted.trained_on;

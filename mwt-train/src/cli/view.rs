@@ -15,13 +15,23 @@ use crate::settings::Fit;
 use crate::util::colour::Colour;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FitName {
+pub(super) enum FitName {
     /// Cut about its centre to the model's proportions, and scaled
     Crop,
     /// Scaled to lie within the model's size, and filled up around it
     Pad,
     /// Scaled to the model's size, each side by itself
     Stretch,
+}
+
+impl From<FitName> for Fit {
+    fn from(name: FitName) -> Self {
+        match name {
+            FitName::Crop => Self::Crop,
+            FitName::Pad => Self::Pad,
+            FitName::Stretch => Self::Stretch,
+        }
+    }
 }
 
 /// How a picture is brought to what a model takes.
@@ -101,14 +111,9 @@ impl ViewArgs {
     pub(super) fn see(&self, bundle: &Bundle<'_>, source: &Source) -> CliResult<Seen> {
         let config = bundle.config();
         let size = common::image_size(config)?;
-        let fit = match self.fit {
-            FitName::Crop => Fit::Crop,
-            FitName::Pad => Fit::Pad,
-            FitName::Stretch => Fit::Stretch,
-        };
         let grey = self.grey || config.channels == 1;
         let Self { background, invert, .. } = *self;
-        let view = View { fit, background, invert, ..View::of(size, grey) };
+        let view = View { fit: self.fit.into(), background, invert, ..View::of(size, grey) };
         let (image, remarks) = match source {
             Source::File(path) => data::read_image(path, &view)?,
             Source::Stdin => {
