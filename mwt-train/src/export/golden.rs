@@ -3,7 +3,7 @@
 use mwt_core::{Bundle, ModelConfig, Schemes};
 use mwt_infer::{Classifier, Error, Numbers, Signal, WorkspaceBuf};
 
-use super::Export;
+use super::bundle::Export;
 use super::mistakes::{Made, Mistake};
 use crate::data::Inputs;
 use crate::weights::{Weights, from_bundle};

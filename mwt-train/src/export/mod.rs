@@ -1,21 +1,24 @@
 //! From learned values to a bundle, its model card, and its bytes as source text.
 
+mod bundle;
 pub mod card;
 pub mod embed;
 pub mod golden;
 pub mod mistakes;
 
-use mwt_core::bundle::{Facts, Golden, Header, Input, SampleType};
-use std::sync::{Arc, LazyLock};
+pub use bundle::Export;
 
+use std::sync::Arc;
+
+use mwt_core::bundle::{Golden, SampleType};
 use mwt_core::{Bundle, Error, ModelConfig, Schemes};
 use ndarray::Array2;
 
-use crate::data::{DataError, Inputs, Signals, Split};
+use crate::data::{DataError, Signals, Split};
 use crate::evaluate;
 use crate::model::{MwtBackend, Params};
+use crate::weights::from_bundle;
 use crate::weights::trained::TrainedModel;
-use crate::weights::{Weights, from_bundle};
 
 /// Why a model could not be exported.
 #[derive(Debug, thiserror::Error)]
@@ -29,63 +32,6 @@ pub enum ExportError {
     /// The model cannot classify its examples.
     #[error("the examples for golden samples: {0}")]
     Golden(#[from] mwt_infer::Error),
-}
-
-/// What a bundle says besides its weights.
-#[derive(Clone, Debug)]
-pub struct Export<'a> {
-    /// Storage of the tensors.
-    pub schemes: Schemes,
-    /// K class labels; numbers when empty.
-    pub labels: &'a [String],
-    /// What the numbers of a signal are.
-    pub inputs: &'a Inputs,
-    /// Golden samples.
-    pub golden: &'a [Golden],
-    /// Where the model comes from.
-    pub facts: Facts<'a>,
-}
-
-/// Pictures, whatever they are of.
-static PICTURES: LazyLock<Inputs> = LazyLock::new(Inputs::default);
-
-impl Default for Export<'_> {
-    /// Of pictures, in int8, with numbers for labels and nothing else.
-    fn default() -> Self {
-        Self {
-            schemes: Schemes::default(),
-            labels: &[],
-            inputs: &PICTURES,
-            golden: &[],
-            facts: Facts::default(),
-        }
-    }
-}
-
-impl Export<'_> {
-    /// The bytes of the bundle.
-    ///
-    /// # Errors
-    /// Whatever the bundle reader would refuse: a value that is not finite, a configuration outside its limits.
-    pub fn bundle(&self, weights: &Weights) -> Result<Vec<u8>, Error> {
-        let config = *weights.config();
-        let labels = if self.labels.is_empty() {
-            (0..config.classes).map(|n| n.to_string()).collect::<Vec<_>>().join("\n")
-        } else {
-            // A line feed separates labels, so a label cannot hold one.
-            self.labels.iter().map(|l| l.replace('\n', " ")).collect::<Vec<_>>().join("\n")
-        };
-        let scalings = self.inputs.encode();
-        let header = Header {
-            config,
-            schemes: self.schemes,
-            input: Input::new(self.inputs.sample, &scalings),
-            labels: &labels,
-            golden_samples: 0,
-            facts: self.facts,
-        };
-        mwt_core::bundle::write(&header, self.golden, |tensor| weights.bundle_tensor(tensor))
-    }
 }
 
 /// A model as a bundle, with golden samples: those of its examples that notice mistakes best. Their logits are the
