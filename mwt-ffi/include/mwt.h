@@ -70,6 +70,28 @@ typedef struct mwt_samples {
   const float *coordinates;
 } mwt_samples;
 
+// A classifier, in memory of the caller's: what it needs between calls besides its workspace. Set to zero or set up by
+// `mwt_init`; nothing has to be freed. It must not be moved to where a bundle or workspace ends, and one thread or task at a
+// time may use it; two classifiers with workspaces of their own are independent.
+typedef struct mwt_classifier {
+  // The library's own.
+  uint64_t state[96];
+} mwt_classifier;
+
+// What a model takes and gives.
+typedef struct mwt_model {
+  // Axes of its grid: 1 for series, 2 for images, 3 for volumes.
+  uint32_t axes;
+  // Positions along each axis; 1 where there is none.
+  uint32_t sides[3];
+  // Numbers of a sample.
+  uint32_t channels;
+  // Classes.
+  uint32_t classes;
+  // Inner steps of a whole fit.
+  uint32_t steps;
+} mwt_model;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -124,6 +146,78 @@ enum mwt_status mwt_classify_samples(const uint8_t *bundle,
 
 // The name of a status, such as "MWT_STATUS_OK"; a constant that ends with 0. Any other number is "MWT_STATUS_OTHER".
 const char *mwt_status_name(int32_t status);
+
+// Sets up a classifier: parses and checks the bundle, once. Its model's samples are fitted by `mwt_step` or
+// `mwt_fit`.
+//
+// # Safety
+// `classifier` may be written. `bundle` points to `bundle_len` bytes and `workspace` to `workspace_bytes`, which stay where
+// they are, and which nothing else changes, as long as the classifier is used.
+enum mwt_status mwt_init(struct mwt_classifier *classifier,
+                         const uint8_t *bundle,
+                         size_t bundle_len,
+                         float *workspace,
+                         size_t workspace_bytes);
+
+// Starts a fit anew.
+//
+// # Safety
+// `classifier` was set up by `mwt_init`, whose promises hold, and nothing else uses it meanwhile; so for all that follow.
+enum mwt_status mwt_begin(struct mwt_classifier *classifier);
+
+// Takes the next inner step of the fit, on the same samples as those before it; nothing when all are taken. `left`, if not
+// null, gets the number of steps that are left.
+//
+// # Safety
+// As for `mwt_begin`; `samples` points to a value whose pointers are null or point to as much as it says, and `left` is null
+// or may be written.
+enum mwt_status mwt_step(struct mwt_classifier *classifier,
+                         const struct mwt_samples *samples,
+                         uint32_t *left);
+
+// Fits samples in all steps, from the start.
+//
+// # Safety
+// As for `mwt_step`.
+enum mwt_status mwt_fit(struct mwt_classifier *classifier, const struct mwt_samples *samples);
+
+// The most likely class of the fit as it is, after all steps or any number of them; its `psnr` is NaN.
+//
+// # Safety
+// As for `mwt_begin`; `prediction` may be written.
+enum mwt_status mwt_best(struct mwt_classifier *classifier,
+                         struct mwt_prediction *prediction);
+
+// The logits of the fit as it is, one a class, into `logits`, which has `logits_len` values.
+//
+// # Safety
+// As for `mwt_begin`; `logits` points to `logits_len` values.
+enum mwt_status mwt_logits(struct mwt_classifier *classifier, float *logits, size_t logits_len);
+
+// Peak signal-to-noise ratio of the fit over all samples in dB, into `psnr`; on a microcontroller nearly as much work as half
+// a fit.
+//
+// # Safety
+// As for `mwt_step`; `psnr` may be written.
+enum mwt_status mwt_psnr(struct mwt_classifier *classifier,
+                         const struct mwt_samples *samples,
+                         float *psnr);
+
+// The name of a class: its first byte into `text` and its length into `len`. It lies in the bundle and does not end
+// with 0. `MWT_STATUS_OUTPUT` for a class that is not there.
+//
+// # Safety
+// As for `mwt_begin`; `text` and `len` may be written.
+enum mwt_status mwt_label(struct mwt_classifier *classifier,
+                          uint32_t index,
+                          const uint8_t **text,
+                          size_t *len);
+
+// What the classifier's model takes and gives, into `model`.
+//
+// # Safety
+// As for `mwt_begin`; `model` may be written.
+enum mwt_status mwt_model_of(struct mwt_classifier *classifier, struct mwt_model *model);
 
 #ifdef __cplusplus
 }  // extern "C"

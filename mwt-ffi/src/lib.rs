@@ -1,19 +1,23 @@
 //! The C interface of [`mwt_infer`]: bytes of a bundle and a workspace in, a class out.
 //!
-//! Nothing is allocated and nothing is global. A classifier is no object of its own: each call parses and checks the
-//! bundle again, which is little against a fit, and so what the caller keeps is plain memory. `include/mwt.h` is
-//! written by cbindgen from this file.
+//! Nothing is allocated and nothing is global. `mwt_classify` and its kin are single calls, each of which parses and checks
+//! the bundle; an `mwt_classifier` does so once, fits step by step, and is plain memory of the caller's too, which nobody
+//! has to free. `include/mwt.h` is written by cbindgen from these files.
 //!
 //! Every function is safe for any bytes behind valid pointers: a damaged bundle is an error, not a fault.
 
 #![cfg_attr(target_os = "none", no_std)]
 
-use core::ffi::{c_char, c_void};
-use core::slice;
+pub mod classifier;
+mod memory;
+pub mod samples;
 
-use mwt_infer::{
-    Bundle, Classifier, Error, Isa, Numbers, SampleSource, Scattered, Signal, workspace_len,
-};
+use core::ffi::c_char;
+
+use mwt_infer::{Bundle, Classifier, Error, Isa, SampleSource, Signal, workspace_len};
+
+use memory::{bytes, values};
+use samples::{Samples, Task};
 
 /// What a call came to.
 #[repr(C)]
@@ -66,61 +70,6 @@ pub struct Prediction {
     pub probability: f32,
     /// Peak signal-to-noise ratio of the fit in dB.
     pub psnr: f32,
-}
-
-/// Type of a signal's numbers.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
-    /// `uint8_t`.
-    U8 = 0,
-    /// `int16_t`.
-    I16 = 1,
-    /// `float`; NaN says that the sample is missing.
-    F32 = 2,
-}
-
-/// Samples to classify: an image, a series or a volume, of which some may be missing, or samples anywhere.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct Samples {
-    /// The numbers, sample after sample, channels interleaved, aligned as their type is; in the order of the model's
-    /// grid unless there are coordinates.
-    pub numbers: *const c_void,
-    /// How many numbers there are: samples times channels.
-    pub count: usize,
-    /// Their type: MWT_TYPE_U8, MWT_TYPE_I16 or MWT_TYPE_F32.
-    pub kind: u32,
-    /// Null, or one bit for each sample of the grid: bit i % 8, 1 for the lowest, of byte i / 8 says that sample i is
-    /// there.
-    pub there: *const u8,
-    /// Null, or as many coordinates for each sample as the model's grid has axes, from -1 to 1: the time in a series, y
-    /// and x in an image.
-    pub coordinates: *const f32,
-}
-
-/// The bytes behind `data`, unless it is null.
-///
-/// # Safety
-/// `data` is null or points to `len` bytes that nothing writes to during `'a`.
-unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], Status> {
-    if data.is_null() {
-        return Err(Status::Pointer);
-    }
-    // SAFETY: not null, and the caller vouches for the rest.
-    Ok(unsafe { slice::from_raw_parts(data, len) })
-}
-
-/// The f32 values behind `data`, unless it is null or not aligned.
-///
-/// # Safety
-/// `data` is null or points to `bytes` bytes that nothing else reads or writes during `'a`.
-unsafe fn values<'a>(data: *mut f32, bytes: usize) -> Result<&'a mut [f32], Status> {
-    if data.is_null() || !data.is_aligned() {
-        return Err(Status::Pointer);
-    }
-    // SAFETY: not null, aligned, any bits are an f32, and the caller vouches for the rest.
-    Ok(unsafe { slice::from_raw_parts_mut(data, bytes / size_of::<f32>()) })
 }
 
 fn status(result: Result<(), Status>) -> Status {
@@ -186,33 +135,51 @@ struct Results {
     logits_len: usize,
 }
 
-/// Fits and classifies a source.
-///
-/// # Safety
-/// `prediction` is null or may be written, `logits` is null or points to `logits_len` values that nothing else uses
-/// meanwhile.
-unsafe fn classify(
-    classifier: &mut Classifier<'_, '_>,
-    source: &impl SampleSource,
-    results: &Results,
-) -> Result<(), Status> {
-    if results.prediction.is_null() {
-        return Err(Status::Pointer);
+impl Task for &Results {
+    /// Fits and classifies a source. Of `self`, `prediction` is null or may be written, and `logits` is null or points to
+    /// `logits_len` values that nothing else uses meanwhile: who makes it vouches for that.
+    fn with(
+        self,
+        classifier: &mut Classifier<'_, '_>,
+        source: &impl SampleSource,
+    ) -> Result<(), Status> {
+        if self.prediction.is_null() {
+            return Err(Status::Pointer);
+        }
+        classifier.fit(source)?;
+        let best = best(classifier)?;
+        if !self.logits.is_null() {
+            // SAFETY: not null, and the maker's promise.
+            unsafe { write_logits(classifier, self.logits, self.logits_len)? };
+        }
+        let psnr = classifier.quality(source)?.psnr;
+        // SAFETY: not null, and the maker's promise.
+        unsafe { self.prediction.write(Prediction { psnr, ..best }) };
+        Ok(())
     }
-    classifier.fit(source)?;
+}
+
+/// The most likely class; its fit was not measured.
+fn best(classifier: &mut Classifier<'_, '_>) -> Result<Prediction, Status> {
     let best = classifier.top_k::<1>()?;
     let best = best.first().ok_or(Status::Other)?;
-    if !results.logits.is_null() {
-        // SAFETY: not null, and the caller's promise.
-        let out = unsafe { values(results.logits, results.logits_len * size_of::<f32>())? };
-        let all = classifier.logits()?;
-        let out = out.get_mut(..all.len()).ok_or(Status::Output)?;
-        out.iter_mut().zip(all).for_each(|(out, logit)| *out = *logit);
-    }
-    let psnr = classifier.quality(source)?.psnr;
-    let result = Prediction { index: best.class as u32, probability: best.probability, psnr };
-    // SAFETY: not null, and the caller lets it be written.
-    unsafe { results.prediction.write(result) };
+    Ok(Prediction { index: best.class as u32, probability: best.probability, psnr: f32::NAN })
+}
+
+/// Writes the logits to `out`, which has `len` values.
+///
+/// # Safety
+/// `out` is null or points to `len` values that nothing else uses meanwhile.
+unsafe fn write_logits(
+    classifier: &mut Classifier<'_, '_>,
+    out: *mut f32,
+    len: usize,
+) -> Result<(), Status> {
+    // SAFETY: the caller's promise.
+    let out = unsafe { values(out, len.saturating_mul(size_of::<f32>()))? };
+    let all = classifier.logits()?;
+    let out = out.get_mut(..all.len()).ok_or(Status::Output)?;
+    out.iter_mut().zip(all).for_each(|(out, logit)| *out = *logit);
     Ok(())
 }
 
@@ -251,8 +218,7 @@ pub unsafe extern "C" fn mwt_classify(
         let mut classifier = classifier(bundle, workspace)?;
         let config = *classifier.config();
         let image = Signal::new(image, config.extents, config.channels)?;
-        // SAFETY: the caller's promise.
-        unsafe { classify(&mut classifier, &image, &Results { prediction, logits, logits_len }) }
+        Results { prediction, logits, logits_len }.with(&mut classifier, &image)
     })())
 }
 
@@ -282,56 +248,11 @@ pub unsafe extern "C" fn mwt_classify_samples(
             )
         };
         let mut classifier = classifier(bundle, workspace)?;
-        let config = *classifier.config();
-        let results = Results { prediction, logits, logits_len };
         // SAFETY: the caller's promise.
-        let numbers = unsafe { numbers(samples)? };
-        if samples.coordinates.is_null() {
-            let mut signal = Signal::new(numbers, config.extents, config.channels)?;
-            if !samples.there.is_null() {
-                let bits = config.extents.positions().div_ceil(8);
-                // SAFETY: not null, and the caller's promise.
-                signal = signal.with_bits(unsafe { bytes(samples.there, bits)? })?;
-            }
-            // SAFETY: the caller's promise.
-            return unsafe { classify(&mut classifier, &signal, &results) };
+        unsafe {
+            samples::with(samples, &mut classifier, &Results { prediction, logits, logits_len })
         }
-        let len = samples.count / config.channels.max(1) * config.axes();
-        // SAFETY: not null, and the caller's promise.
-        let coordinates = unsafe { array(samples.coordinates, len)? };
-        let scattered = Scattered::new(coordinates, config.axes(), numbers, config.channels)?;
-        // SAFETY: the caller's promise.
-        unsafe { classify(&mut classifier, &scattered, &results) }
     })())
-}
-
-/// The numbers of some samples.
-///
-/// # Safety
-/// `samples.numbers` is null or points to `samples.count` numbers of its type that nothing writes to during `'a`.
-unsafe fn numbers<'a>(samples: &Samples) -> Result<Numbers<'a>, Status> {
-    let (data, count) = (samples.numbers, samples.count);
-    // SAFETY: the caller's promise, for each.
-    unsafe {
-        match samples.kind {
-            0 => array(data.cast(), count).map(Numbers::U8),
-            1 => array(data.cast(), count).map(Numbers::I16),
-            2 => array(data.cast(), count).map(Numbers::F32),
-            _ => Err(Status::Other),
-        }
-    }
-}
-
-/// The `len` values behind `data`, unless it is null or not aligned.
-///
-/// # Safety
-/// `data` is null or points to `len` values, for which any bits are one, that nothing writes to during `'a`.
-unsafe fn array<'a, T>(data: *const T, len: usize) -> Result<&'a [T], Status> {
-    if data.is_null() || !data.is_aligned() {
-        return Err(Status::Pointer);
-    }
-    // SAFETY: not null, aligned, and the caller vouches for the rest.
-    Ok(unsafe { slice::from_raw_parts(data, len) })
 }
 
 /// The name of a status, such as "MWT_STATUS_OK"; a constant that ends with 0. Any other number is "MWT_STATUS_OTHER".

@@ -192,21 +192,34 @@ fn a_ring_of_readings_is_classified_step_by_step_with_the_bits_of_the_host() {
     fs::write(file.path(), encoded.collect::<Vec<u8>>()).expect("a file");
     let file = file.path().to_str().expect("a path");
     let Some(report) = run(&["-p", "gestures", file]) else { return };
+    let said = |report: &str| {
+        let lines = report.lines().filter(|line| line.starts_with("slot ")).map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    };
+    // The same in C, on the host and on the board.
+    let model = folder().join("../models/gestures.mwt");
+    let model = model.to_str().expect("a path");
+    if let Some(c) = script("../mwt-ffi/check.sh", &["-p", "gestures", model, file]) {
+        assert_eq!(said(&c), said(&report));
+    }
 
     let mut workspace = WorkspaceBuf::new(bundle.config());
     let mut host =
         Classifier::new(&bundle, workspace.as_mut_slice()).expect("fits").with_isa(Isa::PORTABLE);
-    let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("slot ")).collect();
+    let lines = said(&report);
     assert!(lines.len() >= 8, "{report}");
     let (mut window, mut readings) = (Window::<64, 3>::new(PERIOD, UNIT), readings.iter());
     for line in lines {
         let slot: u64 = line.split(' ').nth(1).expect("a slot").parse().expect("a number");
         assert!(readings.any(|reading| window.push(reading) == slot), "{line}");
-        let there = after(line, "readings").next().expect("a count");
+        let there = after(&line, "readings").next().expect("a count");
         assert_eq!(there, window.readings().to_string(), "{line}");
         assert!(window.readings() < 64);
         host.fit(&window).expect("fits");
-        assert_eq!(after(line, "logits").collect::<Vec<_>>(), bits(host.logits().expect("logits")));
+        assert_eq!(
+            after(&line, "logits").collect::<Vec<_>>(),
+            bits(host.logits().expect("logits"))
+        );
     }
 }
 

@@ -375,6 +375,17 @@ fn wrong_facts_are_refused() {
 
 /// The reader makes no demands on alignment.
 #[test]
+fn a_label_is_found_by_its_number() {
+    let header =
+        header(ModelConfig { classes: 3, ..ModelConfig::NANO }, Schemes::default(), "ä\n\nlast");
+    assert_eq!(
+        [0, 1, 2, 3, usize::MAX].map(|class| header.label(class)),
+        ["ä", "", "last", "", ""]
+    );
+    assert!(header.labels().eq([0, 1, 2].map(|class| header.label(class))));
+}
+
+#[test]
 fn any_address_will_do() {
     let bytes = nano();
     let mut room = vec![0; bytes.len() + 8];

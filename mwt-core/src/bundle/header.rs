@@ -53,7 +53,15 @@ impl<'a> Header<'a> {
 
     /// The label of a class; empty when there is no such class.
     pub fn label(&self, class: usize) -> &'a str {
-        self.labels().nth(class).unwrap_or_default()
+        // Through bytes, as splitting text keeps a panic that cannot come.
+        let feeds = self.labels.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let mut feeds = feeds.map(|(at, _)| at);
+        let start = match class.checked_sub(1) {
+            None => Some(0),
+            Some(before) => feeds.nth(before).map(|feed| feed + 1),
+        };
+        let end = feeds.next().unwrap_or(self.labels.len());
+        start.and_then(|start| self.labels.get(start..end)).unwrap_or_default()
     }
 
     /// Bytes of the signal of one golden sample.

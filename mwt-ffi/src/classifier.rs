@@ -1,0 +1,295 @@
+//! A classifier that stays between calls: parsed once, fitted step by step, looked at as often as wanted.
+
+use core::mem::MaybeUninit;
+
+use crate::memory::{bytes, values};
+use crate::samples::{self, Samples, Task};
+use crate::{Prediction, Status, best, status, write_logits};
+
+/// What is behind a classifier. The lifetimes are the caller's to keep, who promised so to `mwt_init`.
+type Inner = mwt_infer::Classifier<'static, 'static>;
+
+/// A classifier, in memory of the caller's: what it needs between calls besides its workspace. Set to zero or set up by
+/// `mwt_init`; nothing has to be freed. It must not be moved to where a bundle or workspace ends, and one thread or task at a
+/// time may use it; two classifiers with workspaces of their own are independent.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Classifier {
+    /// The library's own.
+    state: [u64; 96],
+}
+
+/// [`Classifier`] as the library sees it.
+#[repr(C)]
+struct State {
+    /// [`READY`] once `inner` is there.
+    ready: u64,
+    inner: MaybeUninit<Inner>,
+}
+
+/// Neither zeros nor what memory holds by chance.
+const READY: u64 = 0x6d77_7420_7265_6164;
+
+const _: () = assert!(
+    size_of::<State>() <= size_of::<Classifier>()
+        && align_of::<State>() <= align_of::<Classifier>()
+);
+
+/// The classifier behind a pointer, if `mwt_init` made one there.
+///
+/// # Safety
+/// `classifier` is null or points to a `Classifier` that nothing else uses during `'a`, and whose bundle and workspace
+/// are as `mwt_init` was promised.
+unsafe fn ready<'a>(classifier: *mut Classifier) -> Result<&'a mut Inner, Status> {
+    // SAFETY: large and aligned enough, as asserted above, and the caller vouches for the rest.
+    let state = unsafe { classifier.cast::<State>().as_mut() }.ok_or(Status::Pointer)?;
+    if state.ready != READY {
+        return Err(Status::Pointer);
+    }
+    // SAFETY: it was written before `ready` was.
+    Ok(unsafe { state.inner.assume_init_mut() })
+}
+
+/// Sets up a classifier: parses and checks the bundle, once. Its model's samples are fitted by `mwt_step` or
+/// `mwt_fit`.
+///
+/// # Safety
+/// `classifier` may be written. `bundle` points to `bundle_len` bytes and `workspace` to `workspace_bytes`, which stay where
+/// they are, and which nothing else changes, as long as the classifier is used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_init(
+    classifier: *mut Classifier,
+    bundle: *const u8,
+    bundle_len: usize,
+    workspace: *mut f32,
+    workspace_bytes: usize,
+) -> Status {
+    status((|| {
+        if classifier.is_null() || !classifier.is_aligned() {
+            return Err(Status::Pointer);
+        }
+        // SAFETY: the caller's promise, for both.
+        let (bundle, workspace) =
+            unsafe { (bytes(bundle, bundle_len)?, values(workspace, workspace_bytes)?) };
+        let inner = MaybeUninit::new(crate::classifier(bundle, workspace)?);
+        // SAFETY: not null, aligned, large enough, and the caller lets it be written.
+        unsafe { classifier.cast::<State>().write(State { ready: READY, inner }) };
+        Ok(())
+    })())
+}
+
+/// Starts a fit anew.
+///
+/// # Safety
+/// `classifier` was set up by `mwt_init`, whose promises hold, and nothing else uses it meanwhile; so for all that follow.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_begin(classifier: *mut Classifier) -> Status {
+    // SAFETY: the caller's promise.
+    status(unsafe { ready(classifier) }.map(mwt_infer::Classifier::begin))
+}
+
+/// A step of a fit.
+struct Step<'a> {
+    left: Option<&'a mut u32>,
+}
+
+impl Task for Step<'_> {
+    fn with(
+        self,
+        classifier: &mut mwt_infer::Classifier<'_, '_>,
+        source: &impl mwt_infer::SampleSource,
+    ) -> Result<(), Status> {
+        classifier.step(source)?;
+        if let Some(left) = self.left {
+            *left = classifier.config().inner_steps.saturating_sub(classifier.steps()) as u32;
+        }
+        Ok(())
+    }
+}
+
+/// Takes the next inner step of the fit, on the same samples as those before it; nothing when all are taken. `left`, if not
+/// null, gets the number of steps that are left.
+///
+/// # Safety
+/// As for `mwt_begin`; `samples` points to a value whose pointers are null or point to as much as it says, and `left` is null
+/// or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_step(
+    classifier: *mut Classifier,
+    samples: *const Samples,
+    left: *mut u32,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise, for each.
+        unsafe {
+            let samples = samples.as_ref().ok_or(Status::Pointer)?;
+            samples::with(samples, ready(classifier)?, Step { left: left.as_mut() })
+        }
+    })())
+}
+
+/// A whole fit.
+struct Fit;
+
+impl Task for Fit {
+    fn with(
+        self,
+        classifier: &mut mwt_infer::Classifier<'_, '_>,
+        source: &impl mwt_infer::SampleSource,
+    ) -> Result<(), Status> {
+        classifier.fit(source)?;
+        Ok(())
+    }
+}
+
+/// Fits samples in all steps, from the start.
+///
+/// # Safety
+/// As for `mwt_step`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_fit(classifier: *mut Classifier, samples: *const Samples) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise, for each.
+        unsafe {
+            let samples = samples.as_ref().ok_or(Status::Pointer)?;
+            samples::with(samples, ready(classifier)?, Fit)
+        }
+    })())
+}
+
+/// The most likely class of the fit as it is, after all steps or any number of them; its `psnr` is NaN.
+///
+/// # Safety
+/// As for `mwt_begin`; `prediction` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_best(
+    classifier: *mut Classifier,
+    prediction: *mut Prediction,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise, for both.
+        unsafe {
+            let prediction = prediction.as_mut().ok_or(Status::Pointer)?;
+            *prediction = best(ready(classifier)?)?;
+        }
+        Ok(())
+    })())
+}
+
+/// The logits of the fit as it is, one a class, into `logits`, which has `logits_len` values.
+///
+/// # Safety
+/// As for `mwt_begin`; `logits` points to `logits_len` values.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_logits(
+    classifier: *mut Classifier,
+    logits: *mut f32,
+    logits_len: usize,
+) -> Status {
+    // SAFETY: the caller's promise, for both.
+    status((|| unsafe { write_logits(ready(classifier)?, logits, logits_len) })())
+}
+
+/// How well the fit draws some samples.
+struct Quality<'a> {
+    psnr: &'a mut f32,
+}
+
+impl Task for Quality<'_> {
+    fn with(
+        self,
+        classifier: &mut mwt_infer::Classifier<'_, '_>,
+        source: &impl mwt_infer::SampleSource,
+    ) -> Result<(), Status> {
+        *self.psnr = classifier.quality(source)?.psnr;
+        Ok(())
+    }
+}
+
+/// Peak signal-to-noise ratio of the fit over all samples in dB, into `psnr`; on a microcontroller nearly as much work as half
+/// a fit.
+///
+/// # Safety
+/// As for `mwt_step`; `psnr` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_psnr(
+    classifier: *mut Classifier,
+    samples: *const Samples,
+    psnr: *mut f32,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise, for each.
+        unsafe {
+            let samples = samples.as_ref().ok_or(Status::Pointer)?;
+            let psnr = psnr.as_mut().ok_or(Status::Pointer)?;
+            samples::with(samples, ready(classifier)?, Quality { psnr })
+        }
+    })())
+}
+
+/// The name of a class: its first byte into `text` and its length into `len`. It lies in the bundle and does not end
+/// with 0. `MWT_STATUS_OUTPUT` for a class that is not there.
+///
+/// # Safety
+/// As for `mwt_begin`; `text` and `len` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_label(
+    classifier: *mut Classifier,
+    index: u32,
+    text: *mut *const u8,
+    len: *mut usize,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise, for each.
+        let (classifier, text, len) = unsafe {
+            let text = text.as_mut().ok_or(Status::Pointer)?;
+            (ready(classifier)?, text, len.as_mut().ok_or(Status::Pointer)?)
+        };
+        if index as usize >= classifier.config().classes {
+            return Err(Status::Output);
+        }
+        let label = classifier.bundle().header().label(index as usize);
+        (*text, *len) = (label.as_ptr(), label.len());
+        Ok(())
+    })())
+}
+
+/// What a model takes and gives.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Model {
+    /// Axes of its grid: 1 for series, 2 for images, 3 for volumes.
+    pub axes: u32,
+    /// Positions along each axis; 1 where there is none.
+    pub sides: [u32; 3],
+    /// Numbers of a sample.
+    pub channels: u32,
+    /// Classes.
+    pub classes: u32,
+    /// Inner steps of a whole fit.
+    pub steps: u32,
+}
+
+/// What the classifier's model takes and gives, into `model`.
+///
+/// # Safety
+/// As for `mwt_begin`; `model` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_model_of(classifier: *mut Classifier, model: *mut Model) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise, for both.
+        let (classifier, model) =
+            unsafe { (ready(classifier)?, model.as_mut().ok_or(Status::Pointer)?) };
+        let config = classifier.config();
+        let mut sides = [1; 3];
+        sides.iter_mut().zip(config.extents.sides()).for_each(|(to, side)| *to = *side as u32);
+        *model = Model {
+            axes: config.axes() as u32,
+            sides,
+            channels: config.channels as u32,
+            classes: config.classes as u32,
+            steps: config.inner_steps as u32,
+        };
+        Ok(())
+    })())
+}
