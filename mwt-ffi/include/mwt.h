@@ -43,15 +43,13 @@ typedef enum mwt_type {
   MWT_TYPE_F32 = 2,
 } mwt_type;
 
-// A class, how likely it is, and how well the image was fitted.
-typedef struct mwt_prediction {
-  // Index of the class, from 0.
-  uint32_t index;
-  // Its softmax probability.
-  float probability;
-  // Peak signal-to-noise ratio of the fit in dB.
-  float psnr;
-} mwt_prediction;
+// A classifier, in memory of the caller's: what it needs between calls besides its workspace. `mwt_init` sets it up; before
+// that, other calls refuse one of zeros. Nothing has to be freed. One thread, task or interrupt at a time may use it; two with
+// workspaces of their own are independent.
+typedef struct mwt_classifier {
+  // The library's own.
+  uint64_t state[96];
+} mwt_classifier;
 
 // Samples to classify: an image, a series or a volume, of which some may be missing, or samples anywhere.
 typedef struct mwt_samples {
@@ -70,13 +68,15 @@ typedef struct mwt_samples {
   const float *coordinates;
 } mwt_samples;
 
-// A classifier, in memory of the caller's: what it needs between calls besides its workspace. Set to zero or set up by
-// `mwt_init`; nothing has to be freed. It must not be moved to where a bundle or workspace ends, and one thread or task at a
-// time may use it; two classifiers with workspaces of their own are independent.
-typedef struct mwt_classifier {
-  // The library's own.
-  uint64_t state[96];
-} mwt_classifier;
+// A class, how likely it is, and how well the image was fitted.
+typedef struct mwt_prediction {
+  // Index of the class, from 0.
+  uint32_t index;
+  // Its softmax probability.
+  float probability;
+  // Peak signal-to-noise ratio of the fit in dB.
+  float psnr;
+} mwt_prediction;
 
 // What a model takes and gives.
 typedef struct mwt_model {
@@ -95,57 +95,6 @@ typedef struct mwt_model {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
-
-// Bytes of workspace that the bundle's model needs, into `*size`.
-//
-// # Safety
-// `bundle` points to `bundle_len` bytes, `size` to a value that may be written.
-enum mwt_status mwt_workspace_bytes(const uint8_t *bundle, size_t bundle_len, size_t *size);
-
-// Fits and classifies the bundle's own samples and compares them with the trainer's logits.
-//
-// # Safety
-// `bundle` points to `bundle_len` bytes, `workspace` to `workspace_bytes` that nothing else uses meanwhile.
-enum mwt_status mwt_self_test(const uint8_t *bundle,
-                              size_t bundle_len,
-                              float *workspace,
-                              size_t workspace_bytes);
-
-// Fits one image, [height, width, channels] bytes, and classifies it. `logits` takes one value a class, or is null.
-//
-// The image has the model's size and channels. `mwt-train classify` makes one of a picture so, and training did: turn it
-// upright, put its transparent parts on a background, cut it about its centre to the model's proportions, and average the
-// pixels that shrink into one (or pad it, or stretch it, if training did); 0 is black. Light and dark are as in training: a
-// model of light strokes on black takes dark ones on paper inverted, 255 - value.
-//
-// # Safety
-// `bundle` and `image` point to as many bytes as said, `workspace` to `workspace_bytes` that nothing else uses
-// meanwhile, `prediction` to a value that may be written, and `logits` is null or points to `logits_len` values.
-enum mwt_status mwt_classify(const uint8_t *bundle,
-                             size_t bundle_len,
-                             float *workspace,
-                             size_t workspace_bytes,
-                             const uint8_t *image,
-                             size_t image_len,
-                             struct mwt_prediction *prediction,
-                             float *logits,
-                             size_t logits_len);
-
-// Fits samples of any kind and classifies them, as `mwt_classify` does an image.
-//
-// # Safety
-// As for `mwt_classify`; and `samples` points to a value whose pointers are null or point to as much as it says.
-enum mwt_status mwt_classify_samples(const uint8_t *bundle,
-                                     size_t bundle_len,
-                                     float *workspace,
-                                     size_t workspace_bytes,
-                                     const struct mwt_samples *samples,
-                                     struct mwt_prediction *prediction,
-                                     float *logits,
-                                     size_t logits_len);
-
-// The name of a status, such as "MWT_STATUS_OK"; a constant that ends with 0. Any other number is "MWT_STATUS_OTHER".
-const char *mwt_status_name(int32_t status);
 
 // Sets up a classifier: parses and checks the bundle, once. Its model's samples are fitted by `mwt_step` or
 // `mwt_fit`.
@@ -218,6 +167,57 @@ enum mwt_status mwt_label(struct mwt_classifier *classifier,
 // # Safety
 // As for `mwt_begin`; `model` may be written.
 enum mwt_status mwt_model_of(struct mwt_classifier *classifier, struct mwt_model *model);
+
+// Bytes of workspace that the bundle's model needs, into `*size`.
+//
+// # Safety
+// `bundle` points to `bundle_len` bytes, `size` to a value that may be written.
+enum mwt_status mwt_workspace_bytes(const uint8_t *bundle, size_t bundle_len, size_t *size);
+
+// Fits and classifies the bundle's own samples and compares them with the trainer's logits.
+//
+// # Safety
+// `bundle` points to `bundle_len` bytes, `workspace` to `workspace_bytes` that nothing else uses meanwhile.
+enum mwt_status mwt_self_test(const uint8_t *bundle,
+                              size_t bundle_len,
+                              float *workspace,
+                              size_t workspace_bytes);
+
+// Fits one image, [height, width, channels] bytes, and classifies it. `logits` takes one value a class, or is null.
+//
+// The image has the model's size and channels. `mwt-train classify` makes one of a picture so, and training did: turn it
+// upright, put its transparent parts on a background, cut it about its centre to the model's proportions, and average the
+// pixels that shrink into one (or pad it, or stretch it, if training did); 0 is black. Light and dark are as in training: a
+// model of light strokes on black takes dark ones on paper inverted, 255 - value.
+//
+// # Safety
+// `bundle` and `image` point to as many bytes as said, `workspace` to `workspace_bytes` that nothing else uses
+// meanwhile, `prediction` to a value that may be written, and `logits` is null or points to `logits_len` values.
+enum mwt_status mwt_classify(const uint8_t *bundle,
+                             size_t bundle_len,
+                             float *workspace,
+                             size_t workspace_bytes,
+                             const uint8_t *image,
+                             size_t image_len,
+                             struct mwt_prediction *prediction,
+                             float *logits,
+                             size_t logits_len);
+
+// Fits samples of any kind and classifies them, as `mwt_classify` does an image.
+//
+// # Safety
+// As for `mwt_classify`; and `samples` points to a value whose pointers are null or point to as much as it says.
+enum mwt_status mwt_classify_samples(const uint8_t *bundle,
+                                     size_t bundle_len,
+                                     float *workspace,
+                                     size_t workspace_bytes,
+                                     const struct mwt_samples *samples,
+                                     struct mwt_prediction *prediction,
+                                     float *logits,
+                                     size_t logits_len);
+
+// The name of a status, such as "MWT_STATUS_OK"; a constant that ends with 0. Any other number is "MWT_STATUS_OTHER".
+const char *mwt_status_name(int32_t status);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -2,16 +2,17 @@
 
 use core::mem::MaybeUninit;
 
+use crate::answer::{self, Prediction, best, write_logits};
 use crate::memory::{bytes, values};
 use crate::samples::{self, Samples, Task};
-use crate::{Prediction, Status, best, status, write_logits};
+use crate::status::{Status, status};
 
 /// What is behind a classifier. The lifetimes are the caller's to keep, who promised so to `mwt_init`.
 type Inner = mwt_infer::Classifier<'static, 'static>;
 
-/// A classifier, in memory of the caller's: what it needs between calls besides its workspace. Set to zero or set up by
-/// `mwt_init`; nothing has to be freed. It must not be moved to where a bundle or workspace ends, and one thread or task at a
-/// time may use it; two classifiers with workspaces of their own are independent.
+/// A classifier, in memory of the caller's: what it needs between calls besides its workspace. `mwt_init` sets it up; before
+/// that, other calls refuse one of zeros. Nothing has to be freed. One thread, task or interrupt at a time may use it; two with
+/// workspaces of their own are independent.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Classifier {
@@ -71,7 +72,7 @@ pub unsafe extern "C" fn mwt_init(
         // SAFETY: the caller's promise, for both.
         let (bundle, workspace) =
             unsafe { (bytes(bundle, bundle_len)?, values(workspace, workspace_bytes)?) };
-        let inner = MaybeUninit::new(crate::classifier(bundle, workspace)?);
+        let inner = MaybeUninit::new(answer::classifier(bundle, workspace)?);
         // SAFETY: not null, aligned, large enough, and the caller lets it be written.
         unsafe { classifier.cast::<State>().write(State { ready: READY, inner }) };
         Ok(())

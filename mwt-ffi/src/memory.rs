@@ -2,7 +2,7 @@
 
 use core::slice;
 
-use crate::Status;
+use crate::status::Status;
 
 /// The bytes behind `data`, unless it is null.
 ///

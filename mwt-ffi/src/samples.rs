@@ -4,8 +4,8 @@ use core::ffi::c_void;
 
 use mwt_infer::{Classifier, Numbers, SampleSource, Scattered, Signal};
 
-use crate::Status;
 use crate::memory::{array, bytes};
+use crate::status::Status;
 
 /// Type of a signal's numbers.
 #[repr(C)]
