@@ -50,11 +50,11 @@ fn mounted(dir: &Path, options: &str, script: &str) -> Option<Output> {
 #[test]
 fn a_full_disk_is_told_of() {
     let dir = tempfile::tempdir().unwrap();
-    // Room for settings and metrics, not for a checkpoint.
+    // Room for settings and metrics, not for a model.
     let script = format!("$MWT {} 1", TRAIN.join(" "));
     let Some(output) = mounted(dir.path(), "size=64k", &script) else { return };
     let line = complaint(&output);
-    assert!(line.contains("checkpoint.safetensors") && line.contains("No space left"), "{line}");
+    assert!(line.starts_with("runs/run/best.safetensors: No space left"), "{line}");
 }
 
 /// A disk that fills up behind the first checkpoint leaves that one as it was.
