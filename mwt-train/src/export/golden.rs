@@ -1,6 +1,6 @@
 //! Golden samples that notice: signals whose logits move far when inference makes a common mistake.
 
-use mwt_core::{Bundle, ModelConfig, Schemes};
+use mwt_core::{Bundle, ModelConfig, Scheme, Schemes};
 use mwt_infer::{Classifier, Error, Numbers, Signal, WorkspaceBuf};
 
 use super::bundle::Export;
@@ -110,13 +110,15 @@ fn table(
     inputs: &Inputs,
     signals: &[Vec<f32>],
 ) -> Result<Vec<(Mistake, Vec<f32>)>, Error> {
-    let right = Made::right(weights, inputs);
-    let right = signals.iter().map(|s| logits(&right, s)).collect::<Result<Vec<_>, _>>()?;
+    let right = logits(&Made::right(weights, inputs), signals)?;
+    let right = right.into_iter().collect::<Result<Vec<_>, _>>()?;
     let made = Mistake::of(weights.config()).map(|mistake| {
-        let made = mistake.made(weights, inputs);
-        let row = signals.iter().zip(&right).map(|(signal, right)| {
-            // A mistake may well end in numbers that are not finite, which any test notices.
-            let Ok(wrong) = logits(&made, signal) else { return f32::INFINITY };
+        // A mistake may well end in numbers that are not finite, which any test notices.
+        let Ok(wrong) = logits(&mistake.made(weights, inputs), signals) else {
+            return (mistake, vec![f32::INFINITY; signals.len()]);
+        };
+        let row = right.iter().zip(wrong).map(|(right, wrong)| {
+            let Ok(wrong) = wrong else { return f32::INFINITY };
             let off = right.iter().zip(&wrong).fold(0.0f32, |m, (r, w)| m.max((r - w).abs()));
             off / Classifier::self_test_tolerance(right.iter().copied())
         });
@@ -125,28 +127,28 @@ fn table(
     Ok(made.collect())
 }
 
-/// The logits of one signal, in f32 and by the portable rules: what differs is the mistake alone.
-fn logits(made: &Made, signal: &[f32]) -> Result<Vec<f32>, Error> {
-    let export = Export {
-        schemes: Schemes::all(mwt_core::Scheme::F32),
-        inputs: &made.inputs,
-        ..Export::default()
-    };
-    let bytes = export.bundle(&made.weights)?;
+/// The logits of each signal, or why there are none; in f32 throughout, so that what differs is the mistake alone.
+fn logits(made: &Made, signals: &[Vec<f32>]) -> Result<Vec<Result<Vec<f32>, Error>>, Error> {
+    let schemes = Schemes::all(Scheme::F32);
+    let bytes =
+        Export { schemes, inputs: &made.inputs, ..Export::default() }.bundle(&made.weights)?;
     let bundle = Bundle::parse(&bytes)?;
-    let config: &ModelConfig = bundle.config();
-    let numbers: Vec<f32> = match &made.order {
-        Some(order) => order.iter().map(|from| signal[*from]).collect(),
-        None => signal.to_vec(),
-    };
-    let mut workspace = WorkspaceBuf::new(config);
+    let mut workspace = WorkspaceBuf::new(bundle.config());
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice())?;
-    let signal = Signal::new(Numbers::F32(&numbers), config.extents, config.channels)?;
-    classifier.begin();
-    for _ in 0..made.steps {
-        classifier.step(&signal)?;
-    }
-    Ok(classifier.logits()?.to_vec())
+    let mut one = |signal: &Vec<f32>| {
+        let numbers: Vec<f32> = match &made.order {
+            Some(order) => order.iter().map(|from| signal[*from]).collect(),
+            None => signal.clone(),
+        };
+        let ModelConfig { extents, channels, .. } = *classifier.config();
+        let signal = Signal::new(Numbers::F32(&numbers), extents, channels)?;
+        classifier.begin();
+        for _ in 0..made.steps {
+            classifier.step(&signal)?;
+        }
+        Ok(classifier.logits()?.to_vec())
+    };
+    Ok(signals.iter().map(&mut one).collect())
 }
 
 #[cfg(test)]
