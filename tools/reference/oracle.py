@@ -1,7 +1,7 @@
 """Another reader's verdict on mutated bundles, and its logits of those that both accept.
 
-    MWT_ORACLE=/tmp/verdicts cargo test -p mwt-infer --test fuzz write_verdicts -- --ignored
-    python tools/reference/oracle.py /tmp/verdicts
+    MWT_ORACLE=$PWD/target/verdicts cargo test -p mwt-infer --test fuzz write_verdicts -- --ignored
+    python tools/reference/oracle.py target/verdicts
 
 The file is described at `write_verdicts` in mwt-infer/tests/fuzz.rs. A difference of logits counts where it is beyond what
 rounding explains: beyond 1e-3 of their size, and beyond fifty times what the least change of the numbers that f32 knows moves
