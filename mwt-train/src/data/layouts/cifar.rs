@@ -84,15 +84,17 @@ const FORMATS: [Format; 3] = [
 pub(super) const CIFAR_10: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// Which format the directory has, and where: in `dir`, or in the archive's folder inside it.
+/// Which format the directory has, and where.
 fn found(dir: &Path) -> Option<(&'static Format, PathBuf)> {
     FORMATS.iter().find_map(|format| {
-        let places = [dir.to_path_buf(), dir.join(format.folder)];
-        let has = |place: &PathBuf| {
-            place.join(format.train[0]).is_file() || place.join(format.test).is_file()
-        };
-        Some((format, places.into_iter().find(has)?))
+        Some((format, place(dir, format.folder, [format.train[0], format.test])?))
     })
+}
+
+/// Where one of two files lies: in `dir`, or in the archive's folder inside it.
+pub(super) fn place(dir: &Path, folder: &str, files: [&str; 2]) -> Option<PathBuf> {
+    let has = |place: &PathBuf| files.iter().any(|file| place.join(file).is_file());
+    [dir.to_path_buf(), dir.join(folder)].into_iter().find(has)
 }
 
 /// Whether the directory has the files of one of the sets.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::cifar::{CIFAR_10, interleave};
+use super::cifar::{CIFAR_10, interleave, place};
 use super::pickle::{Pickle, Value};
 use crate::data::error::DataError;
 use crate::data::options::{LoadOptions, Parts, Remarks};
@@ -47,11 +47,7 @@ const FORMATS: [Format; 2] = [
 
 fn found(dir: &Path) -> Option<(&'static Format, PathBuf)> {
     FORMATS.iter().find_map(|format| {
-        let places = [dir.to_path_buf(), dir.join(format.folder)];
-        let has = |place: &PathBuf| {
-            place.join(format.train[0]).is_file() || place.join(format.test).is_file()
-        };
-        Some((format, places.into_iter().find(has)?))
+        Some((format, place(dir, format.folder, [format.train[0], format.test])?))
     })
 }
 

@@ -14,6 +14,10 @@ const UNPACK: &str = "unpack it and give the folder that comes out";
 const FOLDER: &str = "give the folder that it lies in";
 const PICTURES: &str = "write its images as files, one folder a class, or as NumPy arrays (numpy.savez with x_train, y_train, x_test, y_test)";
 
+const PICKLE: &str = "a Python pickle";
+const BATCHES: &str =
+    "give the folder of CIFAR's batches, or write its images as files, one folder a class";
+
 /// How files begin, what they are, and what to do.
 const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     (b"PK\x03\x04", "a zip archive", UNPACK),
@@ -38,21 +42,9 @@ const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     (b"\xff\xd8\xff", "an image", FOLDER),
     (b"GIF8", "an image", FOLDER),
     (b"RIFF", "a sound or an image", FOLDER),
-    (
-        b"\x80\x02",
-        "a Python pickle",
-        "give the folder of CIFAR's batches, or write its images as files, one folder a class",
-    ),
-    (
-        b"\x80\x03",
-        "a Python pickle",
-        "give the folder of CIFAR's batches, or write its images as files, one folder a class",
-    ),
-    (
-        b"\x80\x04",
-        "a Python pickle",
-        "give the folder of CIFAR's batches, or write its images as files, one folder a class",
-    ),
+    (b"\x80\x02", PICKLE, BATCHES),
+    (b"\x80\x03", PICKLE, BATCHES),
+    (b"\x80\x04", PICKLE, BATCHES),
 ];
 
 /// Files of a directory that are looked at.
