@@ -107,6 +107,7 @@ fn header(layout: DatasetLayout, set: &Dataset) -> String {
         DatasetLayout::Solids => "built-in solids",
         DatasetLayout::Ts => ".ts files",
         DatasetLayout::Npz => "NumPy archive",
+        DatasetLayout::Parquet => "parquet files",
         DatasetLayout::Mesh => "mesh folder",
         DatasetLayout::Wav => "WAV folder",
     };

@@ -62,7 +62,7 @@ pub enum DataError {
     #[error(
         "{path}: no data set that can be read: {what}; known are folders of images or sounds, one a class, \
          with or without train/ and test/ or val/, the files of MNIST and its kin, of CIFAR and of STL-10, \
-         series (NAME_TRAIN.ts with NAME_TEST.ts), arrays (NAME.npz) and meshes (<class>/train/*.off with \
+         series (NAME_TRAIN.ts with NAME_TEST.ts), arrays (NAME.npz), tables of images (parquet) and meshes (<class>/train/*.off with \
          test/); `digits`, `gestures` and `solids` need no directory"
     )]
     UnknownLayout {
@@ -441,6 +441,43 @@ pub enum DataError {
         array: String,
         /// What is wrong with it.
         fault: ArrayFault,
+    },
+
+    /// A parquet file cannot be read.
+    #[error("{path}: not a readable parquet file: {reason}; download it again")]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said, in one line.
+        reason: String,
+    },
+
+    /// A table has no column of images, or none of labels.
+    #[error(
+        "{path}: no column of {what} among {}; images are bytes of picture files, in a column `image` or a group with \
+         `bytes` in it, labels numbers or text in a column `label`",
+        .found.join(", ")
+    )]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// What is missing: images or labels.
+        what: &'static str,
+        /// The columns that are there.
+        found: Vec<String>,
+    },
+
+    /// A label is none of those that the file names.
+    #[error(
+        "{path}: label {label} is none of the {classes} classes that the file names; it is damaged"
+    )]
+    UnnamedLabel {
+        /// The file.
+        path: PathBuf,
+        /// The label.
+        label: String,
+        /// Number of classes.
+        classes: usize,
     },
 
     /// A mesh has no area.

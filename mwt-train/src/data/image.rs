@@ -60,6 +60,12 @@ pub(super) fn read_header(path: &Path) -> Result<Header, DataError> {
     picture::header(BufReader::new(file)).map_err(at(path))
 }
 
+/// The same of an image's bytes; `name` is for errors.
+#[cfg(feature = "parquet")]
+pub(super) fn read_header_bytes(name: &Path, bytes: &[u8]) -> Result<Header, DataError> {
+    picture::header(Cursor::new(bytes)).map_err(at(name))
+}
+
 /// Decodes one image into `out`, which has room for the shape asked for.
 pub(super) fn read_into(
     path: &Path,

@@ -44,6 +44,9 @@ pub enum PictureFault {
     /// It has no pixel.
     #[error("has no pixels; remove the file")]
     Empty,
+    /// A table has only its path, or nothing.
+    #[error("is not in the table; write the data set with the images in it")]
+    Elsewhere,
     /// It would take too much memory.
     #[error(
         "{height}x{width} pixels (height x width) would take {bytes} bytes, more than the {most} that one picture \

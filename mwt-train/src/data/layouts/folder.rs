@@ -13,23 +13,16 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::class_folders::{Listed, list};
+use super::faults::Faults;
 use super::listing::Entry;
+use super::sizes::one_size;
 use super::splits::Splits;
 use crate::data::error::DataError;
-use crate::data::image::{Header, Size, bad_size, read_header, read_image, read_into, zeroed};
+use crate::data::image::{Header, bad_size, read_header, read_image, read_into, zeroed};
 use crate::data::options::{LoadOptions, Parts};
 use crate::data::picture::kind::ENDINGS;
 use crate::data::picture::{Tally, View};
 use crate::data::split::Split;
-
-/// One unreadable image per so many is left out; more are an error.
-const IMAGES_PER_FAULT: usize = 100;
-
-/// More pixels than this are too many to train on by mistake: the photos of a telephone have 12 million.
-const LARGE: usize = 512 * 512;
-
-/// The longer side of a size that is proposed.
-const PROPOSED: usize = 64;
 
 /// Endings of pictures, those that cannot be read included: a folder with them is meant as an image folder.
 const PICTURES: [&str; 29] = [
@@ -50,15 +43,15 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
     let mut headers = Vec::new();
     let mut look = |entries: Option<Vec<Entry>>| -> Result<_, DataError> {
         let Some(entries) = entries else { return Ok(None) };
-        let mut faults = Faults::of(&entries);
+        let mut faults = Faults::of(entries.len());
         let (entries, found) = read_headers(entries, &mut faults)?;
         headers.extend(found);
         Ok(Some((entries, faults)))
     };
     let (train, validation, test) = (look(train)?, look(validation)?, look(test)?);
     let entries = [&train, &validation, &test].into_iter().flatten();
-    let entries = entries.flat_map(|(entries, _)| entries);
-    let size = size(dir, entries, &headers, options)?;
+    let paths = entries.flat_map(|(entries, _)| entries).map(|(path, _)| path.clone());
+    let size = one_size(dir, paths, &headers, options)?;
     let grey = options.grey.unwrap_or_else(|| headers.iter().all(|header| header.grey));
     if size.0 == 0 || size.1 == 0 {
         return Err(bad_size(size));
@@ -80,83 +73,6 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
     let (train, validation, test) = (read(train)?, read(validation)?, read(test)?);
     remarks.warnings.extend(tally.lines());
     Ok(Parts { classes, train, validation, test, remarks })
-}
-
-/// The size of all images: that of the options, or their own, where it is one and not too large.
-fn size<'a>(
-    dir: &Path,
-    entries: impl Iterator<Item = &'a Entry>,
-    headers: &[Header],
-    options: &LoadOptions,
-) -> Result<Size, DataError> {
-    if let Some(size) = options.image_size {
-        return Ok(size);
-    }
-    let first = headers.first().ok_or_else(|| DataError::NoImages { path: dir.into() })?;
-    let hint = proposed(headers);
-    for ((path, _), header) in entries.zip(headers) {
-        let (path, found) = (path.clone(), header.size);
-        if found.0.saturating_mul(found.1) > LARGE {
-            return Err(DataError::LargeImages { path, found, hint });
-        }
-        if found != first.size {
-            return Err(DataError::MixedSizes { path, found, expected: first.size, hint });
-        }
-    }
-    Ok(first.size)
-}
-
-/// A size for all images: the median of their heights and of their widths, made smaller where that is large.
-fn proposed(headers: &[Header]) -> Size {
-    let median = |side: fn(&Header) -> usize| {
-        let mut sides: Vec<usize> = headers.iter().map(side).collect();
-        sides.sort_unstable();
-        sides.get(sides.len() / 2).copied().unwrap_or(1)
-    };
-    smaller((median(|header| header.size.0), median(|header| header.size.1)))
-}
-
-/// A size of the same proportions whose longer side is small enough to train on quickly.
-pub(crate) fn smaller((height, width): Size) -> Size {
-    let longer = height.max(width);
-    if longer <= PROPOSED {
-        return (height, width);
-    }
-    let side = |side: usize| ((side * PROPOSED + longer / 2) / longer).max(1);
-    (side(height), side(width))
-}
-
-/// The files of a split that cannot be read.
-struct Faults {
-    images: usize,
-    found: Vec<DataError>,
-}
-
-impl Faults {
-    fn of(entries: &[Entry]) -> Self {
-        Self { images: entries.len(), found: Vec::new() }
-    }
-
-    /// The results without those that are the file's own fault; any other error goes through.
-    fn sift<T>(&mut self, results: Vec<Result<T, DataError>>) -> Result<Vec<Option<T>>, DataError> {
-        let mut sifted = Vec::with_capacity(results.len());
-        for result in results {
-            sifted.push(match result {
-                Ok(value) => Some(value),
-                Err(error @ (DataError::Io { .. } | DataError::Decode { .. })) => {
-                    self.found.push(error);
-                    None
-                }
-                Err(error) => return Err(error),
-            });
-        }
-        if self.found.len() * IMAGES_PER_FAULT <= self.images {
-            return Ok(sifted);
-        }
-        let (faults, images) = (self.found.len(), self.images);
-        let first = Box::new(self.found.swap_remove(0));
-        Err(DataError::TooManyFaults { faults, images, first })
-    }
 }
 
 /// First pass: the entries whose headers can be read, in order, and their headers.

@@ -88,7 +88,7 @@ fn visible_entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
 }
 
 /// At most `limit` entries, evenly spaced so that all classes keep their share.
-pub(super) fn thin_out(entries: Vec<Entry>, limit: Option<usize>) -> Vec<Entry> {
+pub(super) fn thin_out<T>(entries: Vec<T>, limit: Option<usize>) -> Vec<T> {
     let total = entries.len();
     let wanted = limit.unwrap_or(total).min(total);
     if wanted == total {
@@ -127,6 +127,6 @@ mod tests {
         assert_eq!(few.iter().map(|e| e.1).collect::<Vec<_>>(), [0, 0, 0, 1, 1, 1, 2, 2, 2]);
         assert_eq!(thin_out(entries.clone(), None).len(), 90);
         assert!(thin_out(entries, Some(0)).is_empty());
-        assert!(thin_out(Vec::new(), Some(1)).is_empty());
+        assert!(thin_out(Vec::<Entry>::new(), Some(1)).is_empty());
     }
 }

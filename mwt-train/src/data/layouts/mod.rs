@@ -3,6 +3,7 @@
 mod cifar;
 mod cifar_python;
 mod class_folders;
+mod faults;
 mod folder;
 mod idx;
 mod idx_files;
@@ -13,7 +14,10 @@ mod npy;
 mod npz;
 mod npz_images;
 mod off;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod pickle;
+mod sizes;
 mod splits;
 mod timestamp;
 mod ts;
@@ -22,7 +26,7 @@ mod wav;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use folder::smaller;
+pub(crate) use sizes::smaller;
 
 use super::error::DataError;
 use super::options::{LoadOptions, Parts};
@@ -49,6 +53,8 @@ pub enum DatasetLayout {
     Ts,
     /// NumPy's `.npz`, the file or a directory with it.
     Npz,
+    /// Parquet files with the images in them, as Hugging Face stores them; the file or a directory with some.
+    Parquet,
     /// Meshes, `<class>/{train,test}/*.off`.
     Mesh,
     /// Sounds, `train/<class>/*.wav` beside `test/` or `val/`.
@@ -165,6 +171,8 @@ fn layout_of_file(path: &Path) -> Option<DatasetLayout> {
         Some(DatasetLayout::Npz)
     } else if idx_files::is_idx(path) {
         Some(DatasetLayout::Idx)
+    } else if is_parquet(path) {
+        Some(DatasetLayout::Parquet)
     } else {
         None
     }
@@ -182,6 +190,8 @@ fn layout_of(dir: &Path) -> Result<Option<DatasetLayout>, DataError> {
         Some(DatasetLayout::Ts)
     } else if npz::is_npz(dir) {
         Some(DatasetLayout::Npz)
+    } else if is_parquet(dir) {
+        Some(DatasetLayout::Parquet)
     } else if mesh::is_mesh(dir) {
         Some(DatasetLayout::Mesh)
     // Before images, of which folders for splits alone are enough.
@@ -194,6 +204,15 @@ fn layout_of(dir: &Path) -> Result<Option<DatasetLayout>, DataError> {
     })
 }
 
+#[cfg(feature = "parquet")]
+use parquet::is_parquet;
+
+/// This program was built without the reader.
+#[cfg(not(feature = "parquet"))]
+fn is_parquet(_: &Path) -> bool {
+    false
+}
+
 /// The splits of images, or of other signals.
 pub(super) enum Splits {
     Images(Parts),
@@ -203,7 +222,8 @@ pub(super) enum Splits {
 /// Reads a data set of files.
 pub(super) fn read(place: &Place, options: &LoadOptions) -> Result<Splits, DataError> {
     use DatasetLayout::{
-        CifarBinary, CifarPython, Digits, Gestures, Idx, ImageFolder, Mesh, Npz, Solids, Ts, Wav,
+        CifarBinary, CifarPython, Digits, Gestures, Idx, ImageFolder, Mesh, Npz, Parquet, Solids,
+        Ts, Wav,
     };
     let path = &*place.path;
     Ok(match place.layout {
@@ -218,6 +238,10 @@ pub(super) fn read(place: &Place, options: &LoadOptions) -> Result<Splits, DataE
         },
         Mesh => Splits::Signals(Parts::new(mesh::load(path, options, options.side)?)),
         Wav => Splits::Signals(wav::load(path, options, options.rate, options.window)?),
+        #[cfg(feature = "parquet")]
+        Parquet => Splits::Images(parquet::load(path, options)?),
+        #[cfg(not(feature = "parquet"))]
+        Parquet => return Err(unread::of_dir(path)),
         // Those have no files.
         Digits | Gestures | Solids => return Err(unread::of_dir(path)),
     })

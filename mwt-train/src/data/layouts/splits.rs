@@ -8,7 +8,7 @@ use crate::data::error::DataError;
 
 /// What a folder is for, as its name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Train,
     Validation,
     Test,
@@ -29,7 +29,8 @@ const ROLES: [(&str, Role); 8] = [
 /// A folder with this name holds the images of its parent, not a class of its own.
 const INNER: &str = "images";
 
-fn role(path: &Path) -> Option<Role> {
+/// What a file or folder is for, where its name says so.
+pub(super) fn role(path: &Path) -> Option<Role> {
     let name = path.file_name()?.to_str()?.to_lowercase();
     let of = |word: &str| ROLES.iter().find(|(known, _)| *known == word).map(|(_, role)| *role);
     of(&name).or_else(|| name.split(['_', '-', '.', ' ']).find_map(of))

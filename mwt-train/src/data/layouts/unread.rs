@@ -14,6 +14,13 @@ const UNPACK: &str = "unpack it and give the folder that comes out";
 const FOLDER: &str = "give the folder that it lies in";
 const PICTURES: &str = "write its images as files, one folder a class, or as NumPy arrays (numpy.savez with x_train, y_train, x_test, y_test)";
 
+/// Those that are called `.parquet` are read where the program can.
+const TABLES_OF_IMAGES: &str = if cfg!(feature = "parquet") {
+    "call it NAME.parquet"
+} else {
+    "this program was built without the feature `parquet`; write its images as files, one folder a class"
+};
+
 const PICKLE: &str = "a Python pickle";
 const BATCHES: &str =
     "give the folder of CIFAR's batches, or write its images as files, one folder a class";
@@ -28,7 +35,7 @@ const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     (b"\xfd7zXZ\0", "a file packed by xz", UNPACK),
     (b"\x28\xb5\x2f\xfd", "a file packed by zstd", UNPACK),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", PICTURES),
-    (b"PAR1", "a parquet file", PICTURES),
+    (b"PAR1", "a parquet file", TABLES_OF_IMAGES),
     (b"ARROW1", "an Arrow file", PICTURES),
     (b"MATLAB 5.0", "a MATLAB file", PICTURES),
     (b"SQLite format 3", "a data base", PICTURES),
@@ -167,12 +174,12 @@ mod tests {
         fs::write(&table, "label,pixel0\n5,0\n").unwrap();
         assert!(of_file(&table).to_string().contains("a table"));
         assert!(of_dir(dir.path()).to_string().contains("mnist_train.csv: a table"));
-        // As Hugging Face stores images, one level deeper and beside lists.
+        // One level deeper and beside lists. A table without its ending; with it, it would be read.
         let inner = dir.path().join("data");
         fs::create_dir(&inner).unwrap();
-        fs::write(inner.join("train-00000-of-00001.parquet"), b"PAR1____PAR1").unwrap();
+        fs::write(inner.join("train-00000-of-00001"), b"PAR1____PAR1").unwrap();
         let line = of_dir(dir.path()).to_string();
-        assert!(line.contains(".parquet: a parquet file; write its images as files"), "{line}");
+        assert!(line.contains("train-00000-of-00001: a parquet file; "), "{line}");
         fs::remove_dir_all(&inner).unwrap();
         fs::remove_file(&table).unwrap();
         assert!(of_dir(dir.path()).to_string().contains("1 files (1 .bin)"));
