@@ -124,6 +124,13 @@ fn data_sets() -> Vec<Files> {
         vec![file("train", pickle()), file("test_batch", pickle())],
         vec![file("a.npz", signals)],
         vec![file("b.npz", images)],
+        ["train", "test"]
+            .map(|split| {
+                let name = format!("data/{split}-00000-of-00001.parquet");
+                let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parquet");
+                file(&name, fs::read(Path::new(fixtures).join(&name)).unwrap())
+            })
+            .into(),
         folder.clone(),
         folder.into_iter().filter(|(name, _)| name.starts_with("train")).collect(),
         tiny,

@@ -6,6 +6,7 @@
 //! and colour, and to decode them. Only the images of one group of rows are held undecoded at a time.
 
 mod features;
+mod guard;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
-use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
 use super::features::Features;
+use super::guard::guarded;
 use crate::data::error::DataError;
 use crate::data::layouts::npz::Label;
-use crate::util::text::one_line;
 
 /// Names of columns of images, of those that no features name; the first that is there.
 const IMAGES: [&str; 6] = ["image", "img", "images", "picture", "pixels", "jpg"];
@@ -41,7 +40,7 @@ impl Table {
     /// [`DataError::Io`], [`DataError::Parquet`], or [`DataError::Columns`] without images or labels.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let file = File::open(path).map_err(|reason| DataError::io(path, reason))?;
-        let reader = SerializedFileReader::new(file).map_err(fault(path))?;
+        let reader = guarded(path, || SerializedFileReader::new(file))?;
         let metadata = reader.metadata().file_metadata();
         let features = Features::of(metadata.key_value_metadata());
         let columns = metadata.schema_descr().columns();
@@ -103,8 +102,7 @@ impl Table {
     }
 
     fn column(&self, group: usize, column: usize) -> Result<ColumnReader, DataError> {
-        let group = self.reader.get_row_group(group).map_err(fault(&self.path))?;
-        group.get_column_reader(column).map_err(fault(&self.path))
+        guarded(&self.path, || self.reader.get_row_group(group)?.get_column_reader(column))
     }
 
     /// All values of a column without repetitions, `None` where it, or the group that it is in, is null.
@@ -115,8 +113,9 @@ impl Table {
         value: impl Fn(T::T) -> V,
     ) -> Result<Vec<Option<V>>, DataError> {
         let (mut values, mut levels) = (Vec::new(), Vec::new());
-        let read = reader.read_records(usize::MAX, Some(&mut levels), None, &mut values);
-        read.map_err(fault(&self.path))?;
+        guarded(&self.path, || {
+            reader.read_records(usize::MAX, Some(&mut levels), None, &mut values)
+        })?;
         let mut values = values.into_iter().map(value);
         let schema = self.reader.metadata().file_metadata().schema_descr();
         // A value has the largest level, and one of another is null.
@@ -161,9 +160,4 @@ fn is_label(column: &ColumnDescriptor) -> bool {
 fn is_text(column: &ColumnDescriptor) -> bool {
     column.converted_type() == ConvertedType::UTF8
         || matches!(column.logical_type_ref(), Some(LogicalType::String))
-}
-
-/// Puts a path to what the reader said.
-pub(super) fn fault(path: &Path) -> impl Fn(ParquetError) -> DataError {
-    move |reason| DataError::Parquet { path: path.into(), reason: one_line(&reason) }
 }
