@@ -466,3 +466,23 @@ fn text_of_a_bundle_is_escaped_and_its_work_bounded() {
     let refused = refused(dir.path(), &["classify", "a.mwt", "a.png", "--limit-macs", "1000"]);
     assert!(refused.contains("model above the limit of work"), "{refused}");
 }
+
+/// A run of a single row of metrics, and one whose epochs were lowered below those it has done.
+#[test]
+fn runs_with_little_to_tell() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = ["train", "--data", "digits", "--preset", "nano", "--limit", "64", "--quiet"];
+    ok(dir.path(), &[&arguments[..], &["--epochs", "1"]].concat());
+    let run = dir.path().join("runs/run");
+    assert_eq!(std::fs::read_to_string(run.join("metrics.csv")).unwrap().lines().count(), 2);
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("<h2>Classes</h2>") && !page.contains("<h2>Training</h2>"));
+
+    ok(dir.path(), &[&arguments[..], &["--epochs", "3", "--name", "b", "--no-report"]].concat());
+    let settings = dir.path().join("runs/b/settings.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    assert!(text.contains("epochs = 3\n"));
+    std::fs::write(&settings, text.replace("epochs = 3\n", "epochs = 1\n")).unwrap();
+    let said = ok(dir.path(), &["resume", "runs/b"]);
+    assert!(said.contains("runs/b") && !said.contains("left"), "{said}");
+}

@@ -104,8 +104,7 @@ impl Demo {
         // The test images say how the model does, and nothing is chosen: no validation images.
         layers.set("data.validation", 0)?;
         if let Some(images) = self.images {
-            let key = if self.data == Shown::Digits { "data.digits" } else { "data.limit" };
-            layers.set(key, images as i64)?;
+            layers.set(&format!("data.{source}"), images as i64)?;
         }
         layers.set("train.seed", self.seed as i64)?;
         layers.set("train.epochs", self.epochs.unwrap_or(epochs) as i64)?;

@@ -22,8 +22,6 @@ pub(super) struct BuiltIn {
     pub(super) extents: Extents,
     /// Numbers of a sample.
     pub(super) channels: usize,
-    /// Signals to train on.
-    pub(super) train: usize,
     /// Signals to test on.
     pub(super) test: usize,
     /// Keeps the random streams of the sets apart.
@@ -31,15 +29,16 @@ pub(super) struct BuiltIn {
 }
 
 impl BuiltIn {
-    /// Draws the training and the test signals; `draw` fills in one signal of a class.
+    /// Draws `train` training signals and the test signals; `draw` fills in one signal of a class.
     pub(super) fn load(
         &self,
+        train: usize,
         options: &LoadOptions,
         draw: impl Fn(usize, &mut Rng, &mut [f32]) + Sync,
     ) -> Result<SignalParts, DataError> {
         let names = self.classes.iter().map(|name| name.to_string());
         let base = u64::from(self.stream) << 32;
-        let train = self.split(self.train, base, options, &draw)?;
+        let train = self.split(train, base, options, &draw)?;
         // Apart, so that no test signal repeats a training signal.
         let test = self.split(self.test, base | 1 << 31, options, &draw)?;
         Ok((names.collect(), train, test))
@@ -55,12 +54,13 @@ impl BuiltIn {
         options: &LoadOptions,
         draw: &(impl Fn(usize, &mut Rng, &mut [f32]) + Sync),
     ) -> Result<Signals, DataError> {
+        let numbers = self.extents.positions() * self.channels;
+        let path = Path::new(self.name);
+        // For all, whatever the limit: their order is drawn for all.
+        let mut values = room(path, count, self.extents, self.channels, options)?;
         let mut classes: Vec<usize> = (0..count).map(|i| i % self.classes.len()).collect();
         Rng::new(options.seed, stream).shuffle(&mut classes);
         classes.truncate(options.limit.unwrap_or(usize::MAX));
-        let numbers = self.extents.positions() * self.channels;
-        let path = Path::new(self.name);
-        let mut values = room(path, classes.len(), self.extents, self.channels, options)?;
         values.resize(classes.len() * numbers, 0.0);
         values.par_chunks_exact_mut(numbers).zip(&classes).enumerate().for_each(
             |(i, (signal, &class))| {
@@ -104,13 +104,12 @@ mod tests {
         classes: &["a", "b", "c"],
         extents: Extents::image(2, 2),
         channels: 3,
-        train: 100,
         test: 10,
         stream: 9,
     };
 
     fn load(options: &LoadOptions) -> SignalParts {
-        SET.load(options, |class, rng, signal| {
+        SET.load(100, options, |class, rng, signal| {
             signal.fill_with(|| class as f32 + rng.between(0.0, 0.5));
         })
         .unwrap()
@@ -131,6 +130,13 @@ mod tests {
         }
         let runs = train.labels.windows(2).filter(|w| (w[0] + 1) % 3 == w[1]);
         assert!(runs.count() < 60);
+    }
+
+    #[test]
+    fn more_than_memory_holds_are_refused() {
+        let few = LoadOptions { limit: Some(1), ..LoadOptions::default() };
+        let error = SET.load(usize::MAX, &few, |_, _, _| ()).unwrap_err();
+        assert!(matches!(error, DataError::SignalsTooLarge { .. }));
     }
 
     #[test]

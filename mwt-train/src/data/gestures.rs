@@ -45,14 +45,13 @@ const SET: BuiltIn = BuiltIn {
     ],
     extents: Extents::series(LENGTH),
     channels: AXES,
-    train: 6_000,
     test: 1_000,
     stream: 0x6765_7374,
 };
 
 /// Draws the training and the test signals.
 pub(super) fn load(options: &LoadOptions) -> Result<SignalParts, DataError> {
-    SET.load(options, draw_signal)
+    SET.load(options.gestures_train, options, draw_signal)
 }
 
 /// A part of a motion, along one axis; accelerations in g, times in seconds.

@@ -61,6 +61,10 @@ pub struct LoadOptions {
     pub digits_train: usize,
     /// Number of built-in digits to test on.
     pub digits_test: usize,
+    /// Number of built-in gestures to train on.
+    pub gestures_train: usize,
+    /// Number of built-in solids to train on.
+    pub solids_train: usize,
 }
 
 impl LoadOptions {
@@ -94,6 +98,8 @@ impl From<&DataSettings> for LoadOptions {
             seed: 0,
             digits_train: settings.digits,
             digits_test: 2_000,
+            gestures_train: settings.gestures,
+            solids_train: settings.solids,
         }
     }
 }

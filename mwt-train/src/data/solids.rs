@@ -35,14 +35,13 @@ const SET: BuiltIn = BuiltIn {
     ],
     extents: Extents::volume(SIDE, SIDE, SIDE),
     channels: 1,
-    train: 4_000,
     test: 1_000,
     stream: 0x736f_6c69,
 };
 
 /// Draws the training and the test volumes.
 pub(super) fn load(options: &LoadOptions) -> Result<SignalParts, DataError> {
-    SET.load(options, draw_volume)
+    SET.load(options.solids_train, options, draw_volume)
 }
 
 /// Draws one volume, `[16, 16, 16]`.

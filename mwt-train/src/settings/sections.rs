@@ -47,6 +47,10 @@ section! {
         memory_gib: f64 = 8.0, Number(Within(0.0, 1e6)), [flag];
         /// Training images of the built-in digits.
         digits: usize = 12_000, COUNT;
+        /// Training series of the built-in gestures.
+        gestures: usize = 6_000, COUNT;
+        /// Training volumes of the built-in solids.
+        solids: usize = 4_000, COUNT;
         /// Samples per second to which the sounds of WAV files are brought.
         rate: NonZeroU32 = SPEECH, Integer(Within(1.0, 768_000.0)), [flag];
         /// Samples of a sound at that rate: its beginning, followed by silence where it is shorter.
