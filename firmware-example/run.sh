@@ -1,26 +1,29 @@
 #!/bin/sh
 # Builds the firmware and runs it under QEMU.
 #
-#   ./run.sh [-b BOARD] [-m BUNDLE.mwt] [-p PROGRAM] [-n] [FILE...]
+#   ./run.sh [-b BOARD] [-m BUNDLE.mwt] [-p PROGRAM] [-c | -n] [FILE...]
 #
 #   -b  mps2-an386 (Cortex-M4F, the default), mps2-an500 (M7), mps3-an547 (M55),
 #       netduinoplus2 (STM32F405: 1 MB and 128 KB) or virt (RISC-V)
 #   -m  the bundle, instead of model.mwt
 #   -p  firmware-example (the default), or one of src/bin
+#   -c, --cycles  on an M4F or M7, gives modelled cycles of each phase beside its instructions (tools/cycles/cortex_m.h)
 #   -n  builds alone and prints the program's path
 #   FILE  what the program reads: for firmware-example raw bytes of images, one image after the other
 #
 # Exit status 3: the machine lacks a tool, which is named together with what to install.
 set -eu
 
-board=mps2-an386 bin=firmware-example build_only=
-while getopts b:m:p:n option; do
+board=mps2-an386 bin=firmware-example build_only= cycles=
+while getopts b:m:p:cn-: option; do
+    [ "$option ${OPTARG:-}" != "- cycles" ] || option=c
     case $option in
         b) board=$OPTARG ;;
         m) MWT_BUNDLE=$(realpath "$OPTARG"); export MWT_BUNDLE ;;
         p) bin=$OPTARG ;;
+        c) cycles=yes ;;
         n) build_only=yes ;;
-        *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
+        *) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
@@ -29,10 +32,10 @@ for file; do files="$files,arg=$(realpath "$file")"; done
 cd "$(dirname "$0")"
 export MWT_BOARD="$board"
 
-qemu=qemu-system-arm package=qemu-system-arm flags=
+qemu=qemu-system-arm package=qemu-system-arm flags= core=
 case $board in
-    mps2-an386 | netduinoplus2) target=thumbv7em-none-eabihf ;;
-    mps2-an500) target=thumbv7em-none-eabihf flags=-Ctarget-cpu=cortex-m7 ;;
+    mps2-an386 | netduinoplus2) target=thumbv7em-none-eabihf core=m4 ;;
+    mps2-an500) target=thumbv7em-none-eabihf flags=-Ctarget-cpu=cortex-m7 core=m7 ;;
     mps3-an547) target=thumbv8m.main-none-eabihf flags=-Ctarget-cpu=cortex-m55 ;;
     virt) target=riscv32imafc-unknown-none-elf qemu=qemu-system-riscv32 package=qemu-system-misc ;;
     *) echo "no such board: $board" >&2; exit 2 ;;
@@ -71,4 +74,34 @@ fi
 semihosting=enable=on,target=native,arg=firmware$files
 [ $board != virt ] || set -- -bios none
 [ $board = virt ] || set --
+if [ -n "$cycles" ]; then
+    if [ -z "$core" ]; then
+        echo "there is no model of the cycles of $board" >&2
+        exit 2
+    fi
+    if ! command -v cc >/dev/null; then
+        echo "no C compiler for QEMU's plugin: on Debian 'apt-get install --no-install-recommends gcc libc6-dev'" >&2
+        exit 3
+    fi
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    cc -O2 -shared -fPIC ../tools/cycles/cortex_m_cycles.c -o "$folder/cycles.so"
+    status=0
+    $qemu -M $board -nographic -icount shift=0 -semihosting-config "$semihosting" -kernel "$program" \
+        -plugin "$folder/cycles.so,cpu=$core,laps=$folder/laps" >"$folder/report" || status=$?
+    # A line's phases lie between the readings that it made of the counter; what lies before the first is none of them.
+    awk -v laps="$folder/laps" '
+        function lap() { getline pair < laps; split(pair, numbers, " "); return numbers[2] }
+        / instructions / {
+            line = $0
+            sub(/ logits.*/, "", line)
+            count = split(substr(line, index(line, " instructions ") + 14), phases, " ")
+            lap()
+            cycles = " cycles"
+            for (i = 1; i < count; i += 2) cycles = cycles " " phases[i] " " lap()
+            sub(/ logits/, cycles " logits")
+        }
+        { print }' "$folder/report"
+    exit $status
+fi
 exec $qemu -M $board "$@" -nographic -icount shift=0 -semihosting-config "$semihosting" -kernel "$program"
