@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `portable` | safe Rust for any target |
 //! | `avx2`, `avx512`, `neon` | the operations of one instruction set on one register |
+//! | `fpv4` | products of f32 for a Cortex-M4F, which the portable kernel uses there |
 //! | `simd` | the kernel of these three, written once over a trait of such operations |
 //! | `int8` | linear layers in int8, written once for AVX2 and AVX-512 |
 //! | `packed_i16` | attention in 16-bit integers: its definition, which AVX2 overrides |
@@ -20,6 +21,9 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod avx512;
+#[cfg(mwt_fpv4)]
+#[allow(unsafe_code)]
+mod fpv4;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod int8;

@@ -3,40 +3,58 @@
 use core::array;
 
 use super::rows::{Rows, from};
+#[cfg(mwt_fpv4)]
+use crate::kernels::fpv4;
 use crate::kernels::{Init, Mat, MatMut};
 
 /// Rows of a register block. Four rows by [`COLUMNS`] keep their sums in the registers of M4F and RISC-V (32 singles)
 /// and of SSE2 alike.
 const ROWS: usize = 4;
 
+/// Rows that are left over together; on a Cortex-M4F [`fpv4`](crate::kernels) leaves next to none.
+const LEFT: usize = if cfg!(mwt_fpv4) { 1 } else { ROWS };
+
 /// Columns of a register block.
 const COLUMNS: usize = if cfg!(any(target_arch = "arm", target_arch = "riscv32")) { 4 } else { 8 };
 
 /// C = init + A·B.
 pub(super) fn gemm(a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
+    #[cfg(mwt_fpv4)]
+    let done = fpv4::gemm(a, b, init, &mut c);
+    #[cfg(not(mwt_fpv4))]
+    let done = [0; 2];
     let rows = c.rows().min(a.rows());
     let b_rows = Rows::new(b, a.columns());
     let mut row = 0;
-    while row + ROWS <= rows {
-        gemm_rows::<ROWS>(a, &b_rows, init, &mut c, row);
-        row += ROWS;
+    while row + LEFT <= rows {
+        gemm_rows::<LEFT>(a, &b_rows, init, &mut c, row, from_column(row, done));
+        row += LEFT;
     }
-    (row..rows).for_each(|row| gemm_rows::<1>(a, &b_rows, init, &mut c, row));
+    (row..rows).for_each(|row| gemm_rows::<1>(a, &b_rows, init, &mut c, row, 0));
 }
 
 /// C = C + Aᵀ·B.
 pub(super) fn gemm_tn(a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
+    #[cfg(mwt_fpv4)]
+    let done = fpv4::gemm_tn(a, b, &mut c);
+    #[cfg(not(mwt_fpv4))]
+    let done = [0; 2];
     let rows = c.rows().min(a.columns());
     let (a, b) = Rows::pair(a, b);
     let mut row = 0;
-    while row + ROWS <= rows {
-        gemm_tn_rows::<ROWS>(&a, &b, &mut c, row);
-        row += ROWS;
+    while row + LEFT <= rows {
+        gemm_tn_rows::<LEFT>(&a, &b, &mut c, row, from_column(row, done));
+        row += LEFT;
     }
-    (row..rows).for_each(|row| gemm_tn_rows::<1>(&a, &b, &mut c, row));
+    (row..rows).for_each(|row| gemm_tn_rows::<1>(&a, &b, &mut c, row, 0));
 }
 
-/// `M` ≤ [`ROWS`] rows of C = init + A·B.
+/// The first column of a row that is not among the rows and columns that are done.
+fn from_column(row: usize, [rows, columns]: [usize; 2]) -> usize {
+    if row < rows { columns } else { 0 }
+}
+
+/// `M` ≤ [`ROWS`] rows of C = init + A·B, from `column` on.
 #[inline(always)]
 fn gemm_rows<const M: usize>(
     a: Mat<'_>,
@@ -44,10 +62,10 @@ fn gemm_rows<const M: usize>(
     init: Init<'_>,
     c: &mut MatMut<'_>,
     row: usize,
+    mut column: usize,
 ) {
     let a = array::from_fn(|r| a.row(row + r.min(M - 1)));
     let Some(mut c) = rows_mut::<M>(c, row) else { return };
-    let mut column = 0;
     while column + COLUMNS <= c[0].len() {
         block::<M, COLUMNS>(a, b, init, &mut c, column);
         column += COLUMNS;
@@ -58,11 +76,16 @@ fn gemm_rows<const M: usize>(
     }
 }
 
-/// `M` rows of C = C + Aᵀ·B.
+/// `M` rows of C = C + Aᵀ·B, from `column` on.
 #[inline(always)]
-fn gemm_tn_rows<const M: usize>(a: &Rows<'_>, b: &Rows<'_>, c: &mut MatMut<'_>, row: usize) {
+fn gemm_tn_rows<const M: usize>(
+    a: &Rows<'_>,
+    b: &Rows<'_>,
+    c: &mut MatMut<'_>,
+    row: usize,
+    mut column: usize,
+) {
     let Some(mut c) = rows_mut::<M>(c, row) else { return };
-    let mut column = 0;
     while column + COLUMNS <= c[0].len() {
         block_tn::<M, COLUMNS>(a, b, &mut c, row, column);
         column += COLUMNS;

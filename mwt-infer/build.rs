@@ -1,0 +1,24 @@
+//! Says which instructions a 32-bit Arm core has, of which rustc tells nothing on a stable toolchain:
+//!
+//! | cfg | instructions | where |
+//! |---|---|---|
+//! | `mwt_dsp` | the DSP extension | every Armv7E-M; Armv8-M where `-Ctarget-cpu` names a core that has it |
+//! | `mwt_fpv4` | f32 whose multiply-add costs more than a product and a sum | Armv7E-M with an FPU, but for the Cortex-M7 |
+
+use std::env;
+
+fn main() {
+    println!("cargo::rustc-check-cfg=cfg(mwt_dsp, mwt_fpv4)");
+    println!("cargo::rerun-if-changed=build.rs");
+    let target = env::var("TARGET").unwrap_or_default();
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let cpu = |name| flags.contains(&format!("target-cpu={name}"));
+
+    let v7em = target.starts_with("thumbv7em");
+    if v7em || target.starts_with("thumbv8m.main") && (cpu("cortex-m33") || cpu("cortex-m35p")) {
+        println!("cargo::rustc-cfg=mwt_dsp");
+    }
+    if v7em && target.ends_with("eabihf") && !cpu("cortex-m7") {
+        println!("cargo::rustc-cfg=mwt_fpv4");
+    }
+}
