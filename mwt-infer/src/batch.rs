@@ -18,11 +18,23 @@ pub fn classify_batch<S: SampleSource + Sync>(
     arithmetic: Arithmetic,
     sources: &[S],
 ) -> Vec<Result<Vec<f32>, Error>> {
-    let logits = |workspace: &mut WorkspaceBuf, source| {
-        let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?;
+    fit_batch(bundle, sources, |classifier| {
         classifier.set_arithmetic(arithmetic);
-        classifier.fit(source)?;
         Ok(classifier.logits()?.to_vec())
+    })
+}
+
+/// Fits every source as [`classify_batch`] does, and gives what `read` takes from each fit: logits, φ, tokens, a
+/// reconstruction.
+pub fn fit_batch<S: SampleSource + Sync, T: Send>(
+    bundle: &Bundle<'_>,
+    sources: &[S],
+    read: impl Fn(&mut Classifier<'_, '_>) -> Result<T, Error> + Sync,
+) -> Vec<Result<T, Error>> {
+    let one = |workspace: &mut WorkspaceBuf, source| {
+        let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?;
+        classifier.fit(source)?;
+        read(&mut classifier)
     };
-    sources.par_iter().map_init(|| WorkspaceBuf::new(bundle.config()), logits).collect()
+    sources.par_iter().map_init(|| WorkspaceBuf::new(bundle.config()), one).collect()
 }

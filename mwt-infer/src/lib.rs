@@ -36,12 +36,12 @@
 //! | `transformer` | tokens λ(φ - θ + β), the blocks, the logits |
 //! | `top_k` | [`TopK`], the most likely classes |
 //! | [`classifier`] | [`Classifier`], which puts them together |
-//! | `batch` | `classify_batch`, many images on many cores |
+//! | `batch` | `classify_batch` and `fit_batch`, many images on many cores |
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `alloc` | `WorkspaceBuf`, a workspace on the heap |
-//! | `std` | `classify_batch`; implies `alloc` |
+//! | `std` | `classify_batch`, `fit_batch`; implies `alloc` |
 //! | `kernels` | the arithmetic itself, for mwt-train; no promise of stability |
 
 // A step or a chunk is given as `.max(1)` where the compiler cannot know that it is not 0: a checked configuration
@@ -74,7 +74,7 @@ pub mod workspace;
 
 pub use arithmetic::Arithmetic;
 #[cfg(feature = "std")]
-pub use batch::classify_batch;
+pub use batch::{classify_batch, fit_batch};
 pub use classifier::{Classifier, Quality, SelfTest};
 pub use error::Error;
 pub use kernels::Isa;
