@@ -60,7 +60,7 @@ pub(super) fn load_for(wanted: Wanted<'_>, source: &str) -> CliResult<Dataset> {
     // Files that have no grid of their own are brought to the model's; the other layouts have theirs.
     let length = config.extents.side(0);
     match DatasetLayout::of(source)? {
-        DatasetLayout::ImageFolder => {
+        DatasetLayout::ImageFolder | DatasetLayout::Parquet => {
             options.image_size = Some(common::image_size(config)?);
             options.grey = Some(config.channels == 1);
         }

@@ -8,7 +8,7 @@ use super::common::{self, CliResult};
 use super::progress::{Console, Verbosity};
 use super::recipe::Recipe;
 use crate::backend::BackendName;
-use crate::run::{Interrupt, Outcome, Run, RunError, checkpoint};
+use crate::run::{Interrupt, Outcome, Run, RunError, Start, checkpoint};
 use crate::train::TrainError;
 use crate::{report, with_backend};
 
@@ -38,7 +38,8 @@ fn parse_name(name: &str) -> Result<String, String> {
 impl Train {
     pub(super) fn run(&self) -> CliResult {
         self.how.backend.check()?;
-        let layers = self.recipe.layers()?;
+        let mut layers = self.recipe.layers()?;
+        Start::of(&mut layers)?;
         let data = layers.data()?.load()?;
         common::warn_of_left_out(&data);
         let settings = layers.settings(Some(data.shape()))?;

@@ -270,8 +270,8 @@ pub enum DataError {
 
     /// A layout with a fixed image shape was asked for another.
     #[error(
-        "{source_name}: images are {}x{}x{} (height x width x channels) and not {}x{}x{}; only image \
-         folders can be resized or recoloured, leave both options out",
+        "{source_name}: images are {}x{}x{} (height x width x channels) and not {}x{}x{}; only pictures \
+         in files can be resized or recoloured, leave both options out",
         .found[0], .found[1], .found[2], .wanted[0], .wanted[1], .wanted[2]
     )]
     FixedShape {

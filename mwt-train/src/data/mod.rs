@@ -65,7 +65,7 @@ pub use split::Split;
 use layouts::{Place, Splits};
 use options::{Parts, directory_name};
 
-use crate::settings::{DataSettings, DataShape, Settings};
+use crate::settings::{DataSettings, DataShape, Settings, TrainSettings};
 use crate::util::words::kind;
 
 /// A training split and a test split over the same classes.
@@ -210,6 +210,23 @@ fn scaled(parts: Parts<Signals>) -> Result<Parts, DataError> {
     Ok(Parts { classes, train, validation, test, remarks })
 }
 
+/// Makes a path that exists absolute.
+fn make_absolute(text: &mut String) {
+    let path = Path::new(text.as_str());
+    if let Some(full) = path.exists().then(|| std::path::absolute(path).ok()).flatten()
+        && let Some(full) = full.to_str()
+    {
+        *text = full.to_owned();
+    }
+}
+
+impl TrainSettings {
+    /// Makes the path of the model to start from absolute.
+    pub fn make_absolute(&mut self) {
+        self.init.iter_mut().for_each(make_absolute);
+    }
+}
+
 impl DataSettings {
     /// Loads the data set.
     ///
@@ -222,18 +239,10 @@ impl DataSettings {
     /// Makes the paths of data set and labels absolute, so that they hold in every directory. The word of a built-in set is
     /// no path, nor is a list of names.
     pub fn make_absolute(&mut self) {
-        let absolute = |text: &mut String| {
-            let path = Path::new(text.as_str());
-            if let Some(full) = path.exists().then(|| std::path::absolute(path).ok()).flatten()
-                && let Some(full) = full.to_str()
-            {
-                *text = full.to_owned();
-            }
-        };
         if !layouts::is_built_in(&self.source) {
-            absolute(&mut self.source);
+            make_absolute(&mut self.source);
         }
-        self.labels.iter_mut().for_each(absolute);
+        self.labels.iter_mut().for_each(make_absolute);
     }
 }
 

@@ -52,6 +52,30 @@ pub enum RunError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The bundle to start from is refused.
+    #[error("{}: {source}", path.display())]
+    StartBundle {
+        /// The bundle.
+        path: PathBuf,
+        /// Why.
+        source: mwt_core::Error,
+    },
+    /// The model to start from has other sizes or constants than the run's.
+    #[error(
+        "{}: has {key} {found}, the run {wanted}: what is learned there is of no use here; leave the setting out{}",
+        path.display(),
+        if *key == "model.channels" { ", or bring the images to its colours (--grey)" } else { "" }
+    )]
+    OtherSizes {
+        /// The model to start from.
+        path: PathBuf,
+        /// What differs.
+        key: &'static str,
+        /// As the model to start from has it.
+        found: f64,
+        /// As the run has it.
+        wanted: f64,
+    },
     /// A run has written no model yet.
     #[error("{}: has no model yet: the run was stopped before its first checkpoint", path.display())]
     NoModel {

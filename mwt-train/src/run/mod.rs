@@ -27,6 +27,7 @@ pub mod metrics;
 mod observer;
 mod pace;
 mod recorder;
+mod start;
 
 pub use dir::RunDir;
 pub use error::RunError;
@@ -34,6 +35,7 @@ pub use facts::{DataFacts, load_data};
 pub use interrupt::Interrupt;
 pub use observer::{Observer, StopWhen};
 pub use pace::Pace;
+pub use start::Start;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -77,6 +79,8 @@ impl Run {
     /// # Errors
     /// Settings that are refused, a data set that cannot be read, or a directory that holds a run already.
     pub fn create(path: &Path, layers: &Layers) -> Result<Self, RunError> {
+        let mut layers = layers.clone();
+        Start::of(&mut layers)?;
         let data = layers.data()?.load()?;
         let settings = layers.settings(Some(data.shape()))?;
         Self::with_data(path, settings, data)
@@ -85,7 +89,8 @@ impl Run {
     /// A new run on a data set that is loaded already.
     ///
     /// # Errors
-    /// Settings that are refused, or a directory that holds a run already.
+    /// Settings that are refused, a model to start from that is not the settings', or a directory that holds a run
+    /// already.
     pub fn with_data(path: &Path, settings: Settings, data: Dataset) -> Result<Self, RunError> {
         settings.check()?;
         settings.check_for(&data.shape())?;
@@ -93,8 +98,14 @@ impl Run {
         let mut settings = settings;
         // The run may be resumed, and reported on, from another directory.
         settings.data.make_absolute();
+        settings.train.make_absolute();
+        let state = beginning(&settings, &data)?;
         let dir = RunDir::create(path, &settings, &facts)?;
-        Ok(Self { dir, settings, data, state: None })
+        if let Some(state) = &state {
+            // What it started from may not be there any more when it is resumed.
+            checkpoint::save(dir.path(), state)?;
+        }
+        Ok(Self { dir, settings, data, state })
     }
 
     /// A run that was stopped, at its last checkpoint that is whole. On the CPU it goes on to the same bytes as if it had
@@ -124,6 +135,10 @@ impl Run {
             saved => saved.map(|(state, _)| state),
         };
         let data = load_data(path, &settings)?;
+        let state = match state {
+            None => beginning(&settings, &data)?,
+            state => state,
+        };
         let dir = RunDir::open(path, state.as_ref().map_or(0, |s| s.position.total))?;
         if source.is_some() {
             dir.write_settings(&settings)?;
@@ -206,6 +221,14 @@ impl Run {
         dir.save(&model)?;
         Ok(Outcome::Finished(Box::new(model.summary)))
     }
+}
+
+/// Where a run begins that starts from a model; `None` where everything follows from the seed.
+fn beginning(settings: &Settings, data: &Dataset) -> Result<Option<State>, RunError> {
+    let Some(path) = &settings.train.init else { return Ok(None) };
+    let start = Start::load(Path::new(path))?;
+    let weights = start.weights(&settings.model, &data.classes, settings.train.seed)?;
+    Ok(Some(State::beginning(weights)))
 }
 
 /// Signals among which an export chooses golden samples, `[n, positions·C]`: whole ones, of as many classes as there

@@ -54,6 +54,14 @@ pub enum SettingsError {
         "the data set has one class alone; a model tells two or more apart: add a folder of another class"
     )]
     OneClass,
+    /// What is drawn by chance shall stay as it is.
+    #[error("train.freeze_siren needs train.init: a SIREN that nobody trained fits nothing")]
+    NothingToFreeze,
+    /// A preset, and a model that has its own sizes.
+    #[error(
+        "a preset has no effect with train.init: the sizes are those of the model to start from"
+    )]
+    PresetOfStart,
     /// A setting contradicts the data set.
     #[error("{key} is {value}, the data set's is {found}")]
     DataSet {

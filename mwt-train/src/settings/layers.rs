@@ -34,6 +34,8 @@ pub struct DataShape {
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     preset: Option<String>,
+    /// The model that the run starts from, in place of a preset.
+    start: Option<ModelConfig>,
     /// What was set, by key; the last one to set a key wins.
     set: BTreeMap<&'static str, Value>,
     /// Those of them that a file set: of another run's settings the recipe is taken, not what its data were.
@@ -56,6 +58,16 @@ impl Layers {
         }
         self.preset.get_or_insert_with(|| name.to_owned());
         Ok(())
+    }
+
+    /// The model to start from, where one is named.
+    pub fn init(&self) -> Option<&str> {
+        self.set.get("train.init").and_then(Value::as_str)
+    }
+
+    /// The sizes, constants and draw of the model to start from.
+    pub const fn start_from(&mut self, model: ModelConfig) {
+        self.start = Some(model);
     }
 
     /// The keys of a TOML file: any part of a `settings.toml`, and `preset` at its top.
@@ -161,8 +173,12 @@ impl Layers {
     /// # Errors
     /// A value outside its range, or one that contradicts the data set.
     pub fn settings(&self, data: Option<DataShape>) -> Result<Settings, SettingsError> {
-        let name = self.preset.as_deref().unwrap_or(PRESET);
-        let mut model = ModelConfig::preset(name).unwrap_or(ModelConfig::MICRO);
+        let mut model = match (&self.preset, self.start) {
+            (Some(_), Some(_)) => return Err(SettingsError::PresetOfStart),
+            (None, Some(start)) => start,
+            (preset, None) => ModelConfig::preset(preset.as_deref().unwrap_or(PRESET))
+                .unwrap_or(ModelConfig::MICRO),
+        };
         if let Some(DataShape { extents, channels, classes, .. }) = data {
             if classes < 2 {
                 return Err(SettingsError::OneClass);
@@ -212,10 +228,13 @@ impl Layers {
         if let Some(share) = self.set.get("model.sampling").and_then(Value::as_float) {
             model.pixels_per_step = ((share * model.extents.positions() as f64) as usize).max(1);
         }
-        if let Some(seed) = self.set.get("train.seed").and_then(Value::as_integer) {
-            model.draw.seed = seed as u32;
+        // α has learned which samples its step looks at: a start keeps its draw.
+        if self.start.is_none() {
+            if let Some(seed) = self.set.get("train.seed").and_then(Value::as_integer) {
+                model.draw.seed = seed as u32;
+            }
+            model.draw.kind = DrawKind::Partition;
         }
-        model.draw.kind = DrawKind::Partition;
         let kind = self.set.get("model.draw.kind").and_then(Value::as_str);
         if kind == Some("Stratified") {
             let cell = match self.set.get("model.draw.cell") {
@@ -305,6 +324,7 @@ mod tests {
         let mut all = Settings::of(ModelConfig::MICRO);
         all.data.limit = Some(1);
         all.data.labels = Some(String::new());
+        all.train.init = Some(String::new());
         all.data.image_size = Some((1, 1));
         all.data.background = Some(crate::util::colour::Colour([0; 3]));
         all.model.draw = mwt_core::Draw::stratified(0, Extents::image(2, 2));

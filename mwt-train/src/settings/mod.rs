@@ -95,6 +95,9 @@ impl Settings {
         for (name, value) in keys::flatten(&table) {
             keys::find(&name)?.value(value)?;
         }
+        if self.train.freeze_siren && self.train.init.is_none() {
+            return Err(SettingsError::NothingToFreeze);
+        }
         Ok(self.model.check()?)
     }
 }

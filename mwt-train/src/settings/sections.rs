@@ -139,6 +139,11 @@ section! {
     pub struct TrainSettings in "train" {
         /// Seed of everything random.
         seed: u64 = 0, SEED, [flag];
+        /// Model to start from in place of chance: a bundle, a run, or a run's file. Sizes and draw are that model's; classes
+        /// that it does not know by name get a new row of the head.
+        init: Option<String> = None, Text, [flag];
+        /// Leave θ, α and the SIREN's head as init has them, and train the Transformer and β alone.
+        freeze_siren: bool = false, Switch, [flag];
         /// Passes over the training images.
         epochs: u64 = 10, COUNT, [flag];
         /// N: images per outer step.

@@ -108,16 +108,26 @@ pub fn outer_step<B: TrainBackend>(
     objective: Objective,
     scheduled: [Scheduled; 3],
 ) -> StepOutput<B::InnerBackend> {
-    let leaves = params.groups().clone();
-    let leaves = params.with_groups(leaves.map(|t| Tensor::from_inner(t).require_grad()));
+    let trained = match objective.parts {
+        TrainedParts::Both => [true; 3],
+        TrainedParts::Siren => [true, true, false],
+        TrainedParts::Classifier => [false, false, true],
+    };
+    let mut each = trained.into_iter();
+    // What is not trained needs no way back, which saves that through the inner loop.
+    let leaves = params.groups().clone().map(|values| {
+        let values = Tensor::from_inner(values);
+        if each.next() == Some(true) { values.require_grad() } else { values }
+    });
+    let leaves = params.with_groups(leaves);
     let model = Model::new(&leaves).with_precision(objective.precision);
     let (_, losses) = self::losses(&model, pixels, labels, objective);
     let (reconstruction, classification) =
         (losses.reconstruction.clone(), losses.classification.clone());
-    let (loss, trained) = match objective.parts {
-        TrainedParts::Both => (reconstruction + classification, [true; 3]),
-        TrainedParts::Siren => (reconstruction, [true, true, false]),
-        TrainedParts::Classifier => (classification, [false, false, true]),
+    let loss = match objective.parts {
+        TrainedParts::Both => reconstruction + classification,
+        TrainedParts::Siren => reconstruction,
+        TrainedParts::Classifier => classification,
     };
     let gradients = gradients(&leaves, loss);
     let [siren, alpha, classifier] = scheduled;

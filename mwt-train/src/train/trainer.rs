@@ -83,6 +83,21 @@ pub struct State {
     pub pending: Vec<StepStats>,
 }
 
+impl State {
+    /// Before the first step of a run from these values.
+    pub fn beginning(weights: Weights) -> Self {
+        let zeros =
+            specs(weights.config()).iter().map(|spec| vec![0.0; spec.len()]).collect::<Vec<_>>();
+        Self {
+            moments: zeros.clone().into_iter().zip(zeros).collect(),
+            weights,
+            adamw_steps: 0,
+            position: Position::default(),
+            pending: Vec::new(),
+        }
+    }
+}
+
 /// Figures of one outer step: R, CE, images classified right, and the gradient norms of the three groups.
 pub type StepStats = [f32; 6];
 
@@ -208,6 +223,7 @@ impl<B: TrainBackend> Trainer<B> {
             return Err(TrainError::NoImages);
         }
         let phases: &[TrainedParts] = match self.settings.train.mode {
+            _ if self.settings.train.freeze_siren => &[TrainedParts::Classifier],
             Mode::Mwt | Mode::WtSimultaneous => &[TrainedParts::Both],
             Mode::WtSequential => &[TrainedParts::Siren, TrainedParts::Classifier],
         };
