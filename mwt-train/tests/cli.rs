@@ -486,3 +486,47 @@ fn runs_with_little_to_tell() {
     let said = ok(dir.path(), &["resume", "runs/b"]);
     assert!(said.contains("runs/b") && !said.contains("left"), "{said}");
 }
+
+/// A model whose steps share one α takes any number of them, and a look after each gives what a bundle of so many gives.
+#[test]
+fn the_number_of_inner_steps_is_free_where_they_share_alpha() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let train = "train --data digits --preset nano --limit 256 --epochs 2 --no-report --quiet";
+    let train: Vec<_> = train.split(' ').collect();
+    ok(dir, &[&train[..], &["--set", "model.shared_alpha=true", "--name", "a"]].concat());
+    ok(dir, &["export", "runs/a", "-o", "a.mwt", "--no-card"]);
+    ok(dir, &["export", "runs/a", "-o", "b.mwt", "--no-card", "--inner-steps", "2"]);
+    let digits = ["--data", "digits", "--limit", "300", "--json"];
+    let eval = |model: &str, more: &[&str]| {
+        json(&ok(dir, &[&["eval", model], more, &digits[..]].concat()))
+    };
+    let each = eval("a.mwt", &["--each-step", "--chart", "steps.png"]);
+    let rows = each["each_step"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    for (bundle, row) in [("a.mwt", &rows[2]), ("b.mwt", &rows[1])] {
+        let whole = eval(bundle, &[]);
+        assert_eq!(
+            (&whole["accuracy"], &whole["psnr"]),
+            (&row["accuracy"], &row["psnr"]),
+            "{bundle}"
+        );
+    }
+    assert!(rows[0]["macs"].as_u64() < rows[1]["macs"].as_u64());
+    image::open(dir.join("steps.png")).unwrap();
+    // Of the run, through burn and before quantization: near the bundle's.
+    let run = eval("runs/a", &["--inner-steps", "2"])["accuracy"].as_f64().unwrap();
+    assert!((run - rows[1]["accuracy"].as_f64().unwrap()).abs() < 0.05, "{run}");
+
+    ok(dir, &[&train[..], &["--name", "own"]].concat());
+    for arguments in [
+        &["eval", "runs/own", "--inner-steps", "2"][..],
+        &["export", "runs/own", "-o", "c.mwt", "--inner-steps", "2"],
+    ] {
+        assert!(refused(dir, arguments).contains("an α of its own for each of its 3 steps"));
+    }
+    assert!(
+        refused(dir, &["eval", "a.mwt", "--data", "digits", "--chart", "a.png"])
+            .contains("no effect")
+    );
+}

@@ -41,6 +41,19 @@ fn not_exported(path: &Path) -> String {
     format!("{name}: a run's model, no bundle yet: mwt-train export {path} -o model.mwt makes one")
 }
 
+/// The model with another number of inner steps, which only one with a shared α can take.
+pub(super) fn with_inner_steps(model: ModelConfig, k: Option<usize>) -> CliResult<ModelConfig> {
+    let Some(inner_steps) = k else { return Ok(model) };
+    if !model.shared_alpha {
+        let k = model.inner_steps;
+        return Err(format!("--inner-steps: the model has an α of its own for each of its {k} steps; train one with \
+             --set model.shared_alpha=true").into());
+    }
+    let model = ModelConfig { inner_steps, ..model };
+    model.check()?;
+    Ok(model)
+}
+
 /// Says on stderr what of a data set was not taken.
 pub(super) fn warn_of_left_out(set: &Dataset) {
     let Remarks { warnings, left_out, .. } = &set.remarks;

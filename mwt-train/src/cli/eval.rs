@@ -14,7 +14,7 @@ use super::model_data::{self, Wanted};
 use super::view::FitName;
 use crate::backend::BackendName;
 use crate::data::{self, Split};
-use crate::evaluate::{self, Conditions, Evaluation, Spread, missing};
+use crate::evaluate::{self, Conditions, Evaluation, Spread, missing, steps};
 use crate::model::Params;
 use crate::report::{chart, picture};
 use crate::run::RunDir;
@@ -79,9 +79,15 @@ pub(super) struct Eval {
     /// Choices of the missing samples, over which the spread is given
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// Draw accuracy and PSNR over the missing share
-    #[arg(long, value_name = "OUT.png", requires = "missing")]
+    /// Evaluate a bundle after each of its inner steps, at which a device may look and stop
+    #[arg(long, conflicts_with_all = ["missing", "draws"])]
+    each_step: bool,
+    /// Draw accuracy and PSNR over the missing share, or over the inner steps
+    #[arg(long, value_name = "OUT.png")]
     chart: Option<PathBuf>,
+    /// k: take so many inner steps with a run's model whose steps share one α [default: the model's]
+    #[arg(long, value_name = "K")]
+    inner_steps: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -131,6 +137,19 @@ impl Eval {
                 return Err("--missing is for bundles: export the run first".into());
             }
             return self.with_missing();
+        }
+        if self.each_step {
+            if is_run {
+                return Err("--each-step is for bundles: export the run first".into());
+            }
+            return self.after_each_step();
+        }
+        if self.chart.is_some() {
+            return Err("--chart has no effect without --missing or --each-step".into());
+        }
+        if self.inner_steps.is_some() && !is_run {
+            let why = "a bundle has its own k; export --inner-steps makes another of a run";
+            return Err(format!("--inner-steps has no effect: {why}").into());
         }
         let (evaluations, labels) = if is_run { self.run_model()? } else { self.bundle()? };
         let (Some(first), Some(spread)) = (evaluations.first(), self.spread(&evaluations)) else {
@@ -207,6 +226,40 @@ impl Eval {
         Ok(())
     }
 
+    /// A row for each inner step.
+    fn after_each_step(&self) -> CliResult {
+        let bytes = common::read(&self.model)?;
+        let bundle = common::parse(&self.model, &bytes)?;
+        let images = self.images_for_bundle(&bundle)?;
+        let rows = steps::rows(&bundle, &images, self.arithmetic.into())?;
+        if let Some(path) = &self.chart {
+            let drawn = chart::of_steps(&rows).ok_or("a chart needs two inner steps at least")?;
+            picture::save(&drawn, path)?;
+        }
+        if self.json {
+            let report = serde_json::json!({
+                "model": self.model.display().to_string(),
+                "data": self.data,
+                "images": images.len(),
+                "each_step": rows,
+            });
+            println!("{report}");
+            return Ok(());
+        }
+        println!("{} images\n", images.len());
+        println!("steps  accuracy      PSNR  multiply-adds, one look included");
+        for row in &rows {
+            println!(
+                "{:>5}  {:>6.2} %  {:>5.2} dB  {:>6.2} M",
+                row.steps,
+                100.0 * row.accuracy,
+                row.psnr,
+                row.macs as f64 / 1e6
+            );
+        }
+        Ok(())
+    }
+
     /// The images to evaluate on: of a model from a run with these settings, where it is one.
     fn images(
         &self,
@@ -276,7 +329,7 @@ impl Eval {
         }
         let Latest { model, unfinished } = latest::load(&self.model)?;
         common::tell_unfinished(&self.model, unfinished.as_deref());
-        let config = model.summary.model;
+        let config = common::with_inner_steps(model.summary.model, self.inner_steps)?;
         let run = RunDir::settings(&self.model).ok();
         let (inputs, summary) = (&model.summary.inputs, &model.summary);
         let own = run.as_ref().map(|settings| settings.data.source.as_str());

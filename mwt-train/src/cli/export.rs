@@ -48,6 +48,9 @@ pub(super) struct ExportArgs {
     /// its name; or names with commas between them
     #[arg(long, value_name = "FILE")]
     labels: Option<String>,
+    /// k: make a bundle that takes so many inner steps, of a model whose steps share one α [default: the model's]
+    #[arg(long, value_name = "K")]
+    inner_steps: Option<usize>,
     /// Do not evaluate the bundle on the run's validation images for the card
     #[arg(long)]
     no_eval: bool,
@@ -136,6 +139,7 @@ impl ExportArgs {
                 ("--no-eval", self.no_eval),
                 ("--labels", self.labels.is_some()),
                 ("--data", self.data.is_some()),
+                ("--inner-steps", self.inner_steps.is_some()),
             ];
             let other = others.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag);
             if let Some(flag) = self.quant.given().or(other) {
@@ -181,6 +185,8 @@ impl ExportArgs {
         if let Some(given) = &self.labels {
             model.summary.labels = data::label_names(given, &model.summary.labels)?;
         }
+        model.summary.model = common::with_inner_steps(model.summary.model, self.inner_steps)?;
+        model.weights = model.weights.with_config(model.summary.model)?;
         with_backend!(backend, B, device => {
             type Inner = <B as burn::tensor::backend::AutodiffBackend>::InnerBackend;
             Ok(export::with_golden::<Inner>(&model, self.quant.schemes(), &device)?)

@@ -2,6 +2,7 @@
 
 pub(crate) mod ground;
 pub mod missing;
+pub mod steps;
 
 use mwt_core::Bundle;
 use mwt_core::draw::Draw;

@@ -3,6 +3,7 @@
 use image::{Rgb, RgbImage};
 
 use crate::evaluate::missing::MissingRow;
+use crate::evaluate::steps::StepRow;
 
 use super::canvas::{INK, LINE, PALE, PAPER, line, text};
 use super::letters::width;
@@ -37,6 +38,17 @@ pub(crate) fn of_missing(rows: &[MissingRow]) -> Option<RgbImage> {
         curve("PSNR in dB", &|row| row.psnr),
     ];
     chart("accuracy and PSNR", "% of the samples missing", &curves, false)
+}
+
+/// Accuracy and PSNR over the inner steps; nothing of fewer than two steps.
+pub(crate) fn of_steps(rows: &[StepRow]) -> Option<RgbImage> {
+    let curve = |name, value: &dyn Fn(&StepRow) -> f32| Curve {
+        name,
+        points: rows.iter().map(|r| (r.steps as f64, f64::from(value(r)))).collect(),
+    };
+    let curves =
+        [curve("accuracy in %", &|row| 100.0 * row.accuracy), curve("PSNR in dB", &|row| row.psnr)];
+    chart("accuracy and PSNR", "inner steps", &curves, false)
 }
 
 /// A picture of up to three curves on one scale over what `below` names; nothing where no curve has two points.
