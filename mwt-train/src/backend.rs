@@ -96,7 +96,31 @@ fn wgpu_adapter() -> Result<(), BackendError> {
     if *found { Ok(()) } else { Err(BackendError::NoAdapter) }
 }
 
-/// Runs `$body` with `$B` as the autodiff back end of that name and `$device` as its default device.
+/// The number of the GPU that this process computes on.
+static DEVICE: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+
+/// Chooses the GPU of this process by its number, as where several train together on one machine; the first when nothing is
+/// said. Counts before anything is computed.
+pub fn set_device(number: usize) {
+    let _ = DEVICE.set(number);
+}
+
+/// CUDA's device for this process.
+#[cfg(feature = "cuda")]
+pub fn cuda_device() -> burn::backend::cuda::CudaDevice {
+    burn::backend::cuda::CudaDevice::new(DEVICE.get().copied().unwrap_or(0))
+}
+
+/// wgpu's device for this process: the best there is, or one of several.
+#[cfg(feature = "wgpu")]
+pub fn wgpu_device() -> burn::backend::wgpu::WgpuDevice {
+    match DEVICE.get() {
+        Some(number @ 1..) => burn::backend::wgpu::WgpuDevice::DiscreteGpu(*number),
+        _ => Default::default(),
+    }
+}
+
+/// Runs `$body` with `$B` as the autodiff back end of that name and `$device` as this process's device.
 /// [`BackendName::check`] must have passed.
 #[macro_export]
 macro_rules! with_backend {
@@ -111,13 +135,13 @@ macro_rules! with_backend {
             #[cfg(feature = "cuda")]
             $crate::backend::BackendName::Cuda => {
                 type $B = burn::backend::Autodiff<burn::backend::Cuda>;
-                let $device = Default::default();
+                let $device = $crate::backend::cuda_device();
                 $body
             }
             #[cfg(feature = "wgpu")]
             $crate::backend::BackendName::Wgpu => {
                 type $B = burn::backend::Autodiff<burn::backend::Wgpu>;
-                let $device = Default::default();
+                let $device = $crate::backend::wgpu_device();
                 $body
             }
             #[allow(unreachable_patterns)]

@@ -9,6 +9,7 @@
 //! | [`weights`] | learned values on the host under the reference's names; their order; safetensors and `.pt` |
 //! | [`data`] | data sets: images, series and volumes, of files or built in; augmentation |
 //! | [`model`] | the model as tensors of any burn back end, its two halves as operations, and their forms on CPU and GPU |
+//! | [`ranks`] | the processes that train together, where MPI started several |
 //! | [`train`] | batches, one outer step, AdamW and its schedule, the outer loop |
 //! | [`evaluate`] | accuracy and PSNR, through burn or through mwt-infer |
 //! | [`run`] | a run's directory: settings, metrics, checkpoints, the best model, resuming, stopping |
@@ -24,6 +25,7 @@ pub mod data;
 pub mod evaluate;
 pub mod export;
 pub mod model;
+pub mod ranks;
 pub mod report;
 pub mod run;
 pub mod settings;

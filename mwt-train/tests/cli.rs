@@ -530,3 +530,20 @@ fn the_number_of_inner_steps_is_free_where_they_share_alpha() {
             .contains("no effect")
     );
 }
+
+/// Started several times by MPI, a program without it says so instead of training several times.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn without_mpi_several_processes_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = ["train", "--data", "digits", "--limit", "64", "--epochs", "1"];
+    for (name, count) in [("OMPI_COMM_WORLD_SIZE", "2"), ("PMI_SIZE", "4")] {
+        let mut command = program::command(dir.path(), &train);
+        let line = program::complaint(&command.env(name, count).output().unwrap());
+        assert!(line.contains(&format!("started {count} times")) && line.contains("--features mpi"));
+    }
+    assert!(!dir.path().join("runs").exists());
+    let quiet = [&train[..], &["--preset", "nano", "--quiet", "--no-report"]].concat();
+    let output = program::command(dir.path(), &quiet).env("PMI_SIZE", "1").output().unwrap();
+    assert!(output.status.success());
+}

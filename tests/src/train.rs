@@ -13,9 +13,10 @@ use mwt_train::model::rowwise::Rowwise;
 use mwt_train::model::tokens::boundary;
 use mwt_train::model::update::Update;
 use mwt_train::model::{Model, MwtBackend, Output, Params, Pixels, Product, TrainBackend, inner};
+use mwt_train::ranks::Ranks;
 use mwt_train::settings::Precision;
 use mwt_train::train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
-use mwt_train::train::step::{Losses, Objective, losses_of, outer_step};
+use mwt_train::train::step::{Contribution, Losses, Objective, losses_of, outer_step};
 use mwt_train::weights::{Group, Spec, specs, split};
 
 use crate::{Golden, IMAGES, assert_close, distance};
@@ -223,8 +224,9 @@ where
     for step in 0..3u64 {
         let scheduled = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
         let pixels = pixels::<Autodiff<I>>(golden, step as usize);
-        let labels = labels(golden);
-        outer_step(&mut params, &mut optimizer, &pixels, labels, Objective::both(W_CLS), scheduled);
+        let (labels, objective) = (labels(golden), Objective::both(W_CLS));
+        let whole = Contribution { ranks: &Ranks::alone(), weight: 1.0 };
+        outer_step(&mut params, &mut optimizer, &pixels, labels, objective, scheduled, whole);
         if step == 1 {
             continue;
         }

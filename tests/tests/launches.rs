@@ -90,7 +90,7 @@ fn work<B: TrainBackend>(config: &ModelConfig) -> Work {
     let schedule = OneCycle { steps: 100, warmup: 0.05 };
     let mut before = 0;
     let mut step = |number: u64| {
-        let seed = DrawSeed::Training { seed: 0, step: number };
+        let seed = DrawSeed::Training { seed: 0, step: number, first: 0 };
         let pixels = sampler.draw(&[image.clone(), image.clone()], seed).to_device::<B>(&device);
         let labels = Tensor::<B, 1, Int>::from_data(TensorData::from([0i64, 1]), &device);
         let scheduled = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(number, peak));

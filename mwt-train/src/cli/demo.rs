@@ -14,6 +14,7 @@ use crate::backend::BackendName;
 use crate::data::Split;
 use crate::evaluate::Conditions;
 use crate::model::{MwtBackend, Params};
+use crate::ranks::Ranks;
 use crate::report::{self, picture};
 use crate::run::{Interrupt, Outcome, Run, RunDir};
 use crate::settings::{Layers, SettingsError};
@@ -83,9 +84,11 @@ impl Demo {
         if RunDir::holds_a_run(&self.output) {
             std::fs::remove_dir_all(&self.output).map_err(FileError::at(&self.output))?;
         }
-        let run = Run::with_data(&self.output, settings, data)?;
+        let run = Run::with_data(&Ranks::alone(), &self.output, settings, data)?;
         let interrupt = Interrupt::on_signals();
-        if train(run, self.backend, Verbosity::default(), &interrupt)? == Outcome::Stopped {
+        if train(&Ranks::alone(), run, self.backend, Verbosity::default(), &interrupt)?
+            == Outcome::Stopped
+        {
             println!("stopped before the end");
             return Err(Stopped::by(&interrupt).into());
         }

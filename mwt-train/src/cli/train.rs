@@ -7,9 +7,11 @@ use clap::Args;
 use super::common::{self, CliResult};
 use super::progress::{Console, Verbosity};
 use super::recipe::Recipe;
-use crate::backend::BackendName;
+use crate::backend::{self, BackendName};
+use crate::ranks::Ranks;
 use crate::run::{Interrupt, Outcome, Run, RunError, Start, checkpoint};
 use crate::train::TrainError;
+use crate::util::text::shown;
 use crate::{report, with_backend};
 
 #[derive(Debug, Args)]
@@ -37,13 +39,18 @@ fn parse_name(name: &str) -> Result<String, String> {
 
 impl Train {
     pub(super) fn run(&self) -> CliResult {
-        self.how.backend.check()?;
-        let mut layers = self.recipe.layers()?;
-        Start::of(&mut layers)?;
-        let data = layers.data()?.load()?;
-        common::warn_of_left_out(&data);
-        let settings = layers.settings(Some(data.shape()))?;
-        self.how.train(Run::with_data(&self.runs.join(&self.name), settings, data)?)
+        together(|ranks| {
+            self.how.backend.check()?;
+            let mut layers = self.recipe.layers()?;
+            Start::of(&mut layers)?;
+            let data = layers.data()?.load()?;
+            if ranks.is_first() {
+                common::warn_of_left_out(&data);
+            }
+            let settings = layers.settings(Some(data.shape()))?;
+            let run = Run::with_data(ranks, &self.runs.join(&self.name), settings, data)?;
+            self.how.train(ranks, run)
+        })
     }
 }
 
@@ -60,11 +67,41 @@ pub(super) struct Resume {
 
 impl Resume {
     pub(super) fn run(&self) -> CliResult {
-        self.how.backend.check()?;
-        let run = Run::resume_with(&self.run, self.data.as_deref())?;
-        common::warn_of_left_out(run.data());
-        self.how.train(run)
+        together(|ranks| {
+            self.how.backend.check()?;
+            let run = Run::resume_with(ranks, &self.run, self.data.as_deref())?;
+            if ranks.is_first() {
+                common::warn_of_left_out(run.data());
+            }
+            self.how.train(ranks, run)
+        })
     }
+}
+
+/// Does something in all the processes that MPI started, or in this one alone. An error of one ends all.
+fn together(work: impl FnOnce(&Ranks) -> CliResult) -> CliResult {
+    let ranks = Ranks::started()?;
+    backend::set_device(ranks.on_machine());
+    let result = work(&ranks);
+    let (Some(name), Err(error)) = (ranks.name(), &result) else { return result };
+    if error.is::<Stopped>() {
+        // All stop, and the first says it.
+        return result;
+    }
+    let error = shown(&error.to_string());
+    if matches!(result, Err(ref e) if matches!(e.downcast_ref(), Some(RunError::OtherRank { .. })))
+    {
+        // All know it, and one says it.
+        if ranks.is_first() {
+            eprintln!("error: {error}");
+            ranks.abort();
+        }
+        ranks.any(true);
+        ranks.any(true);
+    }
+    eprintln!("error: {name}: {error}");
+    ranks.abort();
+    result
 }
 
 /// What beginning and resuming have in common.
@@ -82,12 +119,21 @@ struct How {
 
 impl How {
     /// Trains to the end, or until Ctrl-C, writes the report, and says what came of it.
-    fn train(&self, run: Run) -> CliResult {
+    fn train(&self, ranks: &Ranks, run: Run) -> CliResult {
         let path = run.path().to_owned();
         // Chosen here, so that the report need not read the data set again.
         let images = report::images(run.settings(), run.data());
         let interrupt = Interrupt::on_signals();
-        let outcome = train(run, self.backend, self.verbosity, &interrupt)?;
+        if !ranks.is_first() {
+            let outcome = with_backend!(self.backend, B, device => {
+                run.train_on::<B>(ranks, &device, &mut ())?
+            });
+            return match outcome {
+                Outcome::Finished(_) => Ok(()),
+                Outcome::Stopped => Err(Stopped::by(&interrupt).into()),
+            };
+        }
+        let outcome = train(ranks, run, self.backend, self.verbosity, &interrupt)?;
         let mut page = None;
         if matches!(outcome, Outcome::Finished(_)) && !self.no_report {
             if !self.verbosity.quiet && !self.verbosity.json {
@@ -125,6 +171,7 @@ impl How {
 
 /// Trains on a back end, shown on the terminal.
 pub(super) fn train(
+    ranks: &Ranks,
     run: Run,
     backend: BackendName,
     verbosity: Verbosity,
@@ -139,7 +186,9 @@ pub(super) fn train(
     if let Some(note) = common::memory_note(run.data()) {
         console.say(&note);
     }
-    let outcome = with_backend!(backend, B, device => run.train::<B>(&device, &mut console));
+    let outcome = with_backend!(backend, B, device => {
+        run.train_on::<B>(ranks, &device, &mut console)
+    });
     drop(console);
     Ok(outcome.map_err(|error| explained(error, &path))?)
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::data::{self, DataError, Split};
 use crate::model::params::host;
 use crate::model::{Model, MwtBackend, Params};
+use crate::ranks::Ranks;
 use crate::settings::Missing;
 use crate::train::batch::{DrawSeed, Sampler};
 use crate::train::example::Example;
@@ -145,6 +146,28 @@ pub fn on_backend<B: MwtBackend>(
         }
     }
     Ok(evaluation)
+}
+
+/// [`on_backend`] by several processes, each of which calls this with the same split, evaluates its share of the images,
+/// and gets the answers to all.
+///
+/// # Errors
+/// As [`on_backend`].
+pub fn on_ranks<B: MwtBackend>(
+    ranks: &Ranks,
+    params: &Params<B>,
+    split: &Split,
+    batch: usize,
+    device: &B::Device,
+) -> Result<Evaluation, DataError> {
+    let own: Vec<usize> = ranks.share().of(split.len()).collect();
+    let part = on_backend(params, &split.select(&own), batch, device)?;
+    Ok(Evaluation {
+        classes: part.classes,
+        logits: ranks.gather_f32(&part.logits),
+        psnr: ranks.gather_f32(&part.psnr),
+        labels: split.labels.clone(),
+    })
 }
 
 /// How a bundle is evaluated through mwt-infer.

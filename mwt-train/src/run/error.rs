@@ -52,6 +52,16 @@ pub enum RunError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The processes that shall train together do not have the same.
+    #[error("{other} has another {what} than {first}: bring all to the same")]
+    OtherRank {
+        /// The first process.
+        first: String,
+        /// One that differs.
+        other: String,
+        /// In what.
+        what: &'static str,
+    },
     /// The bundle to start from is refused.
     #[error("{}: {source}", path.display())]
     StartBundle {

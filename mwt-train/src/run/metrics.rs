@@ -42,6 +42,12 @@ pub struct Row {
     pub images_per_second: Option<f32>,
     /// The most memory that the process has had so far, MiB.
     pub memory_mib: Option<f32>,
+    /// With several processes: milliseconds of a step that the first one spent exchanging gradients, waiting included.
+    #[serde(default)]
+    pub exchange_ms: Option<f32>,
+    /// The process that waited the least, for which the others waited.
+    #[serde(default)]
+    pub slowest_rank: Option<u32>,
 }
 
 impl Row {
@@ -65,6 +71,8 @@ impl Row {
             validation_psnr: None,
             images_per_second: None,
             memory_mib: None,
+            exchange_ms: None,
+            slowest_rank: None,
         }
     }
 
@@ -90,6 +98,8 @@ impl Row {
             // What the clock and the system say comes last: two runs agree on the columns before it.
             ("images_per_second", text(self.images_per_second)),
             ("memory_mib", text(self.memory_mib)),
+            ("exchange_ms", text(self.exchange_ms)),
+            ("slowest_rank", self.slowest_rank.map_or_else(String::new, |rank| rank.to_string())),
         ]
     }
 
@@ -123,11 +133,17 @@ pub fn until(text: &str, step: u64) -> String {
     text.split_inclusive('\n').filter(kept).collect()
 }
 
-/// A `metrics.csv` under today's names of its columns, whose number and order no version has changed. An empty `head`, as
-/// `metrics.jsonl` has, leaves the text as it is.
+/// A `metrics.csv` under today's names of its columns, whose order no version has changed; what came later is absent in
+/// earlier rows. An empty `head`, as `metrics.jsonl` has, leaves the text as it is.
 pub(super) fn with_head(text: String, head: &str) -> String {
+    let commas = |line: &str| line.bytes().filter(|b| *b == b',').count();
+    let padded = |row: &str| {
+        row.to_owned() + &",".repeat(commas(head) - commas(row).min(commas(head))) + "\n"
+    };
     match text.split_once('\n') {
-        Some((_, rows)) if !head.is_empty() => head.to_owned() + rows,
+        Some((_, rows)) if !head.is_empty() => {
+            head.to_owned() + &rows.lines().map(padded).collect::<String>()
+        }
         _ if text.is_empty() => head.to_owned(),
         _ => text,
     }
@@ -172,7 +188,9 @@ mod tests {
         let csv = head() + &rows.iter().map(Row::csv).collect::<String>();
         assert_eq!(until(&csv, 10), head() + &rows[0].csv());
         assert_eq!(until(&csv[..csv.len() - 1], 30), head() + &rows[0].csv() + &rows[1].csv());
-        assert_eq!(rows[0].csv(), "10,1,0.5,2.25,0.125,1,2,3,0.001,0.01,0.002,,20.5,,\n");
+        assert_eq!(rows[0].csv(), "10,1,0.5,2.25,0.125,1,2,3,0.001,0.01,0.002,,20.5,,,,\n");
+        let earlier = "step,names\n10,1,0.5\n20,2\n".to_owned();
+        assert_eq!(with_head(earlier, "a,b,c,d\n"), "a,b,c,d\n10,1,0.5,\n20,2,,\n");
         assert_eq!(parse("{}").unwrap_err().0, 1);
     }
 

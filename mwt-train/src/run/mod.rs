@@ -17,6 +17,7 @@
 //! # fn main() {}
 //! ```
 
+mod agree;
 pub mod checkpoint;
 mod dir;
 mod error;
@@ -38,7 +39,7 @@ pub use pace::Pace;
 pub use start::Start;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ndarray::Array2;
@@ -50,6 +51,7 @@ use crate::data::{DataError, Dataset, Split};
 use crate::evaluate;
 use crate::export::golden;
 use crate::model::TrainBackend;
+use crate::ranks::Ranks;
 use crate::settings::{Layers, Settings};
 use crate::train::{State, Trainer};
 use crate::weights::trained::Summary;
@@ -57,7 +59,9 @@ use crate::weights::trained::Summary;
 /// A run that is ready to train: its directory, locked, its settings, its images, and where it stands.
 #[derive(Debug)]
 pub struct Run {
-    dir: RunDir,
+    path: PathBuf,
+    /// `None` in all processes but the first, where several train together.
+    dir: Option<RunDir>,
     settings: Settings,
     data: Dataset,
     /// `None` before the first checkpoint: everything then follows from the seed.
@@ -83,15 +87,20 @@ impl Run {
         Start::of(&mut layers)?;
         let data = layers.data()?.load()?;
         let settings = layers.settings(Some(data.shape()))?;
-        Self::with_data(path, settings, data)
+        Self::with_data(&Ranks::alone(), path, settings, data)
     }
 
-    /// A new run on a data set that is loaded already.
+    /// A new run on a data set that is loaded already, as one of several processes or alone. Only the first process writes.
     ///
     /// # Errors
-    /// Settings that are refused, a model to start from that is not the settings', or a directory that holds a run
-    /// already.
-    pub fn with_data(path: &Path, settings: Settings, data: Dataset) -> Result<Self, RunError> {
+    /// Settings that are refused, a model to start from that is not the settings', a directory that holds a run already, or
+    /// processes that do not have the same.
+    pub fn with_data(
+        ranks: &Ranks,
+        path: &Path,
+        settings: Settings,
+        data: Dataset,
+    ) -> Result<Self, RunError> {
         settings.check()?;
         settings.check_for(&data.shape())?;
         let facts = DataFacts::of(&data)?;
@@ -100,12 +109,17 @@ impl Run {
         settings.data.make_absolute();
         settings.train.make_absolute();
         let state = beginning(&settings, &data)?;
-        let dir = RunDir::create(path, &settings, &facts)?;
+        agree::check(ranks, &settings, &facts, state.as_ref())?;
+        let path = path.to_owned();
+        if !ranks.is_first() {
+            return Ok(Self { path, dir: None, settings, data, state });
+        }
+        let dir = RunDir::create(&path, &settings, &facts)?;
         if let Some(state) = &state {
             // What it started from may not be there any more when it is resumed.
-            checkpoint::save(dir.path(), state)?;
+            checkpoint::save(&path, state)?;
         }
-        Ok(Self { dir, settings, data, state })
+        Ok(Self { path, dir: Some(dir), settings, data, state })
     }
 
     /// A run that was stopped, at its last checkpoint that is whole. On the CPU it goes on to the same bytes as if it had
@@ -115,14 +129,14 @@ impl Run {
     /// A directory that holds no run, or in which one is under way; a data set that cannot be read any more, or is not the
     /// run's.
     pub fn resume(path: &Path) -> Result<Self, RunError> {
-        Self::resume_with(path, None)
+        Self::resume_with(&Ranks::alone(), path, None)
     }
 
-    /// The same, with the data set at another place, which the run remembers.
+    /// The same as one of several processes or alone, and with the data set at another place, which the run remembers.
     ///
     /// # Errors
-    /// As [`resume`](Self::resume).
-    pub fn resume_with(path: &Path, source: Option<&str>) -> Result<Self, RunError> {
+    /// As [`resume`](Self::resume), or processes that do not have the same.
+    pub fn resume_with(ranks: &Ranks, path: &Path, source: Option<&str>) -> Result<Self, RunError> {
         let mut settings = RunDir::settings(path)?;
         if let Some(source) = source {
             source.clone_into(&mut settings.data.source);
@@ -139,16 +153,21 @@ impl Run {
             None => beginning(&settings, &data)?,
             state => state,
         };
-        let dir = RunDir::open(path, state.as_ref().map_or(0, |s| s.position.total))?;
+        agree::check(ranks, &settings, &DataFacts::of(&data)?, state.as_ref())?;
+        let path = path.to_owned();
+        if !ranks.is_first() {
+            return Ok(Self { path, dir: None, settings, data, state });
+        }
+        let dir = RunDir::open(&path, state.as_ref().map_or(0, |s| s.position.total))?;
         if source.is_some() {
             dir.write_settings(&settings)?;
         }
-        Ok(Self { dir, settings, data, state })
+        Ok(Self { path, dir: Some(dir), settings, data, state })
     }
 
     /// The run's directory.
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
     /// The run's settings.
@@ -171,7 +190,20 @@ impl Run {
         device: &B::Device,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, RunError> {
-        let Self { dir, settings, data, state } = self;
+        self.train_on::<B>(&Ranks::alone(), device, observer)
+    }
+
+    /// The same together with the other processes, each of which has the same run and calls this.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train).
+    pub fn train_on<B: TrainBackend>(
+        self,
+        ranks: &Ranks,
+        device: &B::Device,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, RunError> {
+        let Self { path, dir, settings, data, state } = self;
         let mut trainer = match &state {
             Some(state) => Trainer::<B>::resume(&settings, state, device),
             None => Trainer::<B>::new(&settings, device),
@@ -192,33 +224,39 @@ impl Run {
         let examples = golden_examples(&validation, &split)?;
         let each_epoch = validation.clone().take(settings.train.validation_images);
         let mut recorder = Recorder::<B> {
-            dir: &dir,
+            ranks,
+            dir: dir.as_ref(),
             train: &settings.train,
             device,
             observer,
             model: ModelParts { facts, examples },
             validation: each_epoch,
-            best: RunDir::best(dir.path())?,
+            best: dir.as_ref().map(|dir| RunDir::best(dir.path())).transpose()?.flatten(),
+            reported: trainer.position().total,
             stopwatch: Stopwatch::new(settings.train.batch),
             saved: Instant::now(),
             written: Ok(()),
         };
-        let finished = trainer.run(&split, &mut recorder)?;
+        let finished = trainer.run_on(ranks, &split, &mut recorder)?;
         let Recorder { observer, model, written, .. } = recorder;
         written?;
         observer.on_end(trainer.position());
         if !finished {
-            checkpoint::save(dir.path(), &trainer.state())?;
+            if dir.is_some() {
+                checkpoint::save(&path, &trainer.state())?;
+            }
             return Ok(Outcome::Stopped);
         }
         let evaluation = (!validation.is_empty())
             .then(|| {
                 let batch = settings.train.batch;
-                evaluate::on_backend(trainer.params(), &validation, batch, device)
+                evaluate::on_ranks(ranks, trainer.params(), &validation, batch, device)
             })
             .transpose()?;
         let model = model.of(&trainer, evaluation.as_ref());
-        dir.save(&model)?;
+        if let Some(dir) = &dir {
+            dir.save(&model)?;
+        }
         Ok(Outcome::Finished(Box::new(model.summary)))
     }
 }

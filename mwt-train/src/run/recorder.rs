@@ -13,13 +13,17 @@ use super::pace::Stopwatch;
 use crate::data::Split;
 use crate::evaluate::{self, Evaluation};
 use crate::model::TrainBackend;
+use crate::ranks::Ranks;
 use crate::settings::TrainSettings;
 use crate::train::{Next, Position, Progress, Trainer, Watch};
 use crate::weights::trained::{Summary, TrainedModel};
 
 /// Writes down a run's reports and passes them on to its observer.
 pub(super) struct Recorder<'r, B: TrainBackend> {
-    pub(super) dir: &'r RunDir,
+    /// The processes that train; all of them evaluate.
+    pub(super) ranks: &'r Ranks,
+    /// Where it writes; `None` in all processes but the first.
+    pub(super) dir: Option<&'r RunDir>,
     pub(super) train: &'r TrainSettings,
     pub(super) device: &'r B::Device,
     pub(super) observer: &'r mut dyn Observer,
@@ -29,6 +33,8 @@ pub(super) struct Recorder<'r, B: TrainBackend> {
     /// The best accuracy on them so far.
     pub(super) best: Option<f32>,
     pub(super) stopwatch: Stopwatch,
+    /// The step of the last report.
+    pub(super) reported: u64,
     /// When the last checkpoint was written.
     pub(super) saved: Instant,
     /// What went wrong with a file. The trainer knows of none: it is stopped, and the error waits here.
@@ -73,14 +79,30 @@ impl<B: TrainBackend> Recorder<'_, B> {
             self.validate(trainer, progress, &mut row)?;
         }
         row.memory_mib = metrics::peak_memory_mib();
-        self.dir.log(&row)?;
+        self.exchanged(progress, &mut row);
+        let Some(dir) = self.dir else { return Ok(()) };
+        dir.log(&row)?;
         self.observer.on_row(&row);
         let checkpoint_every = Duration::from_secs_f64(self.train.checkpoint_seconds);
         if progress.end_of_epoch || self.saved.elapsed() >= checkpoint_every {
-            checkpoint::save(self.dir.path(), &trainer.state())?;
+            checkpoint::save(dir.path(), &trainer.state())?;
             self.saved = Instant::now();
         }
         Ok(())
+    }
+
+    /// How long each process waited in exchanges: the slowest the least.
+    fn exchanged(&mut self, progress: &Progress, row: &mut Row) {
+        let steps = (progress.step - self.reported).max(1);
+        self.reported = progress.step;
+        let waited = self.ranks.take_waited();
+        if self.ranks.count() == 1 {
+            return;
+        }
+        let all = self.ranks.gather_f32(&[1e3 * waited.as_secs_f32() / steps as f32]);
+        row.exchange_ms = all.first().copied();
+        let slowest = (0..all.len()).min_by(|a, b| all[*a].total_cmp(&all[*b]));
+        row.slowest_rank = slowest.and_then(|rank| u32::try_from(rank).ok());
     }
 
     /// Evaluates the validation images, and keeps the model if it is the best so far.
@@ -91,7 +113,8 @@ impl<B: TrainBackend> Recorder<'_, B> {
         row: &mut Row,
     ) -> Result<(), RunError> {
         let (params, batch) = (trainer.params(), self.train.batch);
-        let evaluation = evaluate::on_backend(params, &self.validation, batch, self.device)?;
+        let evaluation =
+            evaluate::on_ranks(self.ranks, params, &self.validation, batch, self.device)?;
         let accuracy = evaluation.accuracy();
         row.validation_accuracy = Some(accuracy);
         row.validation_psnr = Some(evaluation.mean_psnr());
@@ -99,7 +122,9 @@ impl<B: TrainBackend> Recorder<'_, B> {
         self.stopwatch.pause();
         if self.best.is_none_or(|best| accuracy > best) {
             self.best = Some(accuracy);
-            self.dir.save_best(&self.model.of(trainer, Some(&evaluation)))?;
+            if let Some(dir) = self.dir {
+                dir.save_best(&self.model.of(trainer, Some(&evaluation)))?;
+            }
         }
         Ok(())
     }

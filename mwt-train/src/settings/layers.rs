@@ -165,7 +165,10 @@ impl Layers {
         if !self.set.contains_key("data.source") {
             return Err(SettingsError::NoData);
         }
-        Ok(self.merged(&Settings::of(ModelConfig::MICRO))?.data)
+        // A model's settings may be incomplete before the data are known: the cells of a stratified draw are.
+        let mut own = self.clone();
+        own.set.retain(|key, _| key.starts_with("data."));
+        Ok(own.merged(&Settings::of(ModelConfig::MICRO))?.data)
     }
 
     /// The settings of a run on a data set of this shape; on the preset's images where there is none.
@@ -340,6 +343,18 @@ mod tests {
             let value = flatten(&table).into_iter().find(|(name, _)| name == key.name).unwrap().1;
             key.value(value).unwrap();
         }
+    }
+
+    /// Its cells follow from the data, which are named before their size is known.
+    #[test]
+    fn a_stratified_draw_gets_its_cells_from_the_data() {
+        let mut layers = Layers::default();
+        layers.assign("data.source=digits").unwrap();
+        layers.assign("model.draw.kind=stratified").unwrap();
+        assert_eq!(layers.data().unwrap().source, "digits");
+        let model = layers.settings(None).unwrap().model;
+        let DrawKind::Stratified { cell } = model.draw.kind else { panic!("{:?}", model.draw) };
+        assert_eq!(cell.sides(), [2, 2]);
     }
 
     #[test]

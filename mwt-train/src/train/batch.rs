@@ -25,6 +25,8 @@ pub enum DrawSeed {
         seed: u64,
         /// Outer step.
         step: u64,
+        /// Place of the first of these images in the step's batch, of which another process may have the beginning.
+        first: usize,
     },
 }
 
@@ -153,10 +155,10 @@ impl Sampler {
         let inner = self.config.draw;
         let fresh = match seed {
             DrawSeed::Inference => inner.seed,
-            DrawSeed::Training { seed, step } => {
+            DrawSeed::Training { seed, step, first } => {
                 // Independent of the batch's size, so that a draw is known by its place in the run.
                 let stream = DRAW_STREAM ^ (step << 32);
-                (Rng::new(seed, stream ^ ((image as u64) << 8)).next_u64() >> 32) as u32
+                (Rng::new(seed, stream ^ (((first + image) as u64) << 8)).next_u64() >> 32) as u32
             }
         };
         let inner = match inner.kind {

@@ -9,6 +9,7 @@ use super::batch::{self, DrawSeed, DrawnPixels, Sampler};
 use super::example::Example;
 use super::position::Position;
 use crate::data::{DataError, Split};
+use crate::ranks::Share;
 use crate::settings::Settings;
 
 /// Batches that lie ready at most.
@@ -22,17 +23,21 @@ pub(crate) struct Batch {
     pub(crate) done: usize,
     /// Whether it is the epoch's last one.
     pub(crate) last: bool,
+    /// Of this process's share of the batch.
     pub(crate) pixels: DrawnPixels,
     pub(crate) labels: Vec<u16>,
+    /// Images of the whole batch.
+    pub(crate) images: usize,
 }
 
-/// Runs `train` on the batches of a phase from a position on; they come in their order, whatever thread makes them, up to
+/// Runs `train` on a share of each of the batches of a phase from a position on; they come in their order, whatever thread makes them, up to
 /// the first that cannot be made. When `train` ends early, so does the making.
 pub(crate) fn run_ahead<R>(
     split: &Split,
     sampler: &Sampler,
     settings: &Settings,
     from: Position,
+    share: Share,
     train: impl FnOnce(&mut dyn Iterator<Item = Result<Batch, DataError>>) -> R,
 ) -> R {
     thread::scope(|scope| {
@@ -44,13 +49,17 @@ pub(crate) fn run_ahead<R>(
                 let batches = batch::epoch(split, settings.train.batch, seed, epoch);
                 let count = batches.len();
                 for (i, indices) in batches.into_iter().enumerate().skip(skip) {
-                    let pixels = pixels(split, sampler, settings, step, &indices);
+                    let own = share.of(indices.len());
+                    let (first, images) = (own.start, indices.len());
+                    let indices = &indices[own];
+                    let pixels = pixels(split, sampler, settings, step, first, indices);
                     let batch = pixels.map(|pixels| Batch {
                         epoch,
                         done: i + 1,
                         last: i + 1 == count,
                         pixels,
                         labels: indices.iter().map(|n| split.labels[*n]).collect(),
+                        images,
                     });
                     let failed = batch.is_err();
                     // Nobody listens any more, or there is nothing more to be heard.
@@ -71,14 +80,15 @@ fn pixels(
     sampler: &Sampler,
     settings: &Settings,
     step: u64,
+    first: usize,
     indices: &[usize],
 ) -> Result<DrawnPixels, DataError> {
     let examples = indices
         .par_iter()
         .enumerate()
-        .map(|(place, n)| Example::varied(split, *n, settings, step, place))
+        .map(|(place, n)| Example::varied(split, *n, settings, step, first + place))
         .collect::<Result<Vec<_>, DataError>>()?;
-    Ok(sampler.draw(&examples, DrawSeed::Training { seed: settings.train.seed, step }))
+    Ok(sampler.draw(&examples, DrawSeed::Training { seed: settings.train.seed, step, first }))
 }
 
 #[cfg(test)]
@@ -105,7 +115,7 @@ mod tests {
 
     fn places(from: Position, take: usize) -> Vec<(u64, usize, bool, Vec<u16>)> {
         let split = Split::from_bytes(vec![0; 7 * 64], (8, 8, 1), (0..7).collect()).unwrap();
-        run_ahead(&split, &sampler(), &settings(), from, |batches| {
+        run_ahead(&split, &sampler(), &settings(), from, Share::WHOLE, |batches| {
             let batches = batches.map(Result::unwrap).take(take);
             batches.map(|b| (b.epoch, b.done, b.last, b.labels)).collect()
         })
@@ -147,9 +157,14 @@ mod tests {
         let options = crate::data::LoadOptions { memory: 0, ..Default::default() };
         let set = crate::data::load(&dir.path().display().to_string(), &options).unwrap();
         let run = || {
-            run_ahead(&set.train, &sampler(), &settings(), Position::default(), |batches| {
-                batches.map(|batch| batch.map(drop)).collect::<Vec<_>>()
-            })
+            run_ahead(
+                &set.train,
+                &sampler(),
+                &settings(),
+                Position::default(),
+                Share::WHOLE,
+                |batches| batches.map(|batch| batch.map(drop)).collect::<Vec<_>>(),
+            )
         };
         assert!(run().len() == 6 && run().iter().all(Result::is_ok));
         std::fs::remove_file(dir.path().join("train/a/4.png")).unwrap();

@@ -4,7 +4,9 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, activation};
 
 use super::optim::{AdamW, Scheduled, gradients};
+use crate::model::params::{flat, host};
 use crate::model::{Model, MwtBackend, Output, Params, Pixels, TrainBackend};
+use crate::ranks::Ranks;
 use crate::settings::Precision;
 
 /// Which parts of the model a step trains, and so which losses it uses.
@@ -99,6 +101,61 @@ pub struct StepOutput<B: Backend> {
     pub norms: Tensor<B, 1>,
 }
 
+/// What this process contributes to an outer step that several take together.
+#[derive(Clone, Copy, Debug)]
+pub struct Contribution<'r> {
+    /// All of them.
+    pub ranks: &'r Ranks,
+    /// Its images' share of the batch.
+    pub weight: f32,
+}
+
+impl Contribution<'_> {
+    /// The mean over the whole batch of what each process has the mean over its own images of: gradients of the groups that
+    /// are trained, and the losses. Images classified right are added up.
+    fn mean<B: Backend>(
+        self,
+        gradients: [Tensor<B, 1>; 3],
+        losses: Losses<B>,
+        trained: [bool; 3],
+    ) -> ([Tensor<B, 1>; 3], Losses<B>) {
+        if self.ranks.count() == 1 {
+            return (gradients, losses);
+        }
+        let device = gradients[0].device();
+        // One exchange for all.
+        let Losses { reconstruction, classification, correct } = losses;
+        let mut values = Vec::new();
+        let sent = |values: &mut Vec<f32>, tensor: Tensor<B, 1>, weight: f32| {
+            values.extend(host(tensor).iter().map(|v| v * weight));
+        };
+        for (gradient, trained) in gradients.iter().zip(trained) {
+            if trained {
+                sent(&mut values, gradient.clone(), self.weight);
+            }
+        }
+        for (loss, weight) in
+            [(reconstruction, self.weight), (classification, self.weight), (correct, 1.0)]
+        {
+            sent(&mut values, loss, weight);
+        }
+        self.ranks.sum(&mut values);
+        let mut rest = &values[..];
+        let mut take = |len: usize| {
+            let (first, others) = rest.split_at(len);
+            rest = others;
+            flat(first.to_vec(), &device)
+        };
+        let mut trained = trained.into_iter();
+        let gradients = gradients.map(|gradient| match trained.next() {
+            Some(true) => take(gradient.dims()[0]),
+            _ => gradient,
+        });
+        let [reconstruction, classification, correct] = [take(1), take(1), take(1)];
+        (gradients, Losses { reconstruction, classification, correct })
+    }
+}
+
 /// Takes one outer step with what is scheduled for each group; groups that the objective does not train stay as they are.
 pub fn outer_step<B: TrainBackend>(
     params: &mut Params<B::InnerBackend>,
@@ -107,6 +164,7 @@ pub fn outer_step<B: TrainBackend>(
     labels: Tensor<B, 1, Int>,
     objective: Objective,
     scheduled: [Scheduled; 3],
+    contribution: Contribution<'_>,
 ) -> StepOutput<B::InnerBackend> {
     let trained = match objective.parts {
         TrainedParts::Both => [true; 3],
@@ -130,16 +188,17 @@ pub fn outer_step<B: TrainBackend>(
         TrainedParts::Classifier => classification,
     };
     let gradients = gradients(&leaves, loss);
-    let [siren, alpha, classifier] = scheduled;
-    let groups = [(siren, trained[0]), (alpha, trained[1]), (classifier, trained[2])];
-    let groups = groups.map(|(scheduled, trained)| trained.then_some(scheduled));
-    let (next, norms) = optimizer.step(params, gradients, groups);
-    *params = next;
     let losses = Losses {
         reconstruction: losses.reconstruction.inner(),
         classification: losses.classification.inner(),
         correct: losses.correct.inner(),
     };
+    let (gradients, losses) = contribution.mean(gradients, losses, trained);
+    let [siren, alpha, classifier] = scheduled;
+    let groups = [(siren, trained[0]), (alpha, trained[1]), (classifier, trained[2])];
+    let groups = groups.map(|(scheduled, trained)| trained.then_some(scheduled));
+    let (next, norms) = optimizer.step(params, gradients, groups);
+    *params = next;
     StepOutput { losses, norms }
 }
 
@@ -148,7 +207,6 @@ mod tests {
     use burn::backend::Flex;
 
     use super::*;
-    use crate::model::params::host;
 
     /// By hand from the definition: (1 - ε)·CE + ε times the mean over all classes of -log p.
     #[test]

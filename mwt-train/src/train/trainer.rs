@@ -9,10 +9,11 @@ use super::batch::{self, Sampler};
 use super::loader::{self, Batch};
 use super::optim::{AdamW, AdamWConfig, OneCycle};
 use super::position::Position;
-use super::step::{Objective, StepOutput, TrainedParts, outer_step};
+use super::step::{Contribution, Objective, StepOutput, TrainedParts, outer_step};
 use crate::data::{DataError, Split};
 use crate::model::params::{Params, flat, host, initial};
 use crate::model::{Product as _, TrainBackend};
+use crate::ranks::Ranks;
 use crate::settings::{Mode, OnDivergence, Precision, Settings};
 use crate::weights::{Weights, join, specs, split};
 
@@ -63,6 +64,16 @@ pub enum TrainError {
     /// The training split is empty.
     #[error("there is no image to train on")]
     NoImages,
+    /// Some of the processes would have nothing to do.
+    #[error(
+        "{count} processes for batches of {images} images: start fewer, or set a larger train.batch"
+    )]
+    TooManyRanks {
+        /// Images of a batch.
+        images: usize,
+        /// Processes.
+        count: usize,
+    },
     /// A training image could not be read any more.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -219,8 +230,25 @@ impl<B: TrainBackend> Trainer<B> {
     /// # Errors
     /// A run that diverges, an empty split, or an image that cannot be read any more.
     pub fn run(&mut self, split: &Split, watch: &mut dyn Watch<B>) -> Result<bool, TrainError> {
+        self.run_on(&Ranks::alone(), split, watch)
+    }
+
+    /// The same as one of several processes, each of which calls this with the same split.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and fewer images in a batch than processes.
+    pub fn run_on(
+        &mut self,
+        ranks: &Ranks,
+        split: &Split,
+        watch: &mut dyn Watch<B>,
+    ) -> Result<bool, TrainError> {
         if split.is_empty() {
             return Err(TrainError::NoImages);
+        }
+        let (images, count) = (self.settings.train.batch.min(split.len()), ranks.count());
+        if images < count {
+            return Err(TrainError::TooManyRanks { images, count });
         }
         let phases: &[TrainedParts] = match self.settings.train.mode {
             _ if self.settings.train.freeze_siren => &[TrainedParts::Classifier],
@@ -228,7 +256,7 @@ impl<B: TrainBackend> Trainer<B> {
             Mode::WtSequential => &[TrainedParts::Siren, TrainedParts::Classifier],
         };
         while let Some(parts) = phases.get(self.position.phase) {
-            if self.phase(split, *parts, phases.len() as u64, watch)? == Next::Stop {
+            if self.phase(ranks, split, *parts, phases.len() as u64, watch)? == Next::Stop {
                 return Ok(false);
             }
             let Position { phase, total, skipped, .. } = self.position;
@@ -240,6 +268,7 @@ impl<B: TrainBackend> Trainer<B> {
 
     fn phase(
         &mut self,
+        ranks: &Ranks,
         split: &Split,
         parts: TrainedParts,
         phases: u64,
@@ -256,14 +285,15 @@ impl<B: TrainBackend> Trainer<B> {
         let schedule = OneCycle { steps: train.epochs * steps_per_epoch, warmup: train.warmup };
         let (sampler, settings, from) =
             (self.sampler.clone(), self.settings.clone(), self.position);
-        loader::run_ahead(split, &sampler, &settings, from, |batches| {
-            self.steps(batches, objective, schedule, phases * schedule.steps, watch)
+        loader::run_ahead(split, &sampler, &settings, from, ranks.share(), |batches| {
+            self.steps(ranks, batches, objective, schedule, phases * schedule.steps, watch)
         })
     }
 
     /// The outer steps of a phase, a batch each.
     fn steps(
         &mut self,
+        ranks: &Ranks,
         batches: &mut dyn Iterator<Item = Result<Batch, DataError>>,
         objective: Objective,
         schedule: OneCycle,
@@ -274,15 +304,17 @@ impl<B: TrainBackend> Trainer<B> {
         let peaks = [train.lr_siren, train.lr_alpha, train.lr_classifier];
         let mut skipped_in_a_row = 0;
         for batch in batches {
-            let Batch { epoch, done, last, pixels, labels } = batch?;
-            let (step, images) = (self.position.step, labels.len());
+            let Batch { epoch, done, last, pixels, labels, images } = batch?;
+            let step = self.position.step;
+            let contribution = Contribution { ranks, weight: labels.len() as f32 / images as f32 };
             let pixels = pixels.to_device::<B>(&self.device);
             let labels = batch::labels::<B>(&labels, &self.device);
             let scheduled = peaks.map(|peak| schedule.at(step, peak));
             let skip = train.on_divergence == OnDivergence::Skip;
             let before = skip.then(|| (self.params.clone(), self.optimizer.clone()));
             let (params, optimizer) = (&mut self.params, &mut self.optimizer);
-            let new = outer_step(params, optimizer, &pixels, labels, objective, scheduled);
+            let new =
+                outer_step(params, optimizer, &pixels, labels, objective, scheduled, contribution);
             let total = self.position.total + 1;
             // Without a copy to go back to, the next report finds it out.
             let error = before
@@ -323,7 +355,7 @@ impl<B: TrainBackend> Trainer<B> {
                     return Ok(Next::Stop);
                 }
             }
-            if watch.should_stop(self.position) {
+            if ranks.any(watch.should_stop(self.position)) {
                 // What is kept of a run that stops here must be finite.
                 means(&self.pending(), images).check(total)?;
                 return Ok(Next::Stop);

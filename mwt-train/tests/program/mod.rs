@@ -55,9 +55,9 @@ pub(crate) fn write_images(
     }
 }
 
-/// A run's metrics without what the clock and the system say, the last two columns.
+/// A run's metrics without what the clock and the system say, the last four columns.
 pub(crate) fn metrics(run: &Path) -> String {
     let text = std::fs::read_to_string(run.join("metrics.csv")).expect("metrics.csv");
-    let line = |line: &str| line.rsplitn(3, ',').nth(2).expect("three columns").to_owned() + "\n";
+    let line = |line: &str| line.rsplitn(5, ',').nth(4).expect("five columns").to_owned() + "\n";
     text.lines().map(line).collect()
 }

@@ -17,12 +17,13 @@ use super::recipe::PresetName;
 use crate::backend::BackendName;
 use crate::model::params::{Params, host, initial};
 use crate::model::{Product as _, TrainBackend};
+use crate::ranks::Ranks;
 use crate::run::metrics;
 use crate::settings::Precision;
 use crate::train::batch::{self, DrawSeed, Sampler};
 use crate::train::example::Example;
 use crate::train::optim::{AdamW, AdamWConfig, OneCycle};
-use crate::train::step::{Objective, outer_step};
+use crate::train::step::{Contribution, Objective, outer_step};
 use crate::util::random::Rng;
 use crate::with_backend;
 
@@ -186,14 +187,16 @@ impl Bench {
         let schedule = OneCycle { steps: 100_000, warmup: 0.05 };
         let times = (0..self.steps + 3)
             .map(|step| {
-                let drawn = sampler.draw(&examples, DrawSeed::Training { seed: 0, step });
+                let drawn = sampler.draw(&examples, DrawSeed::Training { seed: 0, step, first: 0 });
                 let start = Instant::now();
                 let pixels = drawn.to_device::<B>(device);
                 let labels = batch::labels::<B>(&labels, device);
                 let scheduled = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(step, peak));
                 let (params, optimizer) = (&mut params, &mut optimizer);
-                let taken =
-                    outer_step::<B>(params, optimizer, &pixels, labels, objective, scheduled);
+                let whole = Contribution { ranks: &Ranks::alone(), weight: 1.0 };
+                let taken = outer_step::<B>(
+                    params, optimizer, &pixels, labels, objective, scheduled, whole,
+                );
                 // The last thing computed, read back: everything before it is done.
                 host(taken.norms);
                 start.elapsed().as_secs_f64()
