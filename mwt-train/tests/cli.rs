@@ -540,7 +540,9 @@ fn without_mpi_several_processes_are_refused() {
     for (name, count) in [("OMPI_COMM_WORLD_SIZE", "2"), ("PMI_SIZE", "4")] {
         let mut command = program::command(dir.path(), &train);
         let line = program::complaint(&command.env(name, count).output().unwrap());
-        assert!(line.contains(&format!("started {count} times")) && line.contains("--features mpi"));
+        assert!(
+            line.contains(&format!("started {count} times")) && line.contains("--features mpi")
+        );
     }
     assert!(!dir.path().join("runs").exists());
     let quiet = [&train[..], &["--preset", "nano", "--quiet", "--no-report"]].concat();

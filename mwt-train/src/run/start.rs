@@ -16,6 +16,9 @@ use crate::weights::{Weights, from_bundle};
 /// The head that tells the classes apart: a row and a bias for each.
 const HEAD: [&str; 2] = ["classifier.to_logits.weight", "classifier.to_logits.bias"];
 
+/// A size or a constant of a model, by its setting.
+type Number = (&'static str, fn(&ModelConfig) -> f64);
+
 /// A model to start from.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -67,7 +70,7 @@ impl Start {
         seed: u64,
     ) -> Result<Weights, RunError> {
         let own = self.weights.config();
-        let numbers: [(_, fn(&ModelConfig) -> f64); 9] = [
+        let numbers: [Number; 9] = [
             ("model.dim", |m| m.dim as f64),
             ("model.hidden_layers", |m| m.hidden_layers as f64),
             ("model.inner_steps", |m| m.inner_steps as f64),
