@@ -11,8 +11,16 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-const CRATES: [&str; 7] =
-    ["mwt-core", "mwt-infer", "mwt-train", "mwt-ffi", "mwt-python", "firmware-example", "fuzz"];
+const CRATES: [&str; 8] = [
+    "mwt-core",
+    "mwt-infer",
+    "mwt-train",
+    "mwt-ffi",
+    "mwt-python",
+    "web",
+    "firmware-example",
+    "fuzz",
+];
 
 /// The files under `dir` with one of these extensions, without what was built.
 fn files(dir: &Path, extensions: &[&str]) -> Vec<PathBuf> {
