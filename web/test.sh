@@ -8,7 +8,7 @@ set -eu
 
 cd "$(dirname "$0")"
 environment=${1:-target/venv}
-if ! command -v chromium chromium-browser google-chrome >/dev/null; then
+if ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then
     echo "no Chromium to test the page in: on Debian 'apt-get install chromium'" >&2
     exit 3
 fi
