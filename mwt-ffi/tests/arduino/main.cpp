@@ -1,0 +1,8 @@
+#include <Arduino.h>
+
+Port Serial;
+
+int main() {
+  setup();
+  for (;;) loop();
+}

@@ -1,0 +1,23 @@
+# As much of Zephyr's build as the module and its sample take, on newlib and QEMU's MPS2 board. Kconfig's answers come from
+# outside, as -DCONFIG_….
+enable_language(C)
+set(ZEPHYR_BINARY_DIR "${CMAKE_BINARY_DIR}/zephyr")
+set(MWT_FFI "${CMAKE_CURRENT_LIST_DIR}/../..")
+add_library(zephyr_interface INTERFACE)
+function(zephyr_link_libraries)
+  target_link_libraries(zephyr_interface INTERFACE ${ARGN})
+endfunction()
+function(zephyr_include_directories)
+  target_include_directories(zephyr_interface INTERFACE ${ARGN})
+endfunction()
+function(generate_inc_file_for_target target source generated)
+  file(READ "${source}" hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1, " bytes "${hex}")
+  file(WRITE "${generated}" "${bytes}\n")
+endfunction()
+add_executable(app "${MWT_FFI}/examples/mps2.c")
+target_include_directories(app PRIVATE "${CMAKE_CURRENT_LIST_DIR}/include" "${ZEPHYR_BINARY_DIR}/include/generated")
+target_link_libraries(app PRIVATE zephyr_interface)
+target_link_options(app PRIVATE "-T${MWT_FFI}/examples/mps2.ld" --specs=rdimon.specs
+  -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments)
+add_subdirectory("${MWT_FFI}/zephyr" mwt)
