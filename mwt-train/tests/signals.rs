@@ -87,7 +87,7 @@ fn demos_need_no_download() {
             said.starts_with(&format!("training `{preset}` on 64 built-in {data} for 1 epochs"))
         );
         assert!(
-            said.contains(&format!("64 test {data}")) && said.contains("int8 bundle, mwt-infer")
+            said.contains(&format!("1000 test {data}")) && said.contains("int8 bundle, mwt-infer")
         );
         let bundle = format!("{data}/{data}-int8.mwt");
         let workspace = json(&ok(dir, &["inspect", &bundle, "--json"]))["workspace_bytes"].as_u64();
