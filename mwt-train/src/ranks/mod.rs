@@ -3,12 +3,14 @@
 //! Each takes its share of a batch's images; what crosses between them is the gradients, once an outer step. Sums go
 //! through the ranks in their order, so that all have the same bits, in every run. With one rank nothing is exchanged.
 
+mod share;
 #[cfg(feature = "mpi")]
 mod world;
 
 use std::cell::Cell;
-use std::ops::Range;
 use std::time::{Duration, Instant};
+
+pub use share::Share;
 
 /// Why the processes could not be brought together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,24 +40,6 @@ pub struct Ranks {
     world: Option<world::World>,
     /// Spent in exchanges since it was last asked.
     waited: Cell<Duration>,
-}
-
-/// Which of several ranks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    rank: usize,
-    count: usize,
-}
-
-impl Share {
-    /// All of it.
-    pub const WHOLE: Self = Self { rank: 0, count: 1 };
-
-    /// The rank's places among `n`: they follow each other from rank to rank and differ in number by one at most.
-    pub fn of(self, n: usize) -> Range<usize> {
-        let start = |rank: usize| (rank as u128 * n as u128 / self.count as u128) as usize;
-        start(self.rank)..start(self.rank + 1)
-    }
 }
 
 impl Ranks {
@@ -190,18 +174,6 @@ impl Ranks {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shares_follow_each_other_and_are_even() {
-        for (n, count) in [(0, 3), (7, 3), (32, 4), (5, 8), (1_000_003, 7)] {
-            let shares: Vec<_> = (0..count).map(|rank| Share { rank, count }.of(n)).collect();
-            assert_eq!((shares[0].start, shares[count - 1].end), (0, n));
-            assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
-            let lengths = shares.iter().map(ExactSizeIterator::len);
-            assert!(lengths.clone().max().unwrap() - lengths.min().unwrap() <= 1);
-        }
-        assert_eq!(Share::WHOLE.of(9), 0..9);
-    }
 
     #[test]
     fn one_by_itself_has_all_it_says() {

@@ -9,7 +9,7 @@ use mpi::environment::{Universe, initialize_with_threading, processor_name};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives};
 
-use super::Share;
+use super::share::Share;
 
 /// MPI from its beginning to its end, which comes when this is dropped.
 pub(super) struct World {
