@@ -58,8 +58,9 @@ class Page(unittest.TestCase):
         cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=cls.server.serve_forever, daemon=True).start()
         cls.playwright = sync_playwright().start()
-        # A sandbox of its own needs rights that a container does not have.
-        cls.browser = cls.playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        # A sandbox of its own needs rights that a container does not have, and much shared memory is not there either.
+        flags = ["--no-sandbox", "--disable-dev-shm-usage"]
+        cls.browser = cls.playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
 
     @classmethod
     def tearDownClass(cls):
@@ -72,7 +73,7 @@ class Page(unittest.TestCase):
         context = self.browser.new_context(**{"viewport": {"width": 1100, "height": 900}, **options})
         self.addCleanup(context.close)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         faults = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
