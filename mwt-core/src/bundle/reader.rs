@@ -13,7 +13,8 @@ pub struct Bundle<'a> {
     places: Places,
     tensors: &'a [u8],
     golden: &'a [u8],
-    len: usize,
+    /// The whole file.
+    bytes: &'a [u8],
     version: u16,
 }
 
@@ -96,43 +97,22 @@ impl<'a> Bundle<'a> {
     /// # Errors
     /// The first thing found wrong; see [`Error`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let Prefix { version, len: expected, header } = Prefix::read(bytes)?;
         let found = bytes.len() as u64;
-        let (prefix, rest) = bytes.split_first_chunk::<PREFIX>().ok_or(
-            if !bytes.is_empty() && MAGIC.starts_with(bytes.get(..8).unwrap_or(bytes)) {
-                Error::Truncated { expected: PREFIX as u64, found }
-            } else {
-                Error::NotABundle
-            },
-        )?;
-        let [m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, r0, r1, prefix @ ..] = *prefix;
-        if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
-            return Err(Error::NotABundle);
-        }
-        let version = u16::from_le_bytes([v0, v1]);
-        if !(1..=VERSION).contains(&version) {
-            return Err(Error::Version { found: version });
-        }
-        if [r0, r1] != [0, 0] {
-            return Err(Error::Reserved);
-        }
-        let [l0, l1, l2, l3, l4, l5, l6, l7, h0, h1, h2, h3] = prefix;
-        let expected = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
         if found < expected {
             return Err(Error::Truncated { expected, found });
         }
         if found > expected {
             return Err(Error::TrailingBytes { expected, found });
         }
-        let (rest, crc) = rest
+        let rest = bytes.get(PREFIX..).unwrap_or_default();
+        let rest = rest
             .split_last_chunk::<4>()
-            .ok_or(Error::Truncated { expected: PREFIX as u64 + 4, found })?;
-        let checked = bytes.get(..bytes.len() - 4).unwrap_or_default();
-        if CRC.checksum(checked) != u32::from_le_bytes(*crc) {
-            return Err(Error::Checksum);
-        }
+            .ok_or(Error::Truncated { expected: PREFIX as u64 + 4, found })?
+            .0;
+        check_sum(bytes)?;
         // From here on the file is as its writer left it; what follows guards against a hostile writer.
-        let header_len = u32::from_le_bytes([h0, h1, h2, h3]) as usize;
-        let (header, body) = rest.split_at_checked(header_len).ok_or(Error::Header)?;
+        let (header, body) = rest.split_at_checked(header).ok_or(Error::Header)?;
         let header = Header::read(header, version)?;
         header.check()?;
         let tensor_bytes: u64 =
@@ -146,9 +126,40 @@ impl<'a> Bundle<'a> {
             .ok_or(Error::TensorBytes { expected, found })?;
         let (tensors, golden) =
             body.split_at_checked(places.end).ok_or(Error::TensorBytes { expected, found })?;
-        let bundle = Self { header, places, tensors, golden, len: bytes.len(), version };
+        let bundle = Self { header, places, tensors, golden, bytes, version };
         bundle.check_values()?;
         Ok(bundle)
+    }
+
+    /// Bytes of the bundle that begins with these, of which the first 24 suffice: for a bundle in a sector of flash that is
+    /// longer than it. Of all else nothing is checked; [`parse`](Self::parse) does so, for as many bytes.
+    ///
+    /// ```
+    /// # use mwt_core::{Bundle, Error};
+    /// fn in_sector(sector: &[u8]) -> Result<Bundle<'_>, Error> {
+    ///     let expected = Bundle::len_from_prefix(sector)?;
+    ///     let found = sector.len() as u64;
+    ///     let bundle = sector.get(..expected).ok_or(Error::Truncated { expected: expected as u64, found })?;
+    ///     Bundle::parse(bundle)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotABundle`], [`Error::Version`] or [`Error::Reserved`]; [`Error::Truncated`] for fewer than 24 bytes, or
+    /// a length that is more than this machine can address.
+    pub fn len_from_prefix(bytes: &[u8]) -> Result<usize, Error> {
+        let (expected, found) = (Prefix::read(bytes)?.len, bytes.len() as u64);
+        usize::try_from(expected).map_err(|_| Error::Truncated { expected, found })
+    }
+
+    /// Whether the bytes are still those that were parsed: their CRC-32 again, which notices every flipped bit, at about
+    /// eight instructions a byte on a microcontroller. [`parse`](Self::parse) checks more, which no flipped bit can
+    /// break that this does not notice.
+    ///
+    /// # Errors
+    /// [`Error::Checksum`].
+    pub fn check_again(&self) -> Result<(), Error> {
+        check_sum(self.bytes)
     }
 
     /// The header.
@@ -173,7 +184,7 @@ impl<'a> Bundle<'a> {
 
     /// Bytes of the whole file.
     pub const fn bytes(&self) -> usize {
-        self.len
+        self.bytes.len()
     }
 
     /// θ of sine layer `layer` = 0..=L.
@@ -267,6 +278,52 @@ impl<'a> Bundle<'a> {
         let finite = |sample: GoldenSample<'_>| sample.logits.iter().all(f32::is_finite);
         if self.golden_samples().all(finite) { Ok(()) } else { Err(Error::NonFinite) }
     }
+}
+
+/// The first bytes of a file.
+struct Prefix {
+    version: u16,
+    /// Bytes of the whole file, as it says.
+    len: u64,
+    /// Bytes of its header.
+    header: usize,
+}
+
+impl Prefix {
+    fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let found = bytes.len() as u64;
+        let prefix = bytes.first_chunk::<PREFIX>().ok_or(
+            if !bytes.is_empty() && MAGIC.starts_with(bytes.get(..8).unwrap_or(bytes)) {
+                Error::Truncated { expected: PREFIX as u64, found }
+            } else {
+                Error::NotABundle
+            },
+        )?;
+        let [m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, r0, r1, rest @ ..] = *prefix;
+        if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
+            return Err(Error::NotABundle);
+        }
+        let version = u16::from_le_bytes([v0, v1]);
+        if !(1..=VERSION).contains(&version) {
+            return Err(Error::Version { found: version });
+        }
+        if [r0, r1] != [0, 0] {
+            return Err(Error::Reserved);
+        }
+        let [l0, l1, l2, l3, l4, l5, l6, l7, h0, h1, h2, h3] = rest;
+        Ok(Self {
+            version,
+            len: u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]),
+            header: u32::from_le_bytes([h0, h1, h2, h3]) as usize,
+        })
+    }
+}
+
+/// Whether the last four bytes are the CRC-32 of those before them.
+#[inline(never)]
+fn check_sum(bytes: &[u8]) -> Result<(), Error> {
+    let Some((checked, crc)) = bytes.split_last_chunk::<4>() else { return Err(Error::Checksum) };
+    if CRC.checksum(checked) == u32::from_le_bytes(*crc) { Ok(()) } else { Err(Error::Checksum) }
 }
 
 /// Takes tensors one after the other.
