@@ -6,10 +6,11 @@ use mwt_core::{Bundle, Draw, Extents, ModelConfig};
 use crate::arithmetic::Arithmetic;
 use crate::error::Error;
 use crate::fit::{self, FitScratch, Picked};
-use crate::kernels::{Isa, with_kernel};
+use crate::kernels::Isa;
 use crate::profile::{Phase, Profiler};
+use crate::range::Range;
 use crate::source::{FromNumber, SampleSource, Signal};
-use crate::top_k::TopK;
+use crate::top_k::{self, Prediction, TopK};
 use crate::transformer::{self, Transformer};
 use crate::workspace::{Carve, Plan, workspace_len};
 
@@ -23,6 +24,7 @@ pub struct Classifier<'b, 'w, P = ()> {
     isa: Isa,
     arithmetic: Arithmetic,
     draw: Draw,
+    range: Range,
     profiler: P,
     phi: &'w mut [f32],
     logits: &'w mut [f32],
@@ -70,15 +72,15 @@ impl<'b, 'w> Classifier<'b, 'w> {
         let (needed, given) = (workspace_len(bundle.config()), workspace.len());
         let plan = Plan::new(bundle.config());
         let mut workspace = Carve(workspace);
-        let error = Err(Error::Workspace { needed, given });
         if given < needed {
-            return error;
+            return Err(Error::workspace(needed, given));
         }
         Ok(Self {
             bundle: *bundle,
             isa: Isa::detect(),
             arithmetic: Arithmetic::F32,
             draw: bundle.config().draw,
+            range: Range::USUAL,
             profiler: (),
             phi: workspace.take(plan.phi)?,
             scratch: workspace.take(plan.scratch())?,
@@ -104,13 +106,16 @@ impl<'b, 'w> Classifier<'b, 'w> {
 
     /// The same classifier, which tells a profiler when each phase begins and ends.
     pub fn with_profiler<P: Profiler>(self, profiler: P) -> Classifier<'b, 'w, P> {
-        let Self { bundle, isa, arithmetic, draw, profiler: (), phi, logits, scratch, .. } = self;
+        let Self {
+            bundle, isa, arithmetic, draw, range, profiler: (), phi, logits, scratch, ..
+        } = self;
         let (steps, classified) = (None, false);
         Classifier {
             bundle,
             isa,
             arithmetic,
             draw,
+            range,
             profiler,
             phi,
             logits,
@@ -148,6 +153,16 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         config.check().map_err(mwt_core::Error::from)?;
         (self.draw, self.steps) = (draw, None);
         Ok(())
+    }
+
+    /// Chooses what becomes of values that are far outside what training saw: [`Range::USUAL`] unless chosen.
+    pub const fn set_range(&mut self, range: Range) {
+        self.range = range;
+    }
+
+    /// The profiler.
+    pub const fn profiler_mut(&mut self) -> &mut P {
+        &mut self.profiler
     }
 
     /// The bundle.
@@ -213,11 +228,12 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if self.steps.is_none() {
             self.begin();
         }
-        let (config, step) = (*self.config(), self.steps.unwrap_or(0));
+        let (step, config) = (self.steps.unwrap_or(0), self.bundle.config());
         if step >= config.inner_steps {
             return Ok(None);
         }
-        let mut draw = self.draw.step(step, config.pixels_per_step, config.extents);
+        let extents = config.extents;
+        let mut draw = self.draw.step(step, config.pixels_per_step, extents);
         let len = source.len();
         let there =
             (!source.is_complete()).then(|| (0..len).filter(|i| source.is_there(*i)).count());
@@ -233,7 +249,7 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
             } else if S::SCATTERED {
                 let mut at = [0.0; Extents::MAX_AXES];
                 source.coordinates(i, &mut at);
-                (i, draw.contains(config.extents.nearest(&at)))
+                (i, draw.contains(extents.nearest(&at)))
             } else {
                 (draw.index(i), true)
             };
@@ -261,11 +277,9 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if picked.count == 0 {
             return Err(Error::NoSamples);
         }
-        let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
+        let mut scratch = FitScratch::new(&self.bundle, self.range, self.scratch)?;
         self.profiler.begin(Phase::Step(step));
-        let loss = with_kernel!(self.isa, kernel => {
-            scratch.step(kernel, &self.bundle, self.phi, step, picked)
-        })?;
+        let loss = scratch.step(self.isa, &self.bundle, self.phi, step, picked)?;
         self.profiler.end(Phase::Step(step));
         self.steps = Some(step + 1);
         Ok(loss)
@@ -283,11 +297,20 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     pub fn logits(&mut self) -> Result<&[f32], Error> {
         self.fitted()?;
         if !self.classified {
+            let (bundle, profiler) = (&self.bundle, &mut self.profiler);
             let mut transformer =
-                Transformer::new(self.bundle.config(), self.arithmetic, self.scratch)?;
-            with_kernel!(self.isa, kernel => {
-                transformer.logits(kernel, &self.bundle, self.phi, self.logits, &mut self.profiler)
-            })?;
+                Transformer::new(bundle.config(), self.isa, self.arithmetic, self.scratch)?;
+            profiler.begin(Phase::Tokens);
+            transformer.tokens(bundle, self.phi);
+            profiler.end(Phase::Tokens);
+            for b in 0..bundle.config().blocks {
+                profiler.begin(Phase::Block(b));
+                transformer.block(bundle, b);
+                profiler.end(Phase::Block(b));
+            }
+            profiler.begin(Phase::Logits);
+            transformer.logits(bundle, self.logits)?;
+            profiler.end(Phase::Logits);
             self.classified = true;
         }
         Ok(self.logits)
@@ -301,6 +324,14 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         self.logits().map(TopK::new)
     }
 
+    /// All classes, the most likely first, for as many as the caller wants at run time.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits).
+    pub fn ranked(&mut self) -> Result<impl Iterator<Item = Prediction>, Error> {
+        self.logits().map(top_k::ranked)
+    }
+
     /// Mean squared error and PSNR of the fit over all samples of a source.
     ///
     /// # Errors
@@ -308,10 +339,8 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     pub fn quality<S: SampleSource>(&mut self, source: &S) -> Result<Quality, Error> {
         self.fitted()?;
         source.check(self.bundle.config())?;
-        let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
-        let (mse, clamped) = with_kernel!(self.isa, kernel => {
-            scratch.quality(kernel, &self.bundle, self.phi, source)
-        })?;
+        let mut scratch = FitScratch::new(&self.bundle, self.range, self.scratch)?;
+        let (mse, clamped) = scratch.quality(self.isa, &self.bundle, self.phi, source)?;
         // φ is finite, but what it draws need not be.
         let finite = mse.is_finite() && clamped.is_finite();
         if finite { Ok(Quality { mse, psnr: psnr(clamped) }) } else { Err(Error::Diverged) }
@@ -368,15 +397,13 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         if channels != self.config().channels {
             return Err(Error::OutputLength);
         }
-        let mut scratch = FitScratch::new(&self.bundle, self.scratch)?;
+        let mut scratch = FitScratch::new(&self.bundle, self.range, self.scratch)?;
         let mut finite = true;
         let out = &mut |i, values: &[f32]| {
             finite &= values.iter().all(|v| v.is_finite());
             out(i, values);
         };
-        with_kernel!(self.isa, kernel => {
-            scratch.predict(kernel, self.bundle.config(), self.phi, count, coordinates, out);
-        });
+        scratch.predict(self.isa, self.bundle.config(), self.phi, count, coordinates, out);
         if finite { Ok(()) } else { Err(Error::Diverged) }
     }
 
@@ -419,6 +446,14 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
     /// # Errors
     /// As there.
     pub fn self_test_of(&mut self, samples: usize) -> Result<SelfTest, Error> {
+        // The trainer took every value.
+        let range = core::mem::replace(&mut self.range, Range::Any);
+        let result = self.test(samples);
+        self.range = range;
+        result
+    }
+
+    fn test(&mut self, samples: usize) -> Result<SelfTest, Error> {
         let mut result = SelfTest { samples: 0, max_error: 0.0 };
         let mut passed = true;
         for sample in self.bundle.golden_samples().take(samples) {

@@ -8,11 +8,11 @@ use core::fmt;
 pub enum Error {
     /// The bundle is refused.
     Bundle(mwt_core::Error),
-    /// The workspace holds fewer f32 values than [`workspace_len`](crate::workspace_len) says.
+    /// The workspace is smaller than four times [`workspace_len`](crate::workspace_len).
     Workspace {
-        /// Values needed.
+        /// Bytes needed.
         needed: usize,
-        /// Values given.
+        /// Bytes given.
         given: usize,
     },
     /// A signal takes more multiply-adds than the limit allows.
@@ -32,6 +32,9 @@ pub enum Error {
     NoSamples,
     /// A sample's value is infinite or not a number.
     NonFiniteSample,
+    /// A sample's value is further from 0 than the classifier's [`Range`](crate::Range) allows: most often a number in
+    /// another unit than that of training.
+    OutOfRange,
     /// A coordinate of a sample lies outside [-1, 1].
     SampleOutside,
     /// Given indices are not k·P many, or the sample of one is not there.
@@ -46,12 +49,20 @@ pub enum Error {
     SelfTest,
 }
 
+impl Error {
+    /// That a workspace has fewer values than are needed.
+    pub(crate) const fn workspace(needed: usize, given: usize) -> Self {
+        let value = size_of::<f32>();
+        Self::Workspace { needed: value * needed, given: given.saturating_mul(value) }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bundle(e) => e.fmt(f),
             Self::Workspace { needed, given } => {
-                write!(f, "workspace of {given} values is too small, the model needs {needed}")
+                write!(f, "workspace of {given} bytes is too small, the model needs {needed}")
             }
             Self::Work { .. } => f.write_str("model above the limit of work"),
             Self::SignalLength => f.write_str("signal has a wrong length"),
@@ -60,6 +71,7 @@ impl fmt::Display for Error {
             Self::Mask => f.write_str("mask does not fit the signal"),
             Self::NoSamples => f.write_str("there is no sample to fit"),
             Self::NonFiniteSample => f.write_str("a sample's value is not finite"),
+            Self::OutOfRange => f.write_str("a sample's value is out of the model's range"),
             Self::SampleOutside => f.write_str("a sample's coordinate is outside [-1, 1]"),
             Self::Indices => f.write_str("indices are not k·P indices of existing samples"),
             Self::Diverged => f.write_str("the fit diverged"),

@@ -10,13 +10,17 @@
 //!   δ_{l-1} = u_l·W_lᵀ.
 //!
 //! Both ω are moved to where the fewest values have to be scaled. docs/METHOD.md derives all of it.
+//!
+//! What is generic over the source is compiled in the crate that calls, with that crate's optimization; the arithmetic is
+//! not, and is there once, however many kinds of sources a program has.
 
 use mwt_core::grid::clamped_squared_error;
 use mwt_core::quant::{Matrix, Values};
 use mwt_core::{Bundle, ModelConfig};
 
 use crate::error::Error;
-use crate::kernels::{Init, Kernel, Mat, MatMut};
+use crate::kernels::{Init, Isa, Kernel, Mat, MatMut, with_kernel};
+use crate::range::Range;
 use crate::source::SampleSource;
 use crate::workspace::{Carve, Plan};
 
@@ -80,11 +84,16 @@ pub(crate) struct FitScratch<'w> {
     cos: &'w mut [f32],
     delta: &'w mut [f32],
     tile: usize,
+    range: Range,
 }
 
 impl<'w> FitScratch<'w> {
     /// Cuts up `scratch` and reads the SIREN's head, folding out_scale into it.
-    pub(crate) fn new(bundle: &Bundle<'_>, scratch: &'w mut [f32]) -> Result<Self, Error> {
+    pub(crate) fn new(
+        bundle: &Bundle<'_>,
+        range: Range,
+        scratch: &'w mut [f32],
+    ) -> Result<Self, Error> {
         let config = bundle.config();
         let (plan, mut scratch) = (Plan::new(config), Carve(scratch));
         let (tile, d) = (plan.pixels, config.dim);
@@ -100,6 +109,7 @@ impl<'w> FitScratch<'w> {
             errors: scratch.take(config.channels * tile)?,
             siren_head: scratch.take(plan.siren_head)?,
             tile,
+            range,
         };
         let stored = bundle.siren_head();
         let (weights, biases) =
@@ -117,47 +127,34 @@ impl<'w> FitScratch<'w> {
     }
 
     /// Inner step `step`: φ ← φ - α ⊙ ∇loss over the picked samples. Gives the loss before the update.
-    pub(crate) fn step<K: Kernel, S: SampleSource>(
+    pub(crate) fn step<S: SampleSource>(
         &mut self,
-        kernel: K,
+        isa: Isa,
         bundle: &Bundle<'_>,
         phi: &mut [f32],
         step: usize,
         picked: &Picked<'_, S, impl Fn(usize) -> Option<usize>>,
     ) -> Result<f32, Error> {
         let (config, count) = (bundle.config(), picked.count);
-        let d = config.dim;
-        for l in 1..=config.hidden_layers {
-            let (weight, _) = layer(config, phi, l);
-            let to = self.transposed.get_mut((l - 1) * d * d..l * d * d).unwrap_or_default();
-            kernel.transpose(Mat::dense(weight, d, d), MatMut::dense(to, d, d));
-        }
-        self.gradient.fill(0.0);
-        let mut loss = 0.0;
-        let mut next = 0;
+        self.clear(isa, config, phi);
+        let (mut loss, mut next) = (0.0, 0);
         while next < picked.candidates {
             let pixels = self.load(bundle, picked, &mut next)?;
             if pixels == 0 {
                 break;
             }
-            self.forward(kernel, config, phi, pixels);
-            loss += self.errors(config, pixels, count);
-            self.backward(kernel, config, pixels);
+            loss += self.add_gradient(isa, config, phi, pixels, count);
         }
-        // ω of the first layer's u, which its whole gradient has as a factor.
-        let (weight, bias) = layer_mut(config, self.gradient, 0);
-        kernel.scale(weight, config.omega);
-        kernel.scale(bias, config.omega);
         loss /= (count * config.channels) as f32;
         // A NaN or an infinity anywhere in the gradient ends up in φ: one sum over φ finds it.
-        let finite = self.update(kernel, bundle, phi, step);
+        let finite = self.descend(isa, bundle, phi, step);
         if loss.is_finite() && finite { Ok(loss) } else { Err(Error::Diverged) }
     }
 
     /// Mean squared error over all samples, and the same after clamping as PSNR wants it.
-    pub(crate) fn quality<K: Kernel, S: SampleSource>(
+    pub(crate) fn quality<S: SampleSource>(
         &mut self,
-        kernel: K,
+        isa: Isa,
         bundle: &Bundle<'_>,
         phi: &[f32],
         source: &S,
@@ -172,7 +169,7 @@ impl<'w> FitScratch<'w> {
             if pixels == 0 {
                 break;
             }
-            self.forward(kernel, config, phi, pixels);
+            self.draw(isa, config, phi, pixels);
             let values = pixels * config.channels;
             n += values;
             for (out, target) in self.errors.iter().zip(self.targets.iter()).take(values) {
@@ -187,9 +184,9 @@ impl<'w> FitScratch<'w> {
     }
 
     /// The prediction at `count` places, whose coordinates `coordinate` writes; gives each to `out` with its C values.
-    pub(crate) fn predict<K: Kernel>(
+    pub(crate) fn predict(
         &mut self,
-        kernel: K,
+        isa: Isa,
         config: &ModelConfig,
         phi: &[f32],
         count: usize,
@@ -200,10 +197,60 @@ impl<'w> FitScratch<'w> {
             let pixels = self.tile.min(count - first);
             let all = self.coordinates.chunks_exact_mut(config.axes().max(1)).take(pixels);
             all.enumerate().for_each(|(i, at)| coordinates(first + i, at));
-            self.forward(kernel, config, phi, pixels);
+            self.draw(isa, config, phi, pixels);
             let outputs = self.errors.chunks_exact(config.channels.max(1)).take(pixels);
             outputs.enumerate().for_each(|(i, values)| out(first + i, values));
         }
+    }
+
+    /// Begins a step: no gradient yet, and the hidden layers transposed.
+    #[inline(never)]
+    fn clear(&mut self, isa: Isa, config: &ModelConfig, phi: &[f32]) {
+        let d = config.dim;
+        for l in 1..=config.hidden_layers {
+            let (weight, _) = layer(config, phi, l);
+            let to = self.transposed.get_mut((l - 1) * d * d..l * d * d).unwrap_or_default();
+            let (from, to) = (Mat::dense(weight, d, d), MatMut::dense(to, d, d));
+            with_kernel!(isa, kernel => kernel.transpose(from, to));
+        }
+        self.gradient.fill(0.0);
+    }
+
+    /// The prediction of a tile, into `errors`.
+    #[inline(never)]
+    fn draw(&mut self, isa: Isa, config: &ModelConfig, phi: &[f32], pixels: usize) {
+        with_kernel!(isa, kernel => self.forward(kernel, config, phi, pixels));
+    }
+
+    /// Adds a tile's part to the gradient, and gives its sum of squared errors.
+    #[inline(never)]
+    fn add_gradient(
+        &mut self,
+        isa: Isa,
+        config: &ModelConfig,
+        phi: &[f32],
+        pixels: usize,
+        count: usize,
+    ) -> f32 {
+        with_kernel!(isa, kernel => {
+            self.forward(kernel, config, phi, pixels);
+            let loss = self.errors(config, pixels, count);
+            self.backward(kernel, config, pixels);
+            loss
+        })
+    }
+
+    /// Ends a step: φ ← φ - α_step ⊙ gradient. Gives whether φ is still finite.
+    #[inline(never)]
+    fn descend(&mut self, isa: Isa, bundle: &Bundle<'_>, phi: &mut [f32], step: usize) -> bool {
+        let config = bundle.config();
+        // ω of the first layer's u, which its whole gradient has as a factor.
+        let (weight, bias) = layer_mut(config, self.gradient, 0);
+        with_kernel!(isa, kernel => {
+            kernel.scale(weight, config.omega);
+            kernel.scale(bias, config.omega);
+            self.update(kernel, bundle, phi, step)
+        })
     }
 
     /// Fills a tile with picked samples from candidate `next` on, and gives how many there are.
@@ -235,6 +282,7 @@ impl<'w> FitScratch<'w> {
             if !values.iter().all(|v| v.is_finite()) {
                 return Err(Error::NonFiniteSample);
             }
+            self.range.apply(values)?;
             pixels += 1;
         }
         Ok(pixels)

@@ -31,6 +31,7 @@
 //! | [`workspace`] | the caller's memory: its size as a `const fn` of the configuration, and how it is cut up |
 //! | [`source`] | where samples come from: images, series and volumes, with holes or without, scattered samples, or a type of yours |
 //! | `profile` | [`Profiler`], a hook to see where the time goes |
+//! | `range` | [`Range`], what becomes of values that training never saw |
 //! | `fit` | the inner loop: φ ← φ - α ⊙ ∇loss, k times |
 //! | `arithmetic` | [`Arithmetic`], the choice between f32 and integer products |
 //! | `transformer` | tokens λ(φ - θ + β), the blocks, the logits |
@@ -67,6 +68,7 @@ pub mod kernels;
 #[allow(dead_code, unreachable_pub)]
 mod kernels;
 mod profile;
+mod range;
 pub mod source;
 mod top_k;
 mod transformer;
@@ -80,11 +82,12 @@ pub use error::Error;
 pub use kernels::Isa;
 pub use mwt_core::{self, Bundle, Draw, Extents, ModelConfig};
 pub use profile::{Phase, Profiler};
+pub use range::Range;
 pub use source::{FromNumber, Numbers, SampleSource, Scattered, Signal};
 pub use top_k::{Prediction, TopK};
 #[cfg(feature = "alloc")]
 pub use workspace::WorkspaceBuf;
-pub use workspace::{STACK_HOST, STACK_PORTABLE, Workspace, workspace_len};
+pub use workspace::{STACK_HOST, STACK_PORTABLE, STACK_UNOPTIMIZED, Workspace, workspace_len};
 
 /// The README's example, compiled.
 #[cfg(doctest)]

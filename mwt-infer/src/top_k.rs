@@ -27,18 +27,27 @@ impl<const N: usize> TopK<N> {
     pub(crate) fn new(logits: &[f32]) -> Self {
         let none = Prediction { class: 0, logit: f32::NEG_INFINITY, probability: 0.0 };
         let mut predictions = [none; N];
-        for (class, &logit) in logits.iter().enumerate() {
-            // Takes its place, moves all behind it by one, and forgets what falls off the end.
-            let mut new = Prediction { class, logit, probability: 0.0 };
-            for p in predictions.iter_mut().skip_while(|p| logit <= p.logit) {
-                core::mem::swap(p, &mut new);
-            }
-        }
-        let max = predictions.first().map_or(0.0, |p| p.logit);
-        let sum: f32 = logits.iter().map(|l| libm::expf(l - max)).sum();
-        predictions.iter_mut().for_each(|p| p.probability = libm::expf(p.logit - max) / sum);
+        let places = predictions.iter_mut().zip(ranked(logits));
+        places.for_each(|(place, prediction)| *place = prediction);
         Self { predictions, len: logits.len().min(N) }
     }
+}
+
+/// All classes, the most likely first, and of two alike that which comes first; without memory for them: each looks for
+/// itself among all logits, which are finite.
+pub(crate) fn ranked(logits: &[f32]) -> impl Iterator<Item = Prediction> {
+    let max = logits.iter().fold(f32::NEG_INFINITY, |max, l| if *l > max { *l } else { max });
+    let sum: f32 = logits.iter().map(|l| libm::expf(l - max)).sum();
+    let mut last = (f32::INFINITY, 0);
+    (0..logits.len()).map_while(move |_| {
+        let (before, class) = last;
+        // What comes behind the last one, and of that the largest.
+        let behind = |(i, l): &(usize, &f32)| **l < before || (**l == before && *i > class);
+        let next = logits.iter().enumerate().filter(behind);
+        let (class, logit) = next.reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+        last = (*logit, class);
+        Some(Prediction { class, logit: *logit, probability: libm::expf(logit - max) / sum })
+    })
 }
 
 impl<const N: usize> Deref for TopK<N> {

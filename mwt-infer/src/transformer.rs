@@ -14,8 +14,7 @@ use mwt_core::{Bundle, ModelConfig};
 use crate::arithmetic::Arithmetic;
 use crate::error::Error;
 use crate::fit::layer;
-use crate::kernels::{Init, Kernel, Mat, MatMut, packed_i16};
-use crate::profile::{Phase, Profiler};
+use crate::kernels::{Init, Isa, Kernel, Mat, MatMut, packed_i16, with_kernel};
 use crate::workspace::{Carve, Plan};
 
 /// The scratch of the Transformer.
@@ -26,6 +25,7 @@ pub(crate) struct Transformer<'w> {
     tile: Tile<'w>,
     /// Tokens of a tile.
     rows: usize,
+    isa: Isa,
     arithmetic: Arithmetic,
 }
 
@@ -57,6 +57,7 @@ struct Tile<'w> {
 impl<'w> Transformer<'w> {
     pub(crate) fn new(
         config: &ModelConfig,
+        isa: Isa,
         arithmetic: Arithmetic,
         scratch: &'w mut [f32],
     ) -> Result<Self, Error> {
@@ -78,29 +79,27 @@ impl<'w> Transformer<'w> {
                 panel: scratch.take(plan.panel)?,
             },
             rows,
+            isa,
             arithmetic,
         })
     }
 
-    /// φ to logits.
-    pub(crate) fn logits<K: Kernel>(
-        &mut self,
-        kernel: K,
-        bundle: &Bundle<'_>,
-        phi: &[f32],
-        logits: &mut [f32],
-        profiler: &mut impl Profiler,
-    ) -> Result<(), Error> {
+    /// The first phase: x = project_in(λ(φ - θ + β)).
+    #[inline(never)]
+    pub(crate) fn tokens(&mut self, bundle: &Bundle<'_>, phi: &[f32]) {
+        with_kernel!(self.isa, kernel => self.project_tokens(kernel, bundle, phi));
+    }
+
+    /// The next one of each block: x through block `b`.
+    #[inline(never)]
+    pub(crate) fn block(&mut self, bundle: &Bundle<'_>, b: usize) {
+        with_kernel!(self.isa, kernel => self.through(kernel, bundle.config(), &bundle.block(b)));
+    }
+
+    /// The last one: the mean over the tokens, and its logits.
+    #[inline(never)]
+    pub(crate) fn logits(&mut self, bundle: &Bundle<'_>, logits: &mut [f32]) -> Result<(), Error> {
         let config = bundle.config();
-        profiler.begin(Phase::Tokens);
-        self.project_tokens(kernel, bundle, phi);
-        profiler.end(Phase::Tokens);
-        for b in 0..config.blocks {
-            profiler.begin(Phase::Block(b));
-            self.block(kernel, config, &bundle.block(b));
-            profiler.end(Phase::Block(b));
-        }
-        profiler.begin(Phase::Logits);
         let d = config.dim;
         let mean = self.tile.attended.get_mut(..d).unwrap_or_default();
         mean.fill(0.0);
@@ -108,20 +107,13 @@ impl<'w> Transformer<'w> {
             mean.iter_mut().zip(row).for_each(|(m, x)| *m += x);
         }
         mean.iter_mut().for_each(|m| *m /= config.tokens() as f32);
-        let head = bundle.to_logits();
-        linear(
-            (kernel, Arithmetic::F32),
-            mean,
-            &head.weight,
-            Some(head.bias),
-            logits,
-            self.tile.panel,
-        );
-        profiler.end(Phase::Logits);
+        let (head, panel) = (bundle.to_logits(), &mut *self.tile.panel);
+        with_kernel!(self.isa, kernel => {
+            linear((kernel, Arithmetic::F32), mean, &head.weight, Some(head.bias), logits, panel);
+        });
         if logits.iter().all(|l| l.is_finite()) { Ok(()) } else { Err(Error::Diverged) }
     }
 
-    /// x = project_in(λ(φ - θ + β)).
     fn project_tokens<K: Kernel>(&mut self, kernel: K, bundle: &Bundle<'_>, phi: &[f32]) {
         let config = bundle.config();
         let (d, project_in) = (config.dim, bundle.project_in());
@@ -143,7 +135,7 @@ impl<'w> Transformer<'w> {
         }
     }
 
-    fn block<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, block: &Block<'_>) {
+    fn through<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, block: &Block<'_>) {
         let d = config.dim;
         let Tile { norm, query, attended, panel } = &mut self.tile;
         for (n, x) in self.x.chunks((self.rows * d).max(1)).enumerate() {
@@ -220,6 +212,7 @@ impl Attention<'_> {
 
     /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries `[D, rows]`, into `out` `[rows, D]`. `scores` is
     /// scratch, and so are the queries afterwards.
+    #[inline(never)]
     fn attend<K: Kernel>(
         &mut self,
         kernel: K,
@@ -231,8 +224,10 @@ impl Attention<'_> {
         let (d, t, dim) = (config.dim, config.tokens(), config.head_dim());
         let rows = queries.len() / d.max(1);
         let mut scale = 1.0 / libm::sqrtf(dim as f32);
+        // Known ahead, none of what follows for integers is compiled where they are not faster.
+        let rounded = if K::FASTER { self.rounded } else { None };
         let weight_limit = packed_i16::limit(self.chunk);
-        if let Some([key, _]) = self.rounded {
+        if let Some([key, _]) = rounded {
             let query = kernel.largest(queries) / packed_i16::limit(dim);
             kernel.pack_rows(queries, rows, reciprocal(query));
             scale *= query * key;
@@ -249,7 +244,7 @@ impl Attention<'_> {
                 let count = self.chunk.min(t - first);
                 let scores = scores.get_mut(..count * rows).unwrap_or_default();
                 let view = MatMut::dense(scores, count, rows);
-                if self.rounded.is_some() {
+                if rounded.is_some() {
                     let k = self.keys.get((first * d + head) / 2..).unwrap_or_default();
                     let q = queries.get(head / 2 * rows..).unwrap_or_default();
                     let (k, q) = (Mat::new(k, count, dim / 2, d / 2), Mat::dense(q, dim / 2, rows));
@@ -267,7 +262,7 @@ impl Attention<'_> {
                     kernel.scale_rows(MatMut::new(out, rows, dim, d), correction);
                 }
                 let view = MatMut::new(out, rows, dim, d);
-                if let Some([_, value]) = self.rounded {
+                if let Some([_, value]) = rounded {
                     // No weight is larger than 1 by as much as rounding would notice.
                     kernel.pack_rows(scores, rows, weight_limit);
                     let v = self.values.get(first / 2 * d + head..).unwrap_or_default();

@@ -12,26 +12,36 @@ use mwt_core::ModelConfig;
 use crate::error::Error;
 use crate::kernels::PANEL;
 
-/// f32 values of workspace that a model needs.
+/// f32 values of workspace that a model needs: whole cache lines, as [`Workspace`] takes them.
 pub const fn workspace_len(config: &ModelConfig) -> usize {
     let plan = Plan::new(config);
-    plan.phi + plan.scratch() + plan.logits
+    (plan.phi + plan.scratch() + plan.logits).next_multiple_of(LINE)
 }
 
-/// Bytes of stack that suffice to fit and classify with the portable kernels, whatever the model. Worst cases from
-/// emitted stack sizes and the call graph on a Cortex-M4F are just below.
+/// f32 values of a cache line.
+const LINE: usize = 64 / size_of::<f32>();
+
+/// Bytes of stack that suffice to parse a bundle, fit and classify with the portable kernels, whatever the model, in
+/// every optimized build: from `opt-level = 1` to 3, `"s"` and `"z"`, with LTO or without, the caller's `Bundle` and
+/// `Classifier` included. On a Cortex-M4F most of it is taken by cargo's release as it comes and by `opt-level = 1`
+/// (4000 bytes); with the profile of the crate's documentation it is 3084.
 pub const STACK_PORTABLE: usize = 4 * 1024;
 
-/// The same with the kernels of a host, which keep panels of a product on it.
+/// The same in a build without any optimization, as `cargo build` makes. With the dependencies alone optimized
+/// (`[profile.dev.package."*"]`) 8 KiB suffice.
+pub const STACK_UNOPTIMIZED: usize = 20 * 1024;
+
+/// As [`STACK_PORTABLE`] with the kernels of a host, which keep panels of a product on it.
 pub const STACK_HOST: usize = 128 * 1024;
 
-/// Workspace of `N` = [`workspace_len`] values, for a `static` or a local.
+/// Workspace of `N` = [`workspace_len`] values, for a `static`: on the stack it would need as much of that.
 ///
 /// ```
 /// use mwt_infer::{ModelConfig, Workspace, workspace_len};
 /// const N: usize = workspace_len(&ModelConfig::MICRO);
-/// static mut WORKSPACE: Workspace<N> = Workspace::new();
-/// assert!(size_of::<Workspace<N>>() <= 40 * 1024);
+/// // In firmware a `ConstStaticCell` of the crate `static_cell` in place of the mutex.
+/// static WORKSPACE: std::sync::Mutex<Workspace<N>> = std::sync::Mutex::new(Workspace::new());
+/// assert_eq!(size_of::<Workspace<N>>(), 4 * N);
 /// ```
 // A cache line, so that rows of a multiple of 16 values start on one.
 #[repr(C, align(64))]
@@ -72,18 +82,15 @@ pub struct WorkspaceBuf {
 
 #[cfg(feature = "alloc")]
 impl WorkspaceBuf {
-    /// f32 values of a cache line.
-    const LINE: usize = 64 / size_of::<f32>();
-
     /// [`workspace_len`] values for a model, all zero.
     pub fn new(config: &ModelConfig) -> Self {
-        Self { memory: vec![0.0; workspace_len(config) + Self::LINE] }
+        Self { memory: vec![0.0; workspace_len(config) + LINE] }
     }
 
     /// The values, for [`Classifier::new`](crate::Classifier::new).
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
-        let len = self.memory.len() - Self::LINE;
-        let start = self.memory.as_ptr().align_offset(64).min(Self::LINE);
+        let len = self.memory.len() - LINE;
+        let start = self.memory.as_ptr().align_offset(64).min(LINE);
         self.memory.get_mut(start..start + len).unwrap_or_default()
     }
 }
@@ -177,8 +184,7 @@ impl<'w> Carve<'w> {
     pub(crate) fn take(&mut self, len: usize) -> Result<&'w mut [f32], Error> {
         let all = core::mem::take(&mut self.0);
         let given = all.len();
-        let (taken, rest) =
-            all.split_at_mut_checked(len).ok_or(Error::Workspace { needed: len, given })?;
+        let (taken, rest) = all.split_at_mut_checked(len).ok_or(Error::workspace(len, given))?;
         self.0 = rest;
         Ok(taken)
     }

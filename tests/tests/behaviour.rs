@@ -32,7 +32,7 @@ fn a_workspace_is_needed_whole_and_no_more() {
     let mut workspace = Workspace::<NEEDED>::new();
     let given = NEEDED - 1;
     let error = Classifier::new(&bundle, &mut workspace.as_mut_slice()[..given]).unwrap_err();
-    assert_eq!(error, Error::Workspace { needed: NEEDED, given });
+    assert_eq!(error, Error::Workspace { needed: 4 * NEEDED, given: 4 * given });
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
     classifier.fit(&Signal::grey(&image(1), 8, 8).unwrap()).unwrap();
     assert_eq!(classifier.logits().unwrap().len(), 10);
