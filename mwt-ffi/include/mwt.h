@@ -1,6 +1,22 @@
-/* Fits and classifies images with a Meta Weight Transformer bundle.
+/* Fits and classifies images, series and volumes with a Meta Weight Transformer bundle.
  *
- * No allocation and no global state: the caller owns all memory.
+ * Memory: nothing is allocated and nothing is global; the caller owns all of it. A call takes at most 4 KiB of stack in every
+ * optimized build of the library, 20 KiB in one without optimization.
+ *
+ * Threads, RTOS tasks, interrupts: every function may be interrupted and entered again anywhere. A classifier and its
+ * workspace belong to one of them at a time; two with workspaces of their own are independent, and may share a bundle. No lock
+ * is taken and no interrupt masked. A call works in the FPU for milliseconds to seconds: let a task make it, whose FPU
+ * registers the RTOS saves, rather than an interrupt.
+ *
+ * Byte order: bundles are little-endian on every machine, numbers and results are as the machine has them.
+ *
+ * Linking for a board: with -Wl,--gc-sections (armlink and IAR's linker leave out unused sections by themselves). The library
+ * calls `void mwt_abort(void)`, which it does not define, where Rust would panic; no such place is reachable, so a linker that
+ * leaves out what nobody calls never asks for it. One that asks, as with a library that was built with another profile than
+ * `release`, gets `void mwt_abort(void) { for (;;) {} }`.
+ *
+ * Versions: `mwt_version()` is the library's, MWT_VERSION_MAJOR and so on this header's.
+ *
  * Written by cbindgen from mwt-ffi/src/lib.rs; `cargo test` in mwt-ffi tells when it is out of date. */
 
 #ifndef MWT_H
@@ -8,6 +24,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+// First part of the version that this header belongs to.
+#define MWT_VERSION_MAJOR 0
+
+// Second part; before 1.0 programs must be compiled anew where it changes.
+#define MWT_VERSION_MINOR 1
+
+// Third part.
+#define MWT_VERSION_PATCH 0
 
 // What a call came to.
 typedef enum mwt_status {
@@ -29,9 +54,21 @@ typedef enum mwt_status {
   MWT_STATUS_OUTPUT = 7,
   // Anything else.
   MWT_STATUS_OTHER = 8,
-  // The signal has no sample, or one whose number or coordinate cannot be.
+  // The signal has no sample, or one whose number or coordinate cannot be, or is outside the range that `mwt_set_range` allows.
   MWT_STATUS_SAMPLES = 9,
 } mwt_status;
+
+// A phase of fitting and classifying.
+typedef enum mwt_phase {
+  // An inner step of the fit.
+  MWT_PHASE_STEP = 0,
+  // The tokens and their projection.
+  MWT_PHASE_TOKENS = 1,
+  // A block of the Transformer.
+  MWT_PHASE_BLOCK = 2,
+  // The mean over the tokens and the logits.
+  MWT_PHASE_LOGITS = 3,
+} mwt_phase;
 
 // Type of a signal's numbers.
 typedef enum mwt_type {
@@ -42,6 +79,16 @@ typedef enum mwt_type {
   // `float`; NaN says that the sample is missing.
   MWT_TYPE_F32 = 2,
 } mwt_type;
+
+// What becomes of a value that is further from 0 than a limit.
+typedef enum mwt_range {
+  // It is taken.
+  MWT_RANGE_ANY = 0,
+  // The samples are refused, with `MWT_STATUS_SAMPLES`.
+  MWT_RANGE_REFUSED = 1,
+  // The limit is taken in its place.
+  MWT_RANGE_CLAMPED = 2,
+} mwt_range;
 
 // A classifier, in memory of the caller's: what it needs between calls besides its workspace. `mwt_init` sets it up; before
 // that, other calls refuse one of zeros. Nothing has to be freed. One thread, task or interrupt at a time may use it; two with
@@ -68,14 +115,14 @@ typedef struct mwt_samples {
   const float *coordinates;
 } mwt_samples;
 
-// A class, how likely it is, and how well the image was fitted.
+// A class and how likely it is.
 typedef struct mwt_prediction {
   // Index of the class, from 0.
   uint32_t index;
   // Its softmax probability.
   float probability;
-  // Peak signal-to-noise ratio of the fit in dB.
-  float psnr;
+  // Its logit.
+  float logit;
 } mwt_prediction;
 
 // What a model takes and gives.
@@ -91,6 +138,10 @@ typedef struct mwt_model {
   // Inner steps of a whole fit.
   uint32_t steps;
 } mwt_model;
+
+// Is called when a phase begins (`ended` is 0) and when it ends (1), with the number of the step or block, from 0: reads a
+// cycle counter, toggles a pin. It runs on the caller's stack, and must not use the classifier.
+typedef void (*mwt_hook)(void *context, enum mwt_phase phase, uint32_t number, uint32_t ended);
 
 #ifdef __cplusplus
 extern "C" {
@@ -130,12 +181,21 @@ enum mwt_status mwt_step(struct mwt_classifier *classifier,
 // As for `mwt_step`.
 enum mwt_status mwt_fit(struct mwt_classifier *classifier, const struct mwt_samples *samples);
 
-// The most likely class of the fit as it is, after all steps or any number of them; its `psnr` is NaN.
+// The most likely class of the fit as it is, after all steps or any number of them.
 //
 // # Safety
 // As for `mwt_begin`; `prediction` may be written.
-enum mwt_status mwt_best(struct mwt_classifier *classifier,
-                         struct mwt_prediction *prediction);
+enum mwt_status mwt_best(struct mwt_classifier *classifier, struct mwt_prediction *prediction);
+
+// The `count` most likely classes of the fit as it is, the most likely first, into `predictions`; fewer where the model has
+// fewer. `found`, if not null, gets how many.
+//
+// # Safety
+// As for `mwt_begin`; `predictions` points to `count` values, and `found` is null or may be written.
+enum mwt_status mwt_top(struct mwt_classifier *classifier,
+                        struct mwt_prediction *predictions,
+                        size_t count,
+                        size_t *found);
 
 // The logits of the fit as it is, one a class, into `logits`, which has `logits_len` values.
 //
@@ -152,6 +212,36 @@ enum mwt_status mwt_psnr(struct mwt_classifier *classifier,
                          const struct mwt_samples *samples,
                          float *psnr);
 
+// What the fit draws, on a grid of any sides: one for each axis of the model. Writes `count` numbers of a type into
+// `numbers`, aligned as it is: positions times channels, channels interleaved, in the unit of the model's input.
+// `MWT_STATUS_OUTPUT` where `count` is another number.
+//
+// # Safety
+// As for `mwt_begin`; `sides` points to as many values as the model has axes, `numbers` to `count` numbers of its type.
+enum mwt_status mwt_reconstruct(struct mwt_classifier *classifier,
+                                const uint32_t *sides,
+                                uint32_t kind,
+                                void *numbers,
+                                size_t count);
+
+// Whether the bundle's bytes are still those that `mwt_init` read: their CRC-32 again, which notices every flipped bit.
+// `MWT_STATUS_BUNDLE` where they are not.
+//
+// # Safety
+// As for `mwt_begin`.
+enum mwt_status mwt_check(struct mwt_classifier *classifier);
+
+// Chooses what becomes of a value that is further from 0 than `limit`, by `rule`: MWT_RANGE_ANY, MWT_RANGE_REFUSED or
+// MWT_RANGE_CLAMPED. Values are what the bundle's input scaling makes of numbers: in
+// [-1, 1] lie a picture's bytes, and of other signals what is within three standard deviations of the training data's mean.
+// Until this is called, those beyond 10 are refused: they are most often in another unit.
+//
+// # Safety
+// As for `mwt_begin`.
+enum mwt_status mwt_set_range(struct mwt_classifier *classifier,
+                              uint32_t rule,
+                              float limit);
+
 // The name of a class: its first byte into `text` and its length into `len`. It lies in the bundle and does not end
 // with 0. `MWT_STATUS_OUTPUT` for a class that is not there.
 //
@@ -167,6 +257,15 @@ enum mwt_status mwt_label(struct mwt_classifier *classifier,
 // # Safety
 // As for `mwt_begin`; `model` may be written.
 enum mwt_status mwt_model_of(struct mwt_classifier *classifier, struct mwt_model *model);
+
+// Bytes of the bundle that begins with `prefix_len` bytes, of which the first 24 suffice, into `*len`: for a bundle in a sector of
+// flash that is longer than it. What follows is checked by `mwt_init`, which takes that many bytes.
+//
+// # Safety
+// `prefix` points to `prefix_len` bytes, `len` to a value that may be written.
+enum mwt_status mwt_bundle_bytes(const uint8_t *prefix,
+                                 size_t prefix_len,
+                                 size_t *len);
 
 // Bytes of workspace that the bundle's model needs, into `*size`.
 //
@@ -218,6 +317,20 @@ enum mwt_status mwt_classify_samples(const uint8_t *bundle,
 
 // The name of a status, such as "MWT_STATUS_OK"; a constant that ends with 0. Any other number is "MWT_STATUS_OTHER".
 const char *mwt_status_name(int32_t status);
+
+// The library's version: major · 65536 + minor · 256 + patch.
+//
+// A program may be linked with a library of another patch than its header's, and from 1.0 on of a later minor version: names,
+// numbers of statuses and layouts of structures stay, new ones are added. Before 1.0 the minor version counts as the major one.
+uint32_t mwt_version(void);
+
+// Has a hook called at the beginning and the end of each phase, with a pointer of the caller's; null for none, as at first.
+//
+// # Safety
+// As for `mwt_begin`; `hook` is null or may be called with `context` as long as the classifier is used.
+enum mwt_status mwt_watch(struct mwt_classifier *classifier,
+                          mwt_hook hook,
+                          void *context);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,11 +1,11 @@
 //! A classifier on the caller's memory, and what it answers.
 
-use mwt_infer::{Bundle, Classifier, Error, Isa};
+use mwt_infer::{Bundle, Classifier, Error, Isa, Profiler};
 
 use crate::memory::values;
 use crate::status::Status;
 
-/// A class, how likely it is, and how well the image was fitted.
+/// A class and how likely it is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Prediction {
@@ -13,8 +13,15 @@ pub struct Prediction {
     pub index: u32,
     /// Its softmax probability.
     pub probability: f32,
-    /// Peak signal-to-noise ratio of the fit in dB.
-    pub psnr: f32,
+    /// Its logit.
+    pub logit: f32,
+}
+
+impl From<mwt_infer::Prediction> for Prediction {
+    fn from(prediction: mwt_infer::Prediction) -> Self {
+        let mwt_infer::Prediction { class, logit, probability } = prediction;
+        Self { index: class as u32, probability, logit }
+    }
 }
 
 /// A classifier for a bundle, in a workspace.
@@ -28,19 +35,20 @@ pub(crate) fn classifier<'b, 'w>(
     Ok(if portable { classifier.with_isa(Isa::PORTABLE) } else { classifier })
 }
 
-/// The most likely class; its fit was not measured.
-pub(crate) fn best(classifier: &mut Classifier<'_, '_>) -> Result<Prediction, Status> {
-    let best = classifier.top_k::<1>()?;
-    let best = best.first().ok_or(Status::Other)?;
-    Ok(Prediction { index: best.class as u32, probability: best.probability, psnr: f32::NAN })
+/// The most likely class.
+pub(crate) fn best<P: Profiler>(
+    classifier: &mut Classifier<'_, '_, P>,
+) -> Result<Prediction, Status> {
+    let best = classifier.ranked()?.next().ok_or(Status::Other)?;
+    Ok(best.into())
 }
 
 /// Writes the logits to `out`, which has `len` values.
 ///
 /// # Safety
 /// `out` is null or points to `len` values that nothing else uses meanwhile.
-pub(crate) unsafe fn write_logits(
-    classifier: &mut Classifier<'_, '_>,
+pub(crate) unsafe fn write_logits<P: Profiler>(
+    classifier: &mut Classifier<'_, '_, P>,
     out: *mut f32,
     len: usize,
 ) -> Result<(), Status> {

@@ -1,14 +1,20 @@
 //! A classifier that stays between calls: parsed once, fitted step by step, looked at as often as wanted.
 
+use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
+// Under another name, or cbindgen would take it for what C sees.
+use mwt_infer::Classifier as Fitter;
+use mwt_infer::{Error, Extents, Profiler, Range};
+
 use crate::answer::{self, Prediction, best, write_logits};
-use crate::memory::{bytes, values};
+use crate::memory::{array, array_mut, bytes, values};
 use crate::samples::{self, Samples, Task};
 use crate::status::{Status, status};
+use crate::watch::Watch;
 
 /// What is behind a classifier. The lifetimes are the caller's to keep, who promised so to `mwt_init`.
-type Inner = mwt_infer::Classifier<'static, 'static>;
+type Inner = Fitter<'static, 'static, Watch>;
 
 /// A classifier, in memory of the caller's: what it needs between calls besides its workspace. `mwt_init` sets it up; before
 /// that, other calls refuse one of zeros. Nothing has to be freed. One thread, task or interrupt at a time may use it; two with
@@ -41,7 +47,7 @@ const _: () = assert!(
 /// # Safety
 /// `classifier` is null or points to a `Classifier` that nothing else uses during `'a`, and whose bundle and workspace
 /// are as `mwt_init` was promised.
-unsafe fn ready<'a>(classifier: *mut Classifier) -> Result<&'a mut Inner, Status> {
+pub(crate) unsafe fn ready<'a>(classifier: *mut Classifier) -> Result<&'a mut Inner, Status> {
     // SAFETY: large and aligned enough, as asserted above, and the caller vouches for the rest.
     let state = unsafe { classifier.cast::<State>().as_mut() }.ok_or(Status::Pointer)?;
     if state.ready != READY {
@@ -72,7 +78,8 @@ pub unsafe extern "C" fn mwt_init(
         // SAFETY: the caller's promise, for both.
         let (bundle, workspace) =
             unsafe { (bytes(bundle, bundle_len)?, values(workspace, workspace_bytes)?) };
-        let inner = MaybeUninit::new(answer::classifier(bundle, workspace)?);
+        let inner = answer::classifier(bundle, workspace)?.with_profiler(Watch::NONE);
+        let inner = MaybeUninit::new(inner);
         // SAFETY: not null, aligned, large enough, and the caller lets it be written.
         unsafe { classifier.cast::<State>().write(State { ready: READY, inner }) };
         Ok(())
@@ -86,7 +93,7 @@ pub unsafe extern "C" fn mwt_init(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mwt_begin(classifier: *mut Classifier) -> Status {
     // SAFETY: the caller's promise.
-    status(unsafe { ready(classifier) }.map(mwt_infer::Classifier::begin))
+    status(unsafe { ready(classifier) }.map(Fitter::begin))
 }
 
 /// A step of a fit.
@@ -95,9 +102,9 @@ struct Step<'a> {
 }
 
 impl Task for Step<'_> {
-    fn with(
+    fn with<P: Profiler>(
         self,
-        classifier: &mut mwt_infer::Classifier<'_, '_>,
+        classifier: &mut Fitter<'_, '_, P>,
         source: &impl mwt_infer::SampleSource,
     ) -> Result<(), Status> {
         classifier.step(source)?;
@@ -133,9 +140,9 @@ pub unsafe extern "C" fn mwt_step(
 struct Fit;
 
 impl Task for Fit {
-    fn with(
+    fn with<P: Profiler>(
         self,
-        classifier: &mut mwt_infer::Classifier<'_, '_>,
+        classifier: &mut Fitter<'_, '_, P>,
         source: &impl mwt_infer::SampleSource,
     ) -> Result<(), Status> {
         classifier.fit(source)?;
@@ -158,7 +165,7 @@ pub unsafe extern "C" fn mwt_fit(classifier: *mut Classifier, samples: *const Sa
     })())
 }
 
-/// The most likely class of the fit as it is, after all steps or any number of them; its `psnr` is NaN.
+/// The most likely class of the fit as it is, after all steps or any number of them.
 ///
 /// # Safety
 /// As for `mwt_begin`; `prediction` may be written.
@@ -172,6 +179,34 @@ pub unsafe extern "C" fn mwt_best(
         unsafe {
             let prediction = prediction.as_mut().ok_or(Status::Pointer)?;
             *prediction = best(ready(classifier)?)?;
+        }
+        Ok(())
+    })())
+}
+
+/// The `count` most likely classes of the fit as it is, the most likely first, into `predictions`; fewer where the model has
+/// fewer. `found`, if not null, gets how many.
+///
+/// # Safety
+/// As for `mwt_begin`; `predictions` points to `count` values, and `found` is null or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_top(
+    classifier: *mut Classifier,
+    predictions: *mut Prediction,
+    count: usize,
+    found: *mut usize,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise, for each.
+        let (classifier, predictions) =
+            unsafe { (ready(classifier)?, array_mut(predictions, count)?) };
+        let mut len = 0;
+        for (place, prediction) in predictions.iter_mut().zip(classifier.ranked()?) {
+            (*place, len) = (prediction.into(), len + 1);
+        }
+        // SAFETY: the caller's promise.
+        if let Some(found) = unsafe { found.as_mut() } {
+            *found = len;
         }
         Ok(())
     })())
@@ -197,9 +232,9 @@ struct Quality<'a> {
 }
 
 impl Task for Quality<'_> {
-    fn with(
+    fn with<P: Profiler>(
         self,
-        classifier: &mut mwt_infer::Classifier<'_, '_>,
+        classifier: &mut Fitter<'_, '_, P>,
         source: &impl mwt_infer::SampleSource,
     ) -> Result<(), Status> {
         *self.psnr = classifier.quality(source)?.psnr;
@@ -225,6 +260,91 @@ pub unsafe extern "C" fn mwt_psnr(
             let psnr = psnr.as_mut().ok_or(Status::Pointer)?;
             samples::with(samples, ready(classifier)?, Quality { psnr })
         }
+    })())
+}
+
+/// What the fit draws, on a grid of any sides: one for each axis of the model. Writes `count` numbers of a type into
+/// `numbers`, aligned as it is: positions times channels, channels interleaved, in the unit of the model's input.
+/// `MWT_STATUS_OUTPUT` where `count` is another number.
+///
+/// # Safety
+/// As for `mwt_begin`; `sides` points to as many values as the model has axes, `numbers` to `count` numbers of its type.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_reconstruct(
+    classifier: *mut Classifier,
+    sides: *const u32,
+    kind: u32,
+    numbers: *mut c_void,
+    count: usize,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise.
+        let classifier = unsafe { ready(classifier)? };
+        // SAFETY: the same, and no model has more axes than there are.
+        let given = unsafe { array(sides, classifier.config().axes())? };
+        let mut sides = [1; Extents::MAX_AXES];
+        sides.iter_mut().zip(given).for_each(|(to, side)| *to = *side as usize);
+        let extents = sides.get(..given.len()).and_then(Extents::new);
+        let extents = extents.filter(Extents::within_limits).ok_or(Status::Output)?;
+        // SAFETY: the caller's promise, for each.
+        unsafe {
+            match kind {
+                0 => classifier.reconstruct::<u8>(extents, array_mut(numbers.cast(), count)?)?,
+                1 => classifier.reconstruct::<i16>(extents, array_mut(numbers.cast(), count)?)?,
+                2 => classifier.reconstruct::<f32>(extents, array_mut(numbers.cast(), count)?)?,
+                _ => return Err(Status::Other),
+            }
+        }
+        Ok(())
+    })())
+}
+
+/// Whether the bundle's bytes are still those that `mwt_init` read: their CRC-32 again, which notices every flipped bit.
+/// `MWT_STATUS_BUNDLE` where they are not.
+///
+/// # Safety
+/// As for `mwt_begin`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_check(classifier: *mut Classifier) -> Status {
+    // SAFETY: the caller's promise.
+    status((|| Ok(unsafe { ready(classifier) }?.bundle().check_again().map_err(Error::from)?))())
+}
+
+/// What becomes of a value that is further from 0 than a limit.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// It is taken.
+    Any = 0,
+    /// The samples are refused, with `MWT_STATUS_SAMPLES`.
+    Refused = 1,
+    /// The limit is taken in its place.
+    Clamped = 2,
+}
+
+/// Chooses what becomes of a value that is further from 0 than `limit`, by `rule`: MWT_RANGE_ANY, MWT_RANGE_REFUSED or
+/// MWT_RANGE_CLAMPED. Values are what the bundle's input scaling makes of numbers: in
+/// [-1, 1] lie a picture's bytes, and of other signals what is within three standard deviations of the training data's mean.
+/// Until this is called, those beyond 10 are refused: they are most often in another unit.
+///
+/// # Safety
+/// As for `mwt_begin`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_set_range(
+    classifier: *mut Classifier,
+    rule: u32,
+    limit: f32,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise.
+        let classifier = unsafe { ready(classifier)? };
+        classifier.set_range(match rule {
+            0 => Range::Any,
+            1 => Range::Refused(limit),
+            2 => Range::Clamped(limit),
+            _ => return Err(Status::Other),
+        });
+        Ok(())
     })())
 }
 

@@ -14,6 +14,8 @@ mod memory;
 pub mod samples;
 pub mod single;
 pub mod status;
+pub mod version;
+pub mod watch;
 
 /// A panic calls a function that nobody defines: while the linker finds none missing, no panic is reachable.
 #[cfg(target_os = "none")]

@@ -39,3 +39,15 @@ pub(crate) unsafe fn array<'a, T>(data: *const T, len: usize) -> Result<&'a [T],
     // SAFETY: not null, aligned, and the caller vouches for the rest.
     Ok(unsafe { slice::from_raw_parts(data, len) })
 }
+
+/// The `len` values behind `data` to write, unless it is null or not aligned.
+///
+/// # Safety
+/// `data` is null or points to `len` values, for which any bits are one, that nothing else reads or writes during `'a`.
+pub(crate) unsafe fn array_mut<'a, T>(data: *mut T, len: usize) -> Result<&'a mut [T], Status> {
+    if data.is_null() || !data.is_aligned() {
+        return Err(Status::Pointer);
+    }
+    // SAFETY: not null, aligned, and the caller vouches for the rest.
+    Ok(unsafe { slice::from_raw_parts_mut(data, len) })
+}

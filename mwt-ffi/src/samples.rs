@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use mwt_infer::{Classifier, Numbers, SampleSource, Scattered, Signal};
+use mwt_infer::{Classifier, Numbers, Profiler, SampleSource, Scattered, Signal};
 
 use crate::memory::{array, bytes};
 use crate::status::Status;
@@ -41,9 +41,9 @@ pub struct Samples {
 /// What is done with a source, whichever of the two kinds it is of.
 pub(crate) trait Task {
     /// Does it.
-    fn with(
+    fn with<P: Profiler>(
         self,
-        classifier: &mut Classifier<'_, '_>,
+        classifier: &mut Classifier<'_, '_, P>,
         source: &impl SampleSource,
     ) -> Result<(), Status>;
 }
@@ -52,9 +52,9 @@ pub(crate) trait Task {
 ///
 /// # Safety
 /// The pointers in `samples` are null or point to as much as it says, which nothing writes to meanwhile.
-pub(crate) unsafe fn with(
+pub(crate) unsafe fn with<P: Profiler>(
     samples: &Samples,
-    classifier: &mut Classifier<'_, '_>,
+    classifier: &mut Classifier<'_, '_, P>,
     task: impl Task,
 ) -> Result<(), Status> {
     let config = *classifier.config();

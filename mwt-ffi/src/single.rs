@@ -1,11 +1,31 @@
 //! Single calls: each parses and checks the bundle, and leaves nothing behind.
 
-use mwt_infer::{Bundle, Classifier, Error, SampleSource, Signal, workspace_len};
+use mwt_infer::{Bundle, Classifier, Error, Profiler, SampleSource, Signal, workspace_len};
 
 use crate::answer::{Prediction, best, classifier, write_logits};
 use crate::memory::{bytes, values};
 use crate::samples::{self, Samples, Task};
 use crate::status::{Status, status};
+
+/// Bytes of the bundle that begins with `prefix_len` bytes, of which the first 24 suffice, into `*len`: for a bundle in a sector of
+/// flash that is longer than it. What follows is checked by `mwt_init`, which takes that many bytes.
+///
+/// # Safety
+/// `prefix` points to `prefix_len` bytes, `len` to a value that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_bundle_bytes(
+    prefix: *const u8,
+    prefix_len: usize,
+    len: *mut usize,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise, for both.
+        let (prefix, len) =
+            unsafe { (bytes(prefix, prefix_len)?, len.as_mut().ok_or(Status::Pointer)?) };
+        *len = Bundle::len_from_prefix(prefix).map_err(Error::from)?;
+        Ok(())
+    })())
+}
 
 /// Bytes of workspace that the bundle's model needs, into `*size`.
 ///
@@ -59,9 +79,9 @@ struct Results {
 impl Task for &Results {
     /// Fits and classifies a source. Of `self`, `prediction` is null or may be written, and `logits` is null or points to
     /// `logits_len` values that nothing else uses meanwhile: who makes it vouches for that.
-    fn with(
+    fn with<P: Profiler>(
         self,
-        classifier: &mut Classifier<'_, '_>,
+        classifier: &mut Classifier<'_, '_, P>,
         source: &impl SampleSource,
     ) -> Result<(), Status> {
         if self.prediction.is_null() {
@@ -73,9 +93,8 @@ impl Task for &Results {
             // SAFETY: not null, and the maker's promise.
             unsafe { write_logits(classifier, self.logits, self.logits_len)? };
         }
-        let psnr = classifier.quality(source)?.psnr;
         // SAFETY: not null, and the maker's promise.
-        unsafe { self.prediction.write(Prediction { psnr, ..best }) };
+        unsafe { self.prediction.write(best) };
         Ok(())
     }
 }

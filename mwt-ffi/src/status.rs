@@ -26,7 +26,7 @@ pub enum Status {
     Output = 7,
     /// Anything else.
     Other = 8,
-    /// The signal has no sample, or one whose number or coordinate cannot be.
+    /// The signal has no sample, or one whose number or coordinate cannot be, or is outside the range that `mwt_set_range` allows.
     Samples = 9,
 }
 
@@ -39,7 +39,10 @@ impl From<Error> for Status {
             Error::Diverged => Self::Diverged,
             Error::SelfTest => Self::SelfTest,
             Error::OutputLength => Self::Output,
-            Error::NoSamples | Error::NonFiniteSample | Error::SampleOutside => Self::Samples,
+            Error::NoSamples
+            | Error::NonFiniteSample
+            | Error::OutOfRange
+            | Error::SampleOutside => Self::Samples,
             _ => Self::Other,
         }
     }
