@@ -1,29 +1,31 @@
 #!/bin/sh
 # Builds the firmware and runs it under QEMU.
 #
-#   ./run.sh [-b BOARD] [-m BUNDLE.mwt] [-p PROGRAM] [-c | -n] [FILE...]
+#   ./run.sh [-b BOARD] [-m BUNDLE.mwt] [-p PROGRAM] [-r PROFILE] [-c | -n] [FILE...]
 #
 #   -b  mps2-an386 (Cortex-M4F, the default), mps2-an500 (M7), mps3-an547 (M55),
 #       netduinoplus2 (STM32F405: 1 MB and 128 KB) or virt (RISC-V)
 #   -m  the bundle, instead of model.mwt
 #   -p  firmware-example (the default), or one of src/bin
 #   -c, --cycles  on an M4F or M7, gives modelled cycles of each phase beside its instructions (tools/cycles/cortex_m.h)
+#   -r  a build profile of Cargo.toml, or dev, instead of release
 #   -n  builds alone and prints the program's path
 #   FILE  what the program reads: for firmware-example raw bytes of images, one image after the other
 #
 # Exit status 3: the machine lacks a tool, which is named together with what to install.
 set -eu
 
-board=mps2-an386 bin=firmware-example build_only= cycles=
-while getopts b:m:p:cn-: option; do
+board=mps2-an386 bin=firmware-example profile=release build_only= cycles=
+while getopts b:m:p:r:cn-: option; do
     [ "$option ${OPTARG:-}" != "- cycles" ] || option=c
     case $option in
         b) board=$OPTARG ;;
         m) MWT_BUNDLE=$(realpath "$OPTARG"); export MWT_BUNDLE ;;
         p) bin=$OPTARG ;;
         c) cycles=yes ;;
+        r) profile=$OPTARG ;;
         n) build_only=yes ;;
-        *) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2 ;;
+        *) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
@@ -59,8 +61,9 @@ export "${variable}_LINKER=$linker" "${variable}_RUSTFLAGS=$flags"
 
 # A folder each: the boards of one target differ in their memory, and switching would build all anew.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/$board"
-cargo build --quiet --release --bin "$bin" --target "$target" $std
-program=$CARGO_TARGET_DIR/$target/release/$bin
+cargo build --quiet --profile "$profile" --bin "$bin" --target "$target" $std
+[ "$profile" != dev ] || profile=debug
+program=$CARGO_TARGET_DIR/$target/$profile/$bin
 if [ -n "$build_only" ]; then
     realpath "$program"
     exit

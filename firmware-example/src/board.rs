@@ -4,8 +4,10 @@
 #[cfg_attr(target_arch = "arm", path = "board/cortex_m.rs")]
 #[cfg_attr(target_arch = "riscv32", path = "board/riscv.rs")]
 mod cpu;
+mod paint;
 
 pub use cpu::entry;
+pub use paint::stack_of;
 
 use core::ffi::CStr;
 

@@ -1,7 +1,11 @@
 //! Cortex-M: SysTick counts down at the CPU's clock, which in QEMU's virtual time goes on by 1 ns an instruction.
 
+use core::arch::asm;
+
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
 pub use cortex_m_rt::entry;
+
+use super::paint::PAINT;
 
 /// The counter as it stands.
 pub(super) type Ticks = u32;
@@ -35,4 +39,30 @@ const fn board_clock() -> u64 {
         Ok(hz) => hz as u64,
         Err(_) => panic!("build.rs writes a number"),
     }
+}
+
+/// Paints this many bytes below the stack pointer, and gives where it points.
+#[inline(always)]
+pub(super) fn paint(bytes: usize) -> usize {
+    let top: usize;
+    // SAFETY: writes to what nobody uses, below the stack pointer, where each board has that much memory; interrupts
+    // are not enabled.
+    unsafe {
+        asm!(
+            "mov {top}, sp",
+            "sub {end}, {top}, {bytes}",
+            "mov {at}, {top}",
+            "2:",
+            "subs {at}, #4",
+            "str {paint}, [{at}]",
+            "cmp {at}, {end}",
+            "bhi 2b",
+            top = out(reg) top,
+            end = out(reg) _,
+            at = out(reg) _,
+            bytes = in(reg) bytes,
+            paint = in(reg) PAINT,
+        );
+    }
+    top
 }
