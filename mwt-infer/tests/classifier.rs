@@ -152,3 +152,26 @@ fn a_batch_is_its_images_one_by_one() {
         assert_eq!(got.as_ref().unwrap(), &want);
     }
 }
+
+#[test]
+fn ranked_classes_are_all_classes_the_most_likely_first() {
+    let config = ModelConfig { classes: 17, ..ModelConfig::NANO };
+    let bytes = random_model::bundle(config, Schemes::default());
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let mut workspace = WorkspaceBuf::new(&config);
+    let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
+    classifier.fit(&Signal::grey(&random_model::image(&config, 4), 8, 8).unwrap()).unwrap();
+    let logits = classifier.logits().unwrap().to_vec();
+    let ranked: Vec<_> = classifier.ranked().unwrap().collect();
+    let mut want: Vec<usize> = (0..17).collect();
+    want.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+    assert_eq!(ranked.iter().map(|p| p.class).collect::<Vec<_>>(), want);
+    let all: f64 = logits.iter().map(|l| f64::from(*l).exp()).sum();
+    for prediction in &ranked {
+        assert_eq!(prediction.logit, logits[prediction.class]);
+        let probability = f64::from(prediction.logit).exp() / all;
+        assert!((f64::from(prediction.probability) - probability).abs() < 1e-6, "{prediction:?}");
+    }
+    assert_eq!(*classifier.top_k::<5>().unwrap(), ranked[..5]);
+    assert_eq!(*classifier.top_k::<20>().unwrap(), ranked[..]);
+}

@@ -5,8 +5,8 @@ mod random_model;
 
 use mwt_core::{Draw, Schemes};
 use mwt_infer::{
-    Bundle, Classifier, Error, Extents, Isa, ModelConfig, Numbers, SampleSource, Scattered, Signal,
-    WorkspaceBuf,
+    Bundle, Classifier, Error, Extents, Isa, ModelConfig, Numbers, Range, SampleSource, Scattered,
+    Signal, WorkspaceBuf,
 };
 
 /// A model for each number of axes, with each draw.
@@ -235,4 +235,39 @@ fn a_reconstruction_has_the_type_that_is_asked_for() {
         let error = classifier.reconstruct(wrong, &mut vec![0u8; 40 * config.channels]);
         assert_eq!(error, Err(Error::OutputLength));
     });
+}
+
+/// Values beyond the range are refused or clamped, as the caller chooses; at its end they are as any other.
+#[test]
+fn values_beyond_the_range_are_refused_or_clamped() {
+    let config = ModelConfig { channels: 1, ..ModelConfig::NANO };
+    let bytes = random_model::bundle(config, Schemes::default());
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let mut workspace = WorkspaceBuf::new(&config);
+    let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
+    let waves: Vec<f32> = numbers(&config).iter().map(|n| n / 127.5 - 1.0).collect();
+    let with = |value: f32| {
+        let mut values = waves.clone();
+        values[3] = value;
+        values
+    };
+    let mut fit = |range, values: &[f32]| {
+        classifier.set_range(range);
+        let signal = Signal::new(Numbers::Scaled(values), config.extents, 1).unwrap();
+        classifier.fit(&signal).map(|_| classifier.phi().unwrap().to_vec())
+    };
+    let (inside, outside) = (with(2.0), with(2.5));
+    let free = fit(Range::Any, &inside).unwrap();
+    assert_ne!(fit(Range::Any, &outside).unwrap(), free);
+    assert_eq!(fit(Range::Refused(2.0), &inside).unwrap(), free);
+    assert_eq!(fit(Range::Refused(2.0), &outside), Err(Error::OutOfRange));
+    assert_eq!(fit(Range::Refused(2.0), &with(-2.5)), Err(Error::OutOfRange));
+    assert_eq!(fit(Range::Clamped(2.0), &outside).unwrap(), free);
+    assert_eq!(fit(Range::Clamped(2.0), &with(-2.5)), fit(Range::Any, &with(-2.0)));
+    // Numbers in another unit are noticed by whoever chooses nothing.
+    assert_eq!(fit(Range::default(), &with(2048.0)), Err(Error::OutOfRange));
+    // What is no number is no matter of the range.
+    assert_eq!(fit(Range::Clamped(2.0), &with(f32::INFINITY)), Err(Error::NonFiniteSample));
+    // A limit that is none refuses nothing and stops nothing.
+    assert_eq!(fit(Range::Clamped(f32::NAN), &inside).unwrap(), free);
 }

@@ -3,7 +3,8 @@
 use mwt_core::draw::Draw;
 use mwt_core::{Bundle, ModelConfig, Schemes, quant::Scheme};
 use mwt_infer::{
-    Classifier, Error, Extents, Numbers, Scattered, Signal, Workspace, WorkspaceBuf, workspace_len,
+    Classifier, Error, Extents, Numbers, Range, Scattered, Signal, Workspace, WorkspaceBuf,
+    workspace_len,
 };
 use mwt_train::export::Export;
 use mwt_train::model::params::initial;
@@ -75,13 +76,17 @@ fn unsuitable_sources_are_refused() {
         ([0.0, f32::NAN], 0.0, Error::SampleOutside),
         // A value that is not a number is a sample that is missing, here the only one.
         ([0.0, 0.0], f32::NAN, Error::NoSamples),
-        // Values so large that the fit leaves the finite numbers.
-        ([0.0, 0.0], f32::MAX, Error::Diverged),
+        ([0.0, 0.0], 10.1, Error::OutOfRange),
+        ([0.0, 0.0], f32::MAX, Error::OutOfRange),
     ] {
         assert_eq!(classifier.fit(&scattered(&at, &[value])).unwrap_err(), error);
         // A failed fit is no fit.
         assert_eq!(classifier.logits().unwrap_err(), Error::NotFitted);
     }
+    // Values so large that the fit leaves the finite numbers.
+    classifier.set_range(Range::Any);
+    let error = classifier.fit(&scattered(&[0.0; 2], &[f32::MAX])).unwrap_err();
+    assert_eq!(error, Error::Diverged);
     for (coordinates, values) in [(3, 1), (2, 2), (4, 1)] {
         let error = Scattered::new(&[0.0; 9][..coordinates], 2, &[0.0; 9][..values], 1);
         assert_eq!(error.unwrap_err(), Error::SignalLength);

@@ -124,6 +124,26 @@ fn every_truncation_and_extension_is_refused() {
 }
 
 /// With the checksum made right, each kind of wrong header has its own error.
+/// What lies in a sector of flash: a bundle, and whatever comes behind it.
+#[test]
+fn a_bundle_says_how_long_it_is() {
+    for bytes in versions() {
+        let sector = [&bytes[..], &[0xff; 100]].concat();
+        assert_eq!(Bundle::len_from_prefix(&sector), Ok(bytes.len()));
+        assert_eq!(Bundle::len_from_prefix(&bytes[..24]), Ok(bytes.len()));
+        assert!(Bundle::parse(&sector).is_err());
+        let bundle = Bundle::parse(&sector[..bytes.len()]).unwrap();
+        assert_eq!(bundle.check_again(), Ok(()));
+        let error = Bundle::len_from_prefix(&bytes[..23]);
+        assert_eq!(error, Err(Error::Truncated { expected: 24, found: 23 }));
+    }
+    assert_eq!(Bundle::len_from_prefix(&[0xff; 100]), Err(Error::NotABundle));
+    assert_eq!(Bundle::len_from_prefix(&[]), Err(Error::NotABundle));
+    let mut newer = nano();
+    newer[8] = 99;
+    assert_eq!(Bundle::len_from_prefix(&newer), Err(Error::Version { found: 99 }));
+}
+
 #[test]
 fn hostile_headers_are_refused_by_name() {
     let parse = |change: &dyn Fn(&mut Vec<u8>)| {

@@ -7,7 +7,7 @@ pub mod steps;
 use mwt_core::Bundle;
 use mwt_core::draw::Draw;
 use mwt_core::grid::{clamped_squared_error, psnr};
-use mwt_infer::{Arithmetic, Classifier, SampleSource, Signal, WorkspaceBuf};
+use mwt_infer::{Arithmetic, Classifier, Range, SampleSource, Signal, WorkspaceBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -210,6 +210,8 @@ pub fn on_bundle(
             let whole = Signal::new(numbers.for_infer(), config.extents, config.channels)?;
             let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?;
             classifier.set_arithmetic(arithmetic);
+            // Training took every value too.
+            classifier.set_range(Range::Any);
             if let Some(draw) = draw {
                 classifier.set_draw(draw)?;
             }

@@ -1,7 +1,7 @@
 //! Golden samples that notice: signals whose logits move far when inference makes a common mistake.
 
 use mwt_core::{Bundle, ModelConfig, Scheme, Schemes};
-use mwt_infer::{Classifier, Error, Numbers, Signal, WorkspaceBuf};
+use mwt_infer::{Classifier, Error, Numbers, Range, Signal, WorkspaceBuf};
 
 use super::bundle::Export;
 use super::mistakes::{Made, Mistake};
@@ -135,6 +135,7 @@ fn logits(made: &Made, signals: &[Vec<f32>]) -> Result<Vec<Result<Vec<f32>, Erro
     let bundle = Bundle::parse(&bytes)?;
     let mut workspace = WorkspaceBuf::new(bundle.config());
     let mut classifier = Classifier::new(&bundle, workspace.as_mut_slice())?;
+    classifier.set_range(Range::Any);
     let mut one = |signal: &Vec<f32>| {
         let numbers: Vec<f32> = match &made.order {
             Some(order) => order.iter().map(|from| signal[*from]).collect(),

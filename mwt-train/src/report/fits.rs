@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 use mwt_core::{Bundle, Extents};
-use mwt_infer::{Classifier, Signal, WorkspaceBuf};
+use mwt_infer::{Classifier, Range, Signal, WorkspaceBuf};
 
 use super::chart::{Curve, chart};
 use super::picture;
@@ -30,6 +30,7 @@ pub(crate) fn fits(
     let (extents, channels) = (config.extents, config.channels);
     let mut workspace = WorkspaceBuf::new(&config);
     let mut classifier = Classifier::new(bundle, workspace.as_mut_slice())?;
+    classifier.set_range(Range::Any);
     let mut rows = Vec::new();
     for (n, label) in split.labels.iter().enumerate() {
         let numbers = split.numbers(n)?;
