@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why a bundle is refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// The first bytes are not those of an `.mwt` file.
@@ -101,6 +102,7 @@ impl From<ConfigError> for Error {
 
 /// A field of [`ModelConfig`](crate::ModelConfig) outside its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConfigError {
     /// `dim` is not a multiple of 8 from 8 to 64, or of 64 up to 1024.

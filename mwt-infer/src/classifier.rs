@@ -37,6 +37,7 @@ pub struct Classifier<'b, 'w, P = ()> {
 
 /// How well the fitted SIREN reproduces a source.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Quality {
     /// Mean squared error of the values, which lie in [-1, 1].
     pub mse: f32,
@@ -46,6 +47,7 @@ pub struct Quality {
 
 /// What the golden samples of a bundle gave.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SelfTest {
     /// Samples tried.
     pub samples: usize,

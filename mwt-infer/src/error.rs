@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why a signal was not classified.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// The bundle is refused.

@@ -43,6 +43,7 @@
 //! |---|---|
 //! | `alloc` | `WorkspaceBuf`, a workspace on the heap |
 //! | `std` | `classify_batch`, `fit_batch`; implies `alloc` |
+//! | `defmt` | `defmt::Format` for errors and answers, to log them over a debug probe |
 //! | `kernels` | the arithmetic itself, for mwt-train; no promise of stability |
 
 // A step or a chunk is given as `.max(1)` where the compiler cannot know that it is not 0: a checked configuration

@@ -5,6 +5,7 @@ use core::ops::Deref;
 
 /// A class and how likely it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Prediction {
     /// Index of the class, 0..K.
     pub class: usize,
