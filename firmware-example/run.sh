@@ -4,7 +4,7 @@
 #   ./run.sh [-b BOARD] [-m BUNDLE.mwt] [-p PROGRAM] [-r PROFILE] [-c | -n] [FILE...]
 #
 #   -b  mps2-an386 (Cortex-M4F, the default), mps2-an500 (M7), mps3-an547 (M55),
-#       netduinoplus2 (STM32F405: 1 MB and 128 KB) or virt (RISC-V)
+#       netduinoplus2 (STM32F405: 1 MB and 128 KB), virt (RISC-V), or a file of your own: boards/README.md
 #   -m  the bundle, instead of model.mwt
 #   -p  firmware-example (the default), or one of src/bin
 #   -c, --cycles  on an M4F or M7, gives modelled cycles of each phase beside its instructions (tools/cycles/cortex_m.h)
@@ -31,17 +31,24 @@ done
 shift $((OPTIND - 1))
 files=
 for file; do files="$files,arg=$(realpath "$file")"; done
+case $board in *.x) board=$(realpath "$board") ;; esac
 cd "$(dirname "$0")"
-export MWT_BOARD="$board"
 
-qemu=qemu-system-arm package=qemu-system-arm flags= core=
-case $board in
-    mps2-an386 | netduinoplus2) target=thumbv7em-none-eabihf core=m4 ;;
-    mps2-an500) target=thumbv7em-none-eabihf flags=-Ctarget-cpu=cortex-m7 core=m7 ;;
-    mps3-an547) target=thumbv8m.main-none-eabihf flags=-Ctarget-cpu=cortex-m55 ;;
-    virt) target=riscv32imafc-unknown-none-elf qemu=qemu-system-riscv32 package=qemu-system-misc ;;
-    *) echo "no such board: $board" >&2; exit 2 ;;
-esac
+# A board is a file: a linker script with facts in its first comment.
+case $board in *.x) ;; *) board=boards/$board.x ;; esac
+if [ ! -f "$board" ]; then
+    echo "no such board: $board; there are $(cd boards && echo *.x | sed 's/\.x//g')" >&2
+    exit 2
+fi
+fact() { sed -n "s/^ \* $1: *//p" "$board"; }
+export MWT_BOARD="$PWD/$board"
+[ "${board#/}" = "$board" ] || MWT_BOARD=$board
+target=$(fact target) flags=$(fact flags) core=$(fact core) emulator=$(fact qemu) chip=$(fact chip)
+if [ -z "$target" ]; then
+    echo "$board does not say 'target:' (boards/README.md)" >&2
+    exit 2
+fi
+board=$(basename "$board" .x)
 
 # An installed target, or else a rustc that comes with the library's source, from which core is built.
 std= linker=rust-lld
@@ -69,14 +76,26 @@ if [ -n "$build_only" ]; then
     exit
 fi
 
-if ! command -v $qemu >/dev/null; then
+if [ -z "$emulator" ]; then
+    if [ -z "$chip" ]; then
+        echo "$board has neither 'qemu:' nor 'chip:' (boards/README.md): flash $(realpath "$program")" >&2
+        exit 2
+    fi
+    if ! command -v probe-rs >/dev/null; then
+        echo "no probe-rs to flash $(realpath "$program"): https://probe.rs/docs/getting-started/installation" >&2
+        exit 3
+    fi
+    exec probe-rs run --chip "$chip" "$program"
+fi
+qemu=${emulator%% *}
+if ! command -v "$qemu" >/dev/null; then
+    package=$qemu
+    [ "$qemu" != qemu-system-riscv32 ] || package=qemu-system-misc
     echo "no $qemu: on Debian 'apt-get install --no-install-recommends $package'" >&2
     exit 3
 fi
 # icount makes a run repeatable: one virtual nanosecond per instruction.
 semihosting=enable=on,target=native,arg=firmware$files
-[ $board != virt ] || set -- -bios none
-[ $board = virt ] || set --
 if [ -n "$cycles" ]; then
     if [ -z "$core" ]; then
         echo "there is no model of the cycles of $board" >&2
@@ -90,7 +109,7 @@ if [ -n "$cycles" ]; then
     trap 'rm -rf "$folder"' EXIT
     cc -O2 -shared -fPIC ../tools/cycles/cortex_m_cycles.c -o "$folder/cycles.so"
     status=0
-    $qemu -M $board -nographic -icount shift=0 -semihosting-config "$semihosting" -kernel "$program" \
+    $emulator -nographic -icount shift=0 -semihosting-config "$semihosting" -kernel "$program" \
         -plugin "$folder/cycles.so,cpu=$core,laps=$folder/laps" >"$folder/report" || status=$?
     # A line's phases lie between the readings that it made of the counter; what lies before the first is none of them.
     awk -v laps="$folder/laps" '
@@ -107,4 +126,4 @@ if [ -n "$cycles" ]; then
         { print }' "$folder/report"
     exit $status
 fi
-exec $qemu -M $board "$@" -nographic -icount shift=0 -semihosting-config "$semihosting" -kernel "$program"
+exec $emulator -nographic -icount shift=0 -semihosting-config "$semihosting" -kernel "$program"

@@ -15,7 +15,7 @@ use semihosting::experimental::env;
 use semihosting::fs::File;
 use semihosting::io::{ErrorKind, Read, Result};
 
-/// Counts instructions, by QEMU's `-icount shift=0`. A real part's counter counts clock cycles instead.
+/// Counts clock cycles, or under QEMU, which has none, instructions.
 pub struct Counter(cpu::Ticks);
 
 impl Counter {
@@ -24,10 +24,15 @@ impl Counter {
         Self(cpu::ticks())
     }
 
-    /// Instructions since the start or the last lap.
+    /// How many since the start or the last lap.
     pub fn lap(&mut self) -> u64 {
         let before = core::mem::replace(&mut self.0, cpu::ticks());
-        cpu::instructions(before, self.0)
+        cpu::count(before, self.0)
+    }
+
+    /// What they are.
+    pub fn unit(&self) -> &'static str {
+        cpu::unit()
     }
 }
 

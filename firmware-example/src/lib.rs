@@ -1,7 +1,8 @@
-//! What the programs of this example share: the board, and what they print.
+//! What the programs of this example share: the board, the bundle, and what they print.
 
 #![no_std]
 
 pub mod board;
+pub mod model;
 pub mod report;
 pub mod window;

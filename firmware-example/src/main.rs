@@ -6,24 +6,19 @@
 #![no_std]
 #![no_main]
 
+use firmware_example::model::{BUNDLE, SIGNAL, WORKSPACE};
 use firmware_example::report::Failure;
 use firmware_example::{board, report};
-use mwt_infer::{Bundle, Classifier, ModelConfig, Signal, Workspace, workspace_len};
+use mwt_infer::{Bundle, Classifier, Numbers, Signal, Workspace};
 use static_cell::ConstStaticCell;
 
-/// The model's sizes, which fix the workspace at build time.
-const MODEL: ModelConfig = ModelConfig::MICRO;
-const PIXELS: usize = MODEL.extents.positions();
-
-static BUNDLE: &[u8] = include_bytes!(env!("MWT_BUNDLE"));
-static WORKSPACE: ConstStaticCell<Workspace<{ workspace_len(&MODEL) }>> =
-    ConstStaticCell::new(Workspace::new());
-static IMAGE: ConstStaticCell<[u8; PIXELS]> = ConstStaticCell::new([0; PIXELS]);
+static MEMORY: ConstStaticCell<Workspace<WORKSPACE>> = ConstStaticCell::new(Workspace::new());
+static IMAGE: ConstStaticCell<[u8; SIGNAL]> = ConstStaticCell::new([0; SIGNAL]);
 
 fn run() -> Result<(), Failure> {
     let bundle = Bundle::parse(BUNDLE)?;
-    let mut classifier = Classifier::new(&bundle, WORKSPACE.take().as_mut_slice())?;
-    report::model(&bundle, size_of_val(&WORKSPACE));
+    let mut classifier = Classifier::new(&bundle, MEMORY.take().as_mut_slice())?;
+    report::model(&bundle, size_of::<Workspace<WORKSPACE>>());
 
     report::self_test(&classifier.self_test()?);
 
@@ -41,7 +36,9 @@ fn run() -> Result<(), Failure> {
 }
 
 fn classify(c: &mut Classifier, kind: &str, n: usize, bytes: &[u8]) -> Result<(), Failure> {
-    let image = Signal::new(bytes, MODEL.extents, MODEL.channels)?;
+    let (config, sample) = (*c.config(), c.bundle().header().input.sample);
+    let numbers = Numbers::Encoded(sample, bytes);
+    let image = Signal::new(numbers, config.extents, config.channels)?;
     let mut counter = board::Counter::start();
     c.fit(&image)?;
     let fit = counter.lap();
@@ -49,7 +46,7 @@ fn classify(c: &mut Classifier, kind: &str, n: usize, bytes: &[u8]) -> Result<()
     let transformer = counter.lap();
     let quality = c.quality(&image)?;
     let phases = [("fit", fit), ("transformer", transformer), ("psnr", counter.lap())];
-    report::image(c, kind, n, quality.psnr, &phases)?;
+    report::image(c, kind, n, quality.psnr, counter.unit(), &phases)?;
     Ok(())
 }
 

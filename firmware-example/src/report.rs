@@ -23,6 +23,7 @@ pub fn image(
     kind: &str,
     n: usize,
     psnr: f32,
+    unit: &str,
     phases: &[(&str, u64)],
 ) -> Result<(), Error> {
     if let [best] = *classifier.top_k::<1>()? {
@@ -30,8 +31,8 @@ pub fn image(
         let probability = Fixed(100.0 * best.probability, 2);
         print!("{kind} {n} class {} ({label}) {probability} % {} dB", best.class, Fixed(psnr, 2));
     }
-    print!(" instructions");
-    phases.iter().for_each(|(phase, instructions)| print!(" {phase} {instructions}"));
+    print!(" {unit}");
+    phases.iter().for_each(|(phase, count)| print!(" {phase} {count}"));
     print!(" ");
     bits("logits", classifier.logits()?);
     Ok(())

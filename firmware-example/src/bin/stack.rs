@@ -4,19 +4,17 @@
 #![no_std]
 #![no_main]
 
+use firmware_example::model::{BUNDLE, WORKSPACE};
 use firmware_example::report::Failure;
 use firmware_example::{board, report};
-use mwt_infer::{Bundle, Classifier, Error, ModelConfig, Numbers, Signal, Workspace};
-use mwt_infer::{Scattered, workspace_len};
+use mwt_infer::{Bundle, Classifier, Error, ModelConfig, Numbers, Scattered, Signal, Workspace};
 use semihosting::println;
 use static_cell::ConstStaticCell;
 
 const MODEL: ModelConfig = ModelConfig::MICRO;
 const PIXELS: usize = MODEL.extents.positions();
 
-static BUNDLE: &[u8] = include_bytes!(env!("MWT_BUNDLE"));
-static WORKSPACE: ConstStaticCell<Workspace<{ workspace_len(&MODEL) }>> =
-    ConstStaticCell::new(Workspace::new());
+static MEMORY: ConstStaticCell<Workspace<WORKSPACE>> = ConstStaticCell::new(Workspace::new());
 static NUMBERS: ConstStaticCell<[f32; PIXELS]> = ConstStaticCell::new([0.25; PIXELS]);
 static DRAWN: ConstStaticCell<[u8; PIXELS]> = ConstStaticCell::new([0; PIXELS]);
 
@@ -43,7 +41,7 @@ fn everything(memory: &mut [f32], numbers: &[f32], drawn: &mut [u8]) -> Result<(
 }
 
 fn run() -> Result<(), Failure> {
-    let (memory, numbers, drawn) = (WORKSPACE.take(), NUMBERS.take(), DRAWN.take());
+    let (memory, numbers, drawn) = (MEMORY.take(), NUMBERS.take(), DRAWN.take());
     let (bytes, result) = board::stack_of(|| everything(memory.as_mut_slice(), numbers, drawn));
     result?;
     println!("stack {bytes} bytes");

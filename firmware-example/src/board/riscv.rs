@@ -15,8 +15,13 @@ pub(super) fn ticks() -> Ticks {
 }
 
 /// Instructions from one reading to a later one.
-pub(super) fn instructions(from: Ticks, to: Ticks) -> u64 {
+pub(super) fn count(from: Ticks, to: Ticks) -> u64 {
     to.wrapping_sub(from)
+}
+
+/// What is counted, on a part too.
+pub(super) fn unit() -> &'static str {
+    "instructions"
 }
 
 /// Paints this many bytes below the stack pointer, and gives where it points.
