@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds a C example for a Cortex-M4F and runs it under QEMU.
 #
-#   ./board.sh [-t TARGET] [-r PROFILE] classify|gestures|stack ARGUMENT...
+#   ./board.sh [-t TARGET] [-r PROFILE] classify|gestures|tour|stack ARGUMENT...
 #
 #   -t  thumbv7em-none-eabihf (the default), or thumbv7em-none-eabi, which has no use for the FPU
 #   -r  a build profile of Cargo.toml, or dev, instead of release

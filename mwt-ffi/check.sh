@@ -2,7 +2,7 @@
 # Builds a C example for the host and for a Cortex-M4F, runs both on the same file (the second under QEMU) and
 # compares what they print bit for bit.
 #
-#   ./check.sh [-t TARGET] [-p classify|gestures] BUNDLE.mwt FILE
+#   ./check.sh [-t TARGET] [-p classify|gestures|tour] BUNDLE.mwt FILE
 #
 # Exit status 3: the machine lacks a tool, which is named together with what to install.
 set -eu

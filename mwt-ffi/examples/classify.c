@@ -28,7 +28,12 @@ int main(int argc, char **argv) {
         return 2;
     }
     size_t bundle_len = fread(bundle, 1, sizeof bundle, file), need = 0;
+    int all = fgetc(file) == EOF;
     fclose(file);
+    if (!all) {
+        printf("%s has more than the %u bytes of the buffer\n", argv[1], (unsigned)sizeof bundle);
+        return 2;
+    }
     if (!check(mwt_workspace_bytes(bundle, bundle_len, &need), "bundle") ||
         !check(mwt_self_test(bundle, bundle_len, workspace, sizeof workspace), "self-test"))
         return 1;

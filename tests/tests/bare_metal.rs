@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mwt_infer::{Bundle, Classifier, Isa, Numbers, SampleSource, Signal, WorkspaceBuf};
+use mwt_infer::{Bundle, Classifier, Isa, Numbers, Range, SampleSource, Signal, WorkspaceBuf};
 use mwt_tests::window::{Reading, Window};
 use safetensors::SafeTensors;
 
@@ -104,6 +104,19 @@ fn cortex_m55_gives_the_bits_of_the_host() {
 #[test]
 fn riscv_gives_the_bits_of_the_host() {
     same_bits("virt");
+}
+
+/// A board of one's own is one file, wherever it lies: here an M4F with less memory than any of the example's.
+#[test]
+fn a_board_of_ones_own_is_one_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let board = dir.path().join("own.x");
+    let file = "/* A board of my own.\n *\n * target: thumbv7em-none-eabihf\n * clock: 25000000\n \
+                * qemu: qemu-system-arm -M mps2-an386\n */\n\
+                MEMORY\n{\n  FLASH : ORIGIN = 0x00000000, LENGTH = 192K\n  \
+                RAM : ORIGIN = 0x20000000, LENGTH = 64K\n}\n";
+    fs::write(&board, file).expect("a file");
+    same_bits(board.to_str().expect("a path"));
 }
 
 /// The bits of some values as the firmware prints them.
@@ -268,6 +281,54 @@ fn the_c_library_cannot_panic_and_agrees_with_the_host() {
     let Some(report) = script("../mwt-ffi/check.sh", &paths) else { return };
     let lines = report.lines().filter(|l| l.starts_with("image ")).count();
     assert_eq!(lines, images.len() / (28 * 28), "{report}");
+}
+
+/// All of the C interface, on a host and on the board, with its FPU and without, gives what Rust does.
+#[test]
+fn c_does_whatever_rust_does_with_its_bits() {
+    let model = folder().join("model.mwt");
+    let bytes = fs::read(&model).expect("model.mwt");
+    let bundle = Bundle::parse(&bytes).expect("a bundle");
+    let image = bundle.golden_samples().next().expect("a sample").signal;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), image).expect("a file");
+    let paths = [&model, file.path()].map(|path| path.to_str().expect("a path"));
+    let Some(report) = script("../mwt-ffi/check.sh", &[&["-p", "tour"][..], &paths].concat())
+    else {
+        return;
+    };
+    let soft = ["-t", "thumbv7em-none-eabi", "-p", "tour"];
+    if let Some(soft) = script("../mwt-ffi/check.sh", &[&soft[..], &paths].concat()) {
+        assert_eq!(soft, report);
+    }
+
+    let mut workspace = WorkspaceBuf::new(bundle.config());
+    let mut host =
+        Classifier::new(&bundle, workspace.as_mut_slice()).expect("fits").with_isa(Isa::PORTABLE);
+    let said = |name: &str| {
+        let mut lines = report.lines().filter_map(|line| line.strip_prefix(&format!("{name} ")));
+        lines.next().expect(name).split(' ').map(str::to_owned).collect::<Vec<_>>()
+    };
+    let whole = Signal::grey(image, 28, 28).expect("an image");
+    let there: Vec<u8> = (0..98usize)
+        .map(|byte| (0..8).map(|bit| u8::from((8 * byte + bit) % 3 != 0) << bit).sum())
+        .collect();
+    host.fit(&whole).expect("fits");
+    for name in ["whole", "single"] {
+        assert_eq!(said(name), bits(host.logits().expect("logits")), "{name}");
+    }
+    let quality = host.quality(&whole).expect("fitted");
+    assert_eq!(said("psnr"), bits(&[quality.psnr]));
+    let mut drawn = [0u8; 56 * 56];
+    host.reconstruct(mwt_infer::Extents::image(56, 56), &mut drawn).expect("fitted");
+    let sum = drawn.iter().fold(0u64, |sum, byte| (sum * 31 + u64::from(*byte)) % 1_000_003);
+    assert_eq!(said("drawn"), [sum.to_string()]);
+    host.fit(&whole.with_bits(&there).expect("a mask")).expect("fits");
+    assert_eq!(said("masked"), bits(host.logits().expect("logits")));
+    host.set_range(Range::Clamped(0.5));
+    host.fit(&whole).expect("fits");
+    assert_eq!(said("clamped"), bits(host.logits().expect("logits")));
+    assert!(report.contains("8 of 8 flipped bits noticed"), "{report}");
 }
 
 /// The limits of `budget.txt`, one a line: name, then number.
