@@ -258,6 +258,14 @@ enum mwt_status mwt_label(struct mwt_classifier *classifier,
 // As for `mwt_begin`; `model` may be written.
 enum mwt_status mwt_model_of(struct mwt_classifier *classifier, struct mwt_model *model);
 
+// Has a hook called at the beginning and the end of each phase, with a pointer of the caller's; null for none, as at first.
+//
+// # Safety
+// As for `mwt_begin`; `hook` is null or may be called with `context` as long as the classifier is used.
+enum mwt_status mwt_watch(struct mwt_classifier *classifier,
+                          mwt_hook hook,
+                          void *context);
+
 // Bytes of the bundle that begins with `prefix_len` bytes, of which the first 24 suffice, into `*len`: for a bundle in a sector of
 // flash that is longer than it. What follows is checked by `mwt_init`, which takes that many bytes.
 //
@@ -323,14 +331,6 @@ const char *mwt_status_name(int32_t status);
 // A program may be linked with a library of another patch than its header's, and from 1.0 on of a later minor version: names,
 // numbers of statuses and layouts of structures stay, new ones are added. Before 1.0 the minor version counts as the major one.
 uint32_t mwt_version(void);
-
-// Has a hook called at the beginning and the end of each phase, with a pointer of the caller's; null for none, as at first.
-//
-// # Safety
-// As for `mwt_begin`; `hook` is null or may be called with `context` as long as the classifier is used.
-enum mwt_status mwt_watch(struct mwt_classifier *classifier,
-                          mwt_hook hook,
-                          void *context);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -11,7 +11,7 @@ use crate::answer::{self, Prediction, best, write_logits};
 use crate::memory::{array, array_mut, bytes, values};
 use crate::samples::{self, Samples, Task};
 use crate::status::{Status, status};
-use crate::watch::Watch;
+use crate::watch::{Hook, Watch};
 
 /// What is behind a classifier. The lifetimes are the caller's to keep, who promised so to `mwt_init`.
 type Inner = Fitter<'static, 'static, Watch>;
@@ -47,7 +47,7 @@ const _: () = assert!(
 /// # Safety
 /// `classifier` is null or points to a `Classifier` that nothing else uses during `'a`, and whose bundle and workspace
 /// are as `mwt_init` was promised.
-pub(crate) unsafe fn ready<'a>(classifier: *mut Classifier) -> Result<&'a mut Inner, Status> {
+unsafe fn ready<'a>(classifier: *mut Classifier) -> Result<&'a mut Inner, Status> {
     // SAFETY: large and aligned enough, as asserted above, and the caller vouches for the rest.
     let state = unsafe { classifier.cast::<State>().as_mut() }.ok_or(Status::Pointer)?;
     if state.ready != READY {
@@ -413,4 +413,20 @@ pub unsafe extern "C" fn mwt_model_of(classifier: *mut Classifier, model: *mut M
         };
         Ok(())
     })())
+}
+
+/// Has a hook called at the beginning and the end of each phase, with a pointer of the caller's; null for none, as at first.
+///
+/// # Safety
+/// As for `mwt_begin`; `hook` is null or may be called with `context` as long as the classifier is used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_watch(
+    classifier: *mut Classifier,
+    hook: Hook,
+    context: *mut c_void,
+) -> Status {
+    // SAFETY: the caller's promise.
+    status(unsafe { ready(classifier) }.map(|classifier| {
+        *classifier.profiler_mut() = Watch { hook, context };
+    }))
 }

@@ -4,9 +4,6 @@ use core::ffi::c_void;
 
 use mwt_infer::Profiler;
 
-use crate::classifier::{Classifier, ready};
-use crate::status::{Status, status};
-
 /// A phase of fitting and classifying.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +26,8 @@ pub type Hook =
 /// A hook of the caller's, or none.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    hook: Hook,
-    context: *mut c_void,
+    pub(crate) hook: Hook,
+    pub(crate) context: *mut c_void,
 }
 
 impl Watch {
@@ -60,20 +57,4 @@ impl Profiler for Watch {
     fn end(&mut self, phase: mwt_infer::Phase) {
         self.mwt_hook(phase, 1);
     }
-}
-
-/// Has a hook called at the beginning and the end of each phase, with a pointer of the caller's; null for none, as at first.
-///
-/// # Safety
-/// As for `mwt_begin`; `hook` is null or may be called with `context` as long as the classifier is used.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mwt_watch(
-    classifier: *mut Classifier,
-    hook: Hook,
-    context: *mut c_void,
-) -> Status {
-    // SAFETY: the caller's promise.
-    status(unsafe { ready(classifier) }.map(|classifier| {
-        *classifier.profiler_mut() = Watch { hook, context };
-    }))
 }
