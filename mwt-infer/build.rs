@@ -2,7 +2,7 @@
 //!
 //! | cfg | instructions | where |
 //! |---|---|---|
-//! | `mwt_dsp` | the DSP extension | every Armv7E-M; Armv8-M where `-Ctarget-cpu` names a core that has it |
+//! | `mwt_dsp` | the DSP extension and an FPU | Armv7E-M; Armv8-M where `-Ctarget-cpu` names a core that has it |
 //! | `mwt_fpv4` | f32 whose multiply-add costs more than a product and a sum | Armv7E-M with an FPU, but for the Cortex-M7 |
 
 use std::env;
@@ -14,11 +14,12 @@ fn main() {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let cpu = |name| flags.contains(&format!("target-cpu={name}"));
 
-    let v7em = target.starts_with("thumbv7em");
-    if v7em || target.starts_with("thumbv8m.main") && (cpu("cortex-m33") || cpu("cortex-m35p")) {
+    let v7em = target == "thumbv7em-none-eabihf";
+    let v8m = target == "thumbv8m.main-none-eabihf" && (cpu("cortex-m33") || cpu("cortex-m35p"));
+    if v7em || v8m {
         println!("cargo::rustc-cfg=mwt_dsp");
     }
-    if v7em && target.ends_with("eabihf") && !cpu("cortex-m7") {
+    if v7em && !cpu("cortex-m7") {
         println!("cargo::rustc-cfg=mwt_fpv4");
     }
 }

@@ -9,7 +9,7 @@
 use firmware_example::model::{BUNDLE, SIGNAL, WORKSPACE};
 use firmware_example::report::Failure;
 use firmware_example::{board, report};
-use mwt_infer::{Bundle, Classifier, Numbers, Signal, Workspace};
+use mwt_infer::{Arithmetic, Bundle, Classifier, Numbers, Signal, Workspace};
 use static_cell::ConstStaticCell;
 
 static MEMORY: ConstStaticCell<Workspace<WORKSPACE>> = ConstStaticCell::new(Workspace::new());
@@ -18,6 +18,7 @@ static IMAGE: ConstStaticCell<[u8; SIGNAL]> = ConstStaticCell::new([0; SIGNAL]);
 fn run() -> Result<(), Failure> {
     let bundle = Bundle::parse(BUNDLE)?;
     let mut classifier = Classifier::new(&bundle, MEMORY.take().as_mut_slice())?;
+    classifier.set_arithmetic(Arithmetic::Int8);
     report::model(&bundle, size_of::<Workspace<WORKSPACE>>());
 
     report::self_test(&classifier.self_test()?);

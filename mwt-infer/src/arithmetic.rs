@@ -1,13 +1,18 @@
 //! The choice between f32 and integer products.
 
-/// How the Transformer's products are computed. The fit is always computed in f32.
+/// How products are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Arithmetic {
     /// In f32, whatever the weights are stored as.
     #[default]
     F32,
-    /// In integers where the instruction set is faster that way, in f32 elsewhere, so logits differ a little. Linear
-    /// layers whose weights are int8 round each token to int8 with a scale of its own (AVX2, AVX-512); attention over 128
-    /// tokens or more rounds queries, keys, values and weights to 12 bits (AVX2).
+    /// In integers, so logits differ a little, where the instruction set is faster that way. Every sum is exact.
+    ///
+    /// | kernels | linear layers with int8 weights | attention | fit |
+    /// |---|---|---|---|
+    /// | AVX2 | each token rounded to 8 bits with a scale of its own | 12 bits, from 128 tokens on | f32 |
+    /// | AVX-512 | the same | f32 | f32 |
+    /// | portable, with the DSP extension of Cortex-M4, M7 and M33 or without | to 16 bits | 13 bits, with one head | 13 bits in the hidden layers |
+    /// | NEON | f32 | f32 | f32 |
     Int8,
 }

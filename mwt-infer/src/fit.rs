@@ -18,7 +18,9 @@ use mwt_core::grid::clamped_squared_error;
 use mwt_core::quant::{Matrix, Values};
 use mwt_core::{Bundle, ModelConfig};
 
+use crate::arithmetic::Arithmetic;
 use crate::error::Error;
+use crate::kernels::panels::Step;
 use crate::kernels::{Init, Isa, Kernel, Mat, MatMut, with_kernel};
 use crate::range::Range;
 use crate::source::SampleSource;
@@ -46,7 +48,7 @@ pub(crate) fn layer<'a>(
     layer.split_at_checked(weight.len()).unwrap_or_default()
 }
 
-fn layer_mut<'a>(
+pub(crate) fn layer_mut<'a>(
     config: &ModelConfig,
     phi: &'a mut [f32],
     layer: usize,
@@ -71,8 +73,11 @@ pub(crate) fn start(bundle: &Bundle<'_>, phi: &mut [f32]) {
 
 /// The scratch of a fit.
 pub(crate) struct FitScratch<'w> {
-    gradient: &'w mut [f32],
-    transposed: &'w mut [f32],
+    pub(crate) gradient: &'w mut [f32],
+    /// W_lᵀ of the hidden layers, `[L, D, D]`.
+    pub(crate) transposed: &'w mut [f32],
+    /// The step that the hidden layers' W are rounded to, where their products are those of integers.
+    pub(crate) weights: Option<Step>,
     /// Wo ⊙ out_scale, `[C, D]`, then bo ⊙ out_scale, `[C]`.
     siren_head: &'w mut [f32],
     coordinates: &'w mut [f32],
@@ -80,10 +85,11 @@ pub(crate) struct FitScratch<'w> {
     /// Prediction, then its error.
     errors: &'w mut [f32],
     /// h_l and cos a_l of each sine layer, `[L+1, tile, D]`.
-    h: &'w mut [f32],
-    cos: &'w mut [f32],
-    delta: &'w mut [f32],
-    tile: usize,
+    pub(crate) h: &'w mut [f32],
+    pub(crate) cos: &'w mut [f32],
+    pub(crate) delta: &'w mut [f32],
+    /// Pixels of a tile.
+    pub(crate) tile: usize,
     range: Range,
 }
 
@@ -108,6 +114,7 @@ impl<'w> FitScratch<'w> {
             targets: scratch.take(config.channels * tile)?,
             errors: scratch.take(config.channels * tile)?,
             siren_head: scratch.take(plan.siren_head)?,
+            weights: None,
             tile,
             range,
         };
@@ -130,13 +137,14 @@ impl<'w> FitScratch<'w> {
     pub(crate) fn step<S: SampleSource>(
         &mut self,
         isa: Isa,
+        arithmetic: Arithmetic,
         bundle: &Bundle<'_>,
         phi: &mut [f32],
         step: usize,
         picked: &Picked<'_, S, impl Fn(usize) -> Option<usize>>,
     ) -> Result<f32, Error> {
         let (config, count) = (bundle.config(), picked.count);
-        self.clear(isa, config, phi);
+        self.clear(isa, arithmetic, config, phi);
         let (mut loss, mut next) = (0.0, 0);
         while next < picked.candidates {
             let pixels = self.load(bundle, picked, &mut next)?;
@@ -203,17 +211,21 @@ impl<'w> FitScratch<'w> {
         }
     }
 
-    /// Begins a step: no gradient yet, and the hidden layers transposed.
+    /// Begins a step: no gradient yet, and the hidden layers transposed, or rounded to integers.
     #[inline(never)]
-    fn clear(&mut self, isa: Isa, config: &ModelConfig, phi: &[f32]) {
+    fn clear(&mut self, isa: Isa, arithmetic: Arithmetic, config: &ModelConfig, phi: &[f32]) {
         let d = config.dim;
+        self.gradient.fill(0.0);
+        if arithmetic == Arithmetic::Int8 && with_kernel!(isa, kernel => has_panels(kernel)) {
+            self.round_weights(config, phi);
+            return;
+        }
         for l in 1..=config.hidden_layers {
             let (weight, _) = layer(config, phi, l);
             let to = self.transposed.get_mut((l - 1) * d * d..l * d * d).unwrap_or_default();
             let (from, to) = (Mat::dense(weight, d, d), MatMut::dense(to, d, d));
             with_kernel!(isa, kernel => kernel.transpose(from, to));
         }
-        self.gradient.fill(0.0);
     }
 
     /// The prediction of a tile, into `errors`.
@@ -296,31 +308,36 @@ impl<'w> FitScratch<'w> {
         let scaled = self.delta.get_mut(..first).unwrap_or_default();
         scaled.iter_mut().zip(phi).for_each(|(scaled, phi)| *scaled = config.omega * phi);
         let (weight, bias) = scaled.split_at_checked(config.axes() * d).unwrap_or_default();
-        let a = self.h.get_mut(..pixels * d).unwrap_or_default();
+        let (size, used, last) = (self.tile * d, pixels * d, config.hidden_layers);
+        let integers = self.weights.is_some();
+        let start = if integers { last * size } else { 0 };
+        let a = self.h.get_mut(start..start + used).unwrap_or_default();
         kernel.gemm(
             Mat::dense(self.coordinates, pixels, config.axes()),
             Mat::dense(weight, config.axes(), d),
             Init::Bias(bias),
             MatMut::dense(a, pixels, d),
         );
-        let size = self.tile * d;
-        let mut layers =
-            self.h.chunks_exact_mut(size.max(1)).zip(self.cos.chunks_exact_mut(size.max(1)));
-        let used = pixels * d;
-        let Some((mut h, cos)) = layers.next() else { return };
-        sin_cos(kernel, h, cos, used);
-        for (l, (a, cos)) in layers.enumerate() {
-            let (weight, bias) = layer(config, phi, l + 1);
-            let weight = Mat::dense(weight, d, d);
-            kernel.gemm(
-                Mat::dense(h, pixels, d),
-                weight,
-                Init::Bias(bias),
-                MatMut::dense(a, pixels, d),
-            );
-            sin_cos(kernel, a, cos, used);
-            h = a;
+        kernel.sin_cos(a, self.cos.get_mut(..used).unwrap_or_default());
+        for l in 1..=last {
+            let start = if integers { last * size } else { l * size };
+            if integers {
+                self.forward_int16(config, phi, l, pixels);
+            } else {
+                let (h, a) = self.h.split_at_mut_checked(start).unwrap_or_default();
+                let h = h.get(start - size..start - size + used).unwrap_or_default();
+                let (weight, bias) = layer(config, phi, l);
+                kernel.gemm(
+                    Mat::dense(h, pixels, d),
+                    Mat::dense(weight, d, d),
+                    Init::Bias(bias),
+                    MatMut::dense(a.get_mut(..used).unwrap_or_default(), pixels, d),
+                );
+            }
+            let a = self.h.get_mut(start..start + used).unwrap_or_default();
+            kernel.sin_cos(a, self.cos.get_mut(l * size..l * size + used).unwrap_or_default());
         }
+        let h = self.h.get(last * size..).unwrap_or_default();
         let (weights, biases) =
             self.siren_head.split_at_checked(config.channels * d).unwrap_or_default();
         let pixels = h
@@ -370,6 +387,10 @@ impl<'w> FitScratch<'w> {
             kernel.add_rows(u, bias);
             let inputs = match l.checked_sub(1) {
                 None => Mat::dense(self.coordinates, pixels, config.axes()),
+                Some(_) if self.weights.is_some() => {
+                    self.backward_int16(config, l, pixels);
+                    continue;
+                }
                 Some(below) => {
                     let h = self.h.get(below * size..).unwrap_or_default();
                     let transposed = self.transposed.get(below * d * d..).unwrap_or_default();
@@ -405,6 +426,11 @@ impl<'w> FitScratch<'w> {
     }
 }
 
+/// Whether a kernel computes the hidden layers in integers.
+fn has_panels<K: Kernel>(_: K) -> bool {
+    K::INTEGER_PANELS
+}
+
 /// A sum of f32 that carries along what rounding took from it (Kahan): a signal may have a million samples, and f64 is
 /// slow and large where there is no unit for it.
 #[derive(Default)]
@@ -420,8 +446,4 @@ impl Sum {
         self.lost = (total - self.total) - value;
         self.total = total;
     }
-}
-
-fn sin_cos<K: Kernel>(kernel: K, a: &mut [f32], cos: &mut [f32], used: usize) {
-    kernel.sin_cos(a.get_mut(..used).unwrap_or_default(), cos);
 }

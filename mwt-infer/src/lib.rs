@@ -78,6 +78,7 @@ mod batch;
 pub mod classifier;
 mod error;
 mod fit;
+mod fit_int16;
 #[cfg(feature = "kernels")]
 pub mod kernels;
 // What mwt-train alone uses is neither reachable nor used without the feature.

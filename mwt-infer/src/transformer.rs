@@ -14,6 +14,7 @@ use mwt_core::{Bundle, ModelConfig};
 use crate::arithmetic::Arithmetic;
 use crate::error::Error;
 use crate::fit::layer;
+use crate::kernels::panels::{self, COLUMNS, ROWS, Step};
 use crate::kernels::{Init, Isa, Kernel, Mat, MatMut, packed_i16, with_kernel};
 use crate::workspace::{Carve, Plan};
 
@@ -39,8 +40,19 @@ struct Attention<'w> {
     softmax: &'w mut [f32],
     /// Keys that are looked at in one go.
     chunk: usize,
-    /// The steps that keys and values of this block were rounded to, when they are packed integers.
-    rounded: Option<[f32; 2]>,
+    /// What keys and values of this block were rounded to.
+    rounded: Rounded,
+}
+
+/// How keys and values lie in memory.
+#[derive(Clone, Copy)]
+enum Rounded {
+    /// As f32.
+    No,
+    /// As packed integers of these steps.
+    Packed([f32; 2]),
+    /// As panels of integers of these steps: all keys, and the values of each chunk of keys.
+    Panels([f32; 2]),
 }
 
 /// The scratch of a tile of tokens.
@@ -70,7 +82,7 @@ impl<'w> Transformer<'w> {
                 values: scratch.take(plan.stream)?,
                 softmax: scratch.take(rows * 3)?,
                 chunk: plan.keys,
-                rounded: None,
+                rounded: Rounded::No,
             },
             tile: Tile {
                 query: scratch.take(rows * plan.query)?,
@@ -147,7 +159,7 @@ impl<'w> Transformer<'w> {
             let value = values.get_mut(range).unwrap_or_default();
             linear((kernel, self.arithmetic), norm, &block.value, None, value, panel);
         }
-        self.attention.round(kernel, config, self.arithmetic);
+        self.attention.round(kernel, config, self.arithmetic, norm);
         for x in self.x.chunks_mut((self.rows * d).max(1)) {
             let attended = attended.get_mut(..x.len()).unwrap_or_default();
             let normed1 = normed(kernel, x, &block.norm1, norm);
@@ -156,8 +168,15 @@ impl<'w> Transformer<'w> {
             // The normed rows are done with: the transposed queries take their place, then the output.
             let out = norm.get_mut(..x.len()).unwrap_or_default();
             let rows = x.len() / d.max(1);
-            kernel.transpose(Mat::dense(queries, rows, d), MatMut::dense(out, d, rows));
+            let out = if let Rounded::Panels(_) = self.attention.rounded {
+                // Of panels there is half as much, and the weights' panels lie behind them.
+                &mut *norm
+            } else {
+                kernel.transpose(Mat::dense(queries, rows, d), MatMut::dense(out, d, rows));
+                out
+            };
             self.attention.attend(kernel, config, out, query, attended);
+            let out = norm.get_mut(..x.len()).unwrap_or_default();
             linear(
                 (kernel, self.arithmetic),
                 attended,
@@ -194,24 +213,52 @@ impl<'w> Transformer<'w> {
 
 impl Attention<'_> {
     /// Rounds all keys and values to integers, where that is asked for and pays.
-    fn round<K: Kernel>(&mut self, kernel: K, config: &ModelConfig, arithmetic: Arithmetic) {
+    fn round<K: Kernel>(
+        &mut self,
+        kernel: K,
+        config: &ModelConfig,
+        arithmetic: Arithmetic,
+        scratch: &mut [f32],
+    ) {
         /// Tokens from which on the products are long enough to pay for the rounding.
         const TOKENS: usize = 128;
-        self.rounded = None;
+        self.rounded = Rounded::No;
         let (d, t, dim) = (config.dim, config.tokens(), config.head_dim());
+        if arithmetic == Arithmetic::F32 {
+            return;
+        }
+        if K::INTEGER_PANELS {
+            // The scratch has room for as many weights as there are in a tile's queries.
+            if dim == d && self.chunk <= d {
+                self.round_to_panels(d, scratch);
+            }
+            return;
+        }
         let even = dim.is_multiple_of(2) && t.is_multiple_of(2) && self.chunk.is_multiple_of(2);
-        if !K::FASTER || arithmetic == Arithmetic::F32 || !even || t < TOKENS {
+        if !K::FASTER || !even || t < TOKENS {
             return;
         }
         let key = kernel.largest(self.keys) / packed_i16::limit(dim);
         let value = kernel.largest(self.values) / packed_i16::limit(self.chunk);
         kernel.pack_columns(self.keys, reciprocal(key));
         kernel.pack_rows(self.values, d, reciprocal(value));
-        self.rounded = Some([key, value]);
+        self.rounded = Rounded::Packed([key, value]);
     }
 
-    /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries `[D, rows]`, into `out` `[rows, D]`. `scores` is
-    /// scratch, and so are the queries afterwards.
+    /// Rounds all keys and values to panels, in place: they take the first half of their memory.
+    fn round_to_panels(&mut self, d: usize, scratch: &mut [f32]) {
+        let key = Step::new(panels::largest(self.keys), d);
+        let value = Step::new(panels::largest(self.values), self.chunk);
+        let pack_keys = |x: Mat<'_>, to: &mut [f32]| panels::pack_rows::<ROWS>(x, key.factor, to);
+        let pack_values =
+            |x: Mat<'_>, to: &mut [f32]| panels::pack_columns::<COLUMNS>(x, value.factor, to);
+        in_place(self.keys, d, self.chunk, scratch, pack_keys);
+        in_place(self.values, d, self.chunk, scratch, pack_values);
+        self.rounded = Rounded::Panels([key.size, value.size]);
+    }
+
+    /// softmax(q·Kᵀ/√head_dim)·V of each head for a tile of queries, into `out` `[rows, D]`. The queries are `[D, rows]`,
+    /// or for panels `[rows, D]` at the start of `scores`, which is scratch otherwise; so are `queries` afterwards.
     #[inline(never)]
     fn attend<K: Kernel>(
         &mut self,
@@ -222,15 +269,31 @@ impl Attention<'_> {
         out: &mut [f32],
     ) {
         let (d, t, dim) = (config.dim, config.tokens(), config.head_dim());
-        let rows = queries.len() / d.max(1);
+        let rows = out.len() / d.max(1);
         let mut scale = 1.0 / libm::sqrtf(dim as f32);
-        // Known ahead, none of what follows for integers is compiled where they are not faster.
-        let rounded = if K::FASTER { self.rounded } else { None };
+        // Known ahead, none of what follows for other integers than the kernel's is compiled.
+        let rounded = match self.rounded {
+            Rounded::Packed(steps) if K::FASTER => Rounded::Packed(steps),
+            Rounded::Panels(steps) if K::INTEGER_PANELS => Rounded::Panels(steps),
+            _ => Rounded::No,
+        };
         let weight_limit = packed_i16::limit(self.chunk);
-        if let Some([key, _]) = rounded {
-            let query = kernel.largest(queries) / packed_i16::limit(dim);
-            kernel.pack_rows(queries, rows, reciprocal(query));
-            scale *= query * key;
+        let (mut queries, mut weight_panels) = (queries, &mut [][..]);
+        match rounded {
+            Rounded::No => {}
+            Rounded::Packed([key, _]) => {
+                let query = kernel.largest(queries) / packed_i16::limit(dim);
+                kernel.pack_rows(queries, rows, reciprocal(query));
+                scale *= query * key;
+            }
+            Rounded::Panels([key, _]) => {
+                let all = scores.get(..rows * d).unwrap_or_default();
+                let query = Step::new(panels::largest(all), d);
+                let len = panels::panels_len::<COLUMNS>(rows, d);
+                (queries, weight_panels) = queries.split_at_mut_checked(len).unwrap_or_default();
+                panels::pack_rows::<COLUMNS>(Mat::dense(all, rows, d), query.factor, queries);
+                scale *= query.size * key;
+            }
         }
         let (max, rest) = self.softmax.split_at_mut_checked(rows).unwrap_or_default();
         let (sum, rest) = rest.split_at_mut_checked(rows).unwrap_or_default();
@@ -244,16 +307,23 @@ impl Attention<'_> {
                 let count = self.chunk.min(t - first);
                 let scores = scores.get_mut(..count * rows).unwrap_or_default();
                 let view = MatMut::dense(scores, count, rows);
-                if rounded.is_some() {
-                    let k = self.keys.get((first * d + head) / 2..).unwrap_or_default();
-                    let q = queries.get(head / 2 * rows..).unwrap_or_default();
-                    let (k, q) = (Mat::new(k, count, dim / 2, d / 2), Mat::dense(q, dim / 2, rows));
-                    kernel.packed_product(k, q, view);
-                } else {
-                    let k = self.keys.get(first * d + head..).unwrap_or_default();
-                    let q = queries.get(head * rows..).unwrap_or_default();
-                    let (k, q) = (Mat::new(k, count, dim, d), Mat::dense(q, dim, rows));
-                    kernel.gemm(k, q, Init::Zero, view);
+                match rounded {
+                    Rounded::No => {
+                        let k = self.keys.get(first * d + head..).unwrap_or_default();
+                        let q = queries.get(head * rows..).unwrap_or_default();
+                        let (k, q) = (Mat::new(k, count, dim, d), Mat::dense(q, dim, rows));
+                        kernel.gemm(k, q, Init::Zero, view);
+                    }
+                    Rounded::Packed(_) => {
+                        let k = self.keys.get((first * d + head) / 2..).unwrap_or_default();
+                        let q = queries.get(head / 2 * rows..).unwrap_or_default();
+                        let k = Mat::new(k, count, dim / 2, d / 2);
+                        kernel.packed_product(k, Mat::dense(q, dim / 2, rows), view);
+                    }
+                    Rounded::Panels(_) => {
+                        let k = self.keys.get(first * d / 2..).unwrap_or_default();
+                        panels::product(k, queries, d, 1.0, Init::Zero, view);
+                    }
                 }
                 let view = MatMut::dense(scores, count, rows);
                 kernel.softmax(view, scale, max, sum, correction);
@@ -262,22 +332,55 @@ impl Attention<'_> {
                     kernel.scale_rows(MatMut::new(out, rows, dim, d), correction);
                 }
                 let view = MatMut::new(out, rows, dim, d);
-                if let Some([_, value]) = rounded {
+                match rounded {
+                    Rounded::No => {
+                        let v = self.values.get(first * d + head..).unwrap_or_default();
+                        let weights = Mat::dense(scores, count, rows);
+                        kernel.gemm_tn(weights, Mat::new(v, count, dim, d), view);
+                    }
                     // No weight is larger than 1 by as much as rounding would notice.
-                    kernel.pack_rows(scores, rows, weight_limit);
-                    let v = self.values.get(first / 2 * d + head..).unwrap_or_default();
-                    let weights = Mat::dense(scores, count / 2, rows);
-                    let v = Mat::new(v, count / 2, dim, d);
-                    kernel.packed_product_tn(weights, v, value / weight_limit, view);
-                } else {
-                    let v = self.values.get(first * d + head..).unwrap_or_default();
-                    let weights = Mat::dense(scores, count, rows);
-                    kernel.gemm_tn(weights, Mat::new(v, count, dim, d), view);
+                    Rounded::Packed([_, value]) => {
+                        kernel.pack_rows(scores, rows, weight_limit);
+                        let v = self.values.get(first / 2 * d + head..).unwrap_or_default();
+                        let weights = Mat::dense(scores, count / 2, rows);
+                        let v = Mat::new(v, count / 2, dim, d);
+                        kernel.packed_product_tn(weights, v, value / weight_limit, view);
+                    }
+                    Rounded::Panels([_, value]) => {
+                        let weights = Mat::dense(scores, count, rows);
+                        panels::pack_columns::<ROWS>(weights, weight_limit, weight_panels);
+                        let len = panels::panels_len::<ROWS>(rows, count);
+                        let weights = weight_panels.get(..len).unwrap_or_default();
+                        let v = self.values.get(first * d / 2..).unwrap_or_default();
+                        let v =
+                            v.get(..panels::panels_len::<COLUMNS>(d, count)).unwrap_or_default();
+                        let scale = value / weight_limit;
+                        panels::product(weights, v, count, scale, Init::Add, view);
+                    }
                 }
             }
             sum.iter_mut().for_each(|s| *s = 1.0 / *s);
             kernel.scale_rows(MatMut::new(out, rows, dim, d), sum);
         }
+    }
+}
+
+/// Packs some rows of `x` at a time, to lie one after the other at its start.
+fn in_place(
+    x: &mut [f32],
+    d: usize,
+    rows: usize,
+    scratch: &mut [f32],
+    pack: impl Fn(Mat<'_>, &mut [f32]),
+) {
+    for first in (0..x.len()).step_by((rows * d).max(1)) {
+        let chunk = x.get(first..).unwrap_or_default();
+        let len = chunk.len().min(rows * d);
+        let chunk = chunk.get(..len).unwrap_or_default();
+        let packed = scratch.get_mut(..len / 2).unwrap_or_default();
+        pack(Mat::dense(chunk, len / d.max(1), d), packed);
+        let to = x.get_mut(first / 2..).unwrap_or_default();
+        to.iter_mut().zip(packed).for_each(|(to, packed)| *to = *packed);
     }
 }
 

@@ -72,6 +72,32 @@ fn int8_arithmetic_stays_close() {
 }
 
 /// A thread whose stack is too small dies.
+/// The portable kernels fit in integers too: the fit is as good, and the logits stay close to those in f32.
+#[test]
+fn a_fit_in_integers_is_as_good() {
+    for config in models() {
+        let bytes = random_model::bundle(config, Schemes::all(Scheme::Int8));
+        let bundle = Bundle::parse(&bytes).unwrap();
+        let image = random_model::image(&config, 3);
+        let image = Signal::new(&image[..], config.extents, config.channels).unwrap();
+        let [f32, int8] = [Arithmetic::F32, Arithmetic::Int8].map(|arithmetic| {
+            let mut workspace = WorkspaceBuf::new(&config);
+            let classifier = Classifier::new(&bundle, workspace.as_mut_slice()).unwrap();
+            let mut classifier = classifier.with_isa(Isa::PORTABLE);
+            classifier.set_arithmetic(arithmetic);
+            let loss = classifier.fit(&image).unwrap();
+            let quality = classifier.quality(&image).unwrap();
+            (loss, quality.psnr, classifier.phi().unwrap().to_vec())
+        });
+        let largest = f32.2.iter().fold(0.0, |l: f32, x| l.max(x.abs()));
+        assert!((f32.0 - int8.0).abs() < 1e-3 * f32.0, "{config:?} {} {}", f32.0, int8.0);
+        assert!((f32.1 - int8.1).abs() < 0.01, "{config:?} {} {}", f32.1, int8.1);
+        // They do differ: the integers are in use.
+        let error = distance(&f32.2, &int8.2);
+        assert!(error > 0.0 && error < 2e-3 * largest, "{config:?} {error:e} {largest}");
+    }
+}
+
 #[test]
 fn a_host_needs_no_more_stack_than_promised() {
     let config = ModelConfig { blocks: 2, inner_steps: 1, ..ModelConfig::BASE };

@@ -9,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mwt_infer::{Bundle, Classifier, Isa, Numbers, Range, SampleSource, Signal, WorkspaceBuf};
+use mwt_infer::{
+    Arithmetic, Bundle, Classifier, Isa, Numbers, Range, SampleSource, Signal, WorkspaceBuf,
+};
 use mwt_tests::window::{Reading, Window};
 use safetensors::SafeTensors;
 
@@ -70,6 +72,7 @@ fn same_bits(board: &str) {
     let mut workspace = WorkspaceBuf::new(&config);
     let mut host =
         Classifier::new(&bundle, workspace.as_mut_slice()).expect("fits").with_isa(Isa::PORTABLE);
+    host.set_arithmetic(Arithmetic::Int8);
     let lines: Vec<&str> = report.lines().filter(|l| l.starts_with("image ")).collect();
     let images = images.chunks_exact(config.extents.positions());
     assert!(images.len() > 1);
@@ -153,14 +156,19 @@ fn cortex_m4f_gives_the_bits_of_the_host_for_every_bundle_of_the_conformance_set
         let inputs = inputs.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
         for numbers in inputs.collect::<Vec<_>>().chunks_exact(len) {
             let signal = Signal::new(Numbers::F32(numbers), config.extents, config.channels);
-            host.fit(&signal.expect("a signal")).expect("fits");
-            for (name, values) in [
-                ("phi", host.phi().expect("fitted").to_vec()),
-                ("logits", host.logits().expect("logits").to_vec()),
-            ] {
-                let found = lines.next().expect("a line").split(' ').collect::<Vec<_>>();
-                assert_eq!(found[0], name);
-                assert!(found[1..] == bits(&values), "{}: {name}", path.display());
+            let signal = signal.expect("a signal");
+            for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
+                host.set_arithmetic(arithmetic);
+                host.fit(&signal).expect("fits");
+                for (name, values) in [
+                    ("phi", host.phi().expect("fitted").to_vec()),
+                    ("logits", host.logits().expect("logits").to_vec()),
+                ] {
+                    let found = lines.next().expect("a line").split(' ').collect::<Vec<_>>();
+                    assert_eq!(found[0], name);
+                    let same = found[1..] == bits(&values);
+                    assert!(same, "{}: {name} {arithmetic:?}", path.display());
+                }
             }
             count += 1;
         }

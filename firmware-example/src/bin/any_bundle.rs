@@ -1,4 +1,4 @@
-//! Runs any bundle that fits on any signals, both read from files: what the tests compare with the host and with values
+//! Runs any bundle that fits on any signals, both read from files, in f32 and in integers: what the tests compare with the host and with values
 //! computed in float64.
 //!
 //! Arguments: the bundle, and signals as f32 in little-endian bytes, one after the other, NaN where a sample is missing.
@@ -8,7 +8,7 @@
 
 use firmware_example::report::Failure;
 use firmware_example::{board, report};
-use mwt_infer::{Bundle, Classifier, Numbers, Signal, Workspace};
+use mwt_infer::{Arithmetic, Bundle, Classifier, Numbers, Signal, Workspace};
 use semihosting::io::ErrorKind;
 use static_cell::ConstStaticCell;
 
@@ -34,9 +34,12 @@ fn run() -> Result<(), Failure> {
             *number = f32::from_le_bytes(*bytes);
         }
         let signal = Signal::new(Numbers::F32(numbers), config.extents, config.channels)?;
-        classifier.fit(&signal)?;
-        report::bits("phi", classifier.phi()?);
-        report::bits("logits", classifier.logits()?);
+        for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
+            classifier.set_arithmetic(arithmetic);
+            classifier.fit(&signal)?;
+            report::bits("phi", classifier.phi()?);
+            report::bits("logits", classifier.logits()?);
+        }
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
-//! Blocks of f32 products for the Cortex-M4F, whose multiply-add takes three cycles, a product and a sum one each, and one
-//! more where a result is needed at once. Compilers know neither.
+//! f32 products, sines, cosines and exponentials for the Cortex-M4F, whose multiply-add takes three cycles, a product and a sum one each,
+//! and one more where a result is needed at once. Compilers know neither.
 //!
-//! A block is 4 rows by 4 columns of C. Its sums run in the order of their index, and nothing is fused: the bits are those
+//! A block of a product is 4 rows by 4 columns of C. Its sums run in the order of their index, and nothing is fused: the bits are those
 //! of the portable product.
 
 use core::arch::asm;
+
+use mwt_core::math::{COS, EXP, FRAC_PI_2, FROM_INFINITY, LN_2, ROUND, SIN, TO_INFINITY};
 
 use super::{Init, Mat, MatMut};
 
@@ -187,4 +189,245 @@ pub(super) fn gemm_tn(a: Mat<'_>, b: Mat<'_>, c: &mut MatMut<'_>) -> [usize; 2] 
 /// The part of a side that whole blocks take.
 const fn whole(side: usize) -> usize {
     side - side % BLOCK
+}
+
+/// A pair's instruction for each of both values, which lie in neighbouring registers.
+macro_rules! both {
+    ($($name:literal $to:literal/$to1:literal, $a:literal/$a1:literal, $b:literal/$b1:literal;)*) => {
+        concat!($(
+            $name, ".f32 ", $to, ", ", $a, ", ", $b, "\n",
+            $name, ".f32 ", $to1, ", ", $a1, ", ", $b1, "\n",
+        )*)
+    };
+}
+
+/// [`math::sin_cos`](mwt_core::math::sin_cos) of as many whole pairs as there are, two values in step; gives how many
+/// values these are.
+pub(super) fn sin_cos(x: &mut [f32], cos: &mut [f32]) -> usize {
+    /// In the order of s16 to s30; the reference says what they are for.
+    const CONSTANTS: [f32; 15] = [
+        TO_INFINITY,
+        core::f32::consts::FRAC_2_PI * FROM_INFINITY,
+        ROUND,
+        FRAC_PI_2[0],
+        FRAC_PI_2[1],
+        FRAC_PI_2[2],
+        SIN[0],
+        SIN[1],
+        SIN[2],
+        COS[0],
+        COS[1],
+        COS[2],
+        COS[3],
+        COS[4],
+        0.0,
+    ];
+    /// Swaps sine and cosine in odd quadrants, and gives both their signs.
+    macro_rules! quadrant {
+        ($q:literal, $sin:literal, $cos:literal) => {
+            concat!(
+                "lsls {t}, ",
+                $q,
+                ", #31\n",
+                "ittt ne\n",
+                "movne {t}, ",
+                $sin,
+                "\n",
+                "movne ",
+                $sin,
+                ", ",
+                $cos,
+                "\n",
+                "movne ",
+                $cos,
+                ", {t}\n",
+                "and {t}, ",
+                $q,
+                ", #2\n",
+                "eor ",
+                $sin,
+                ", ",
+                $sin,
+                ", {t}, lsl #30\n",
+                "add ",
+                $q,
+                ", ",
+                $q,
+                ", #1\n",
+                "and {t}, ",
+                $q,
+                ", #2\n",
+                "eor ",
+                $cos,
+                ", ",
+                $cos,
+                ", {t}, lsl #30\n",
+            )
+        };
+    }
+    let pairs = x.len().min(cos.len()) / 2;
+    if pairs == 0 {
+        return 0;
+    }
+    // SAFETY: as many pairs are read and written as both slices have.
+    unsafe {
+        asm!(
+            "vldmia {t}, {{s16-s30}}",
+            "2:",
+            "vldmia {x}, {{s0-s1}}",
+            both!(
+                "vmul" "s2"/"s3", "s0"/"s1", "s16"/"s16";
+                "vmul" "s2"/"s3", "s2"/"s3", "s17"/"s17";
+                "vadd" "s2"/"s3", "s2"/"s3", "s18"/"s18";
+            ),
+            "vmov {q0}, {q1}, s2, s3",
+            both!(
+                "vsub" "s2"/"s3", "s2"/"s3", "s18"/"s18";
+                "vmul" "s4"/"s5", "s2"/"s3", "s19"/"s19";
+                "vmul" "s6"/"s7", "s2"/"s3", "s20"/"s20";
+                "vsub" "s0"/"s1", "s0"/"s1", "s4"/"s5";
+                "vmul" "s4"/"s5", "s2"/"s3", "s21"/"s21";
+                "vsub" "s0"/"s1", "s0"/"s1", "s6"/"s7";
+                "vsub" "s0"/"s1", "s0"/"s1", "s4"/"s5";
+                // z, then the polynomials.
+                "vmul" "s2"/"s3", "s0"/"s1", "s0"/"s1";
+                "vmul" "s4"/"s5", "s2"/"s3", "s22"/"s22";
+                "vmul" "s6"/"s7", "s2"/"s3", "s25"/"s25";
+                "vadd" "s4"/"s5", "s4"/"s5", "s23"/"s23";
+                "vadd" "s6"/"s7", "s6"/"s7", "s26"/"s26";
+                "vmul" "s4"/"s5", "s4"/"s5", "s2"/"s3";
+                "vmul" "s6"/"s7", "s6"/"s7", "s2"/"s3";
+                "vadd" "s4"/"s5", "s4"/"s5", "s24"/"s24";
+                "vadd" "s6"/"s7", "s6"/"s7", "s27"/"s27";
+                "vmul" "s4"/"s5", "s4"/"s5", "s2"/"s3";
+                "vmul" "s6"/"s7", "s6"/"s7", "s2"/"s3";
+                "vmul" "s4"/"s5", "s4"/"s5", "s0"/"s1";
+                "vmul" "s6"/"s7", "s6"/"s7", "s2"/"s3";
+                "vmul" "s2"/"s3", "s2"/"s3", "s28"/"s28";
+                "vadd" "s4"/"s5", "s4"/"s5", "s0"/"s1";
+                "vadd" "s6"/"s7", "s6"/"s7", "s2"/"s3";
+                "vadd" "s6"/"s7", "s6"/"s7", "s29"/"s29";
+            ),
+            "vmov {s0}, {s1}, s4, s5",
+            "vmov {c0}, {c1}, s6, s7",
+            quadrant!("{q0}", "{s0}", "{c0}"),
+            quadrant!("{q1}", "{s1}", "{c1}"),
+            "str {s0}, [{x}]",
+            "str {s1}, [{x}, #4]",
+            "str {c0}, [{cos}]",
+            "str {c1}, [{cos}, #4]",
+            "add {x}, {x}, #8",
+            "add {cos}, {cos}, #8",
+            "subs {pairs}, {pairs}, #1",
+            "bne 2b",
+            x = inout(reg) x.as_mut_ptr() => _,
+            cos = inout(reg) cos.as_mut_ptr() => _,
+            pairs = inout(reg) pairs => _,
+            t = inout(reg) CONSTANTS.as_ptr() => _,
+            q0 = out(reg) _, q1 = out(reg) _, s0 = out(reg) _, s1 = out(reg) _, c0 = out(reg) _, c1 = out(reg) _,
+            out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _, out("s7") _,
+            out("s16") _, out("s17") _, out("s18") _, out("s19") _, out("s20") _, out("s21") _, out("s22") _,
+            out("s23") _, out("s24") _, out("s25") _, out("s26") _, out("s27") _, out("s28") _, out("s29") _,
+            out("s30") _,
+            options(nostack),
+        );
+    }
+    2 * pairs
+}
+
+/// The weights of a softmax, exp(scale·(score - near·max) - scaled·max), in place of scores that make no more than 88 of it, for as many whole pairs as there are; gives how many values these are.
+pub(super) fn weights(scores: &mut [f32], max: &[f32], [scale, near, scaled]: [f32; 3]) -> usize {
+    /// The least that [`math::exp`](mwt_core::math::exp) takes.
+    const LEAST: f32 = -88.0;
+    let constants: [f32; 15] = [
+        scale,
+        near,
+        scaled,
+        LEAST,
+        core::f32::consts::LOG2_E,
+        ROUND,
+        LN_2[0],
+        LN_2[1],
+        EXP[0],
+        EXP[1],
+        EXP[2],
+        EXP[3],
+        EXP[4],
+        EXP[5],
+        1.0,
+    ];
+    let pairs = scores.len().min(max.len()) / 2;
+    if pairs == 0 {
+        return 0;
+    }
+    // SAFETY: as many pairs are read and written as both slices have.
+    unsafe {
+        asm!(
+            "vldmia {t}, {{s16-s30}}",
+            "2:",
+            "vldmia {x}, {{s0-s1}}",
+            "vldmia {max}!, {{s2-s3}}",
+            both!(
+                "vmul" "s4"/"s5", "s2"/"s3", "s17"/"s17";
+                "vmul" "s2"/"s3", "s2"/"s3", "s18"/"s18";
+                "vsub" "s0"/"s1", "s0"/"s1", "s4"/"s5";
+                "vmul" "s0"/"s1", "s0"/"s1", "s16"/"s16";
+                "vsub" "s0"/"s1", "s0"/"s1", "s2"/"s3";
+            ),
+            // A NaN passes through.
+            "vcmp.f32 s0, s19",
+            "vmrs APSR_nzcv, fpscr",
+            "it mi",
+            "vmovmi.f32 s0, s19",
+            "vcmp.f32 s1, s19",
+            "vmrs APSR_nzcv, fpscr",
+            "it mi",
+            "vmovmi.f32 s1, s19",
+            both!(
+                "vmul" "s2"/"s3", "s0"/"s1", "s20"/"s20";
+                "vadd" "s2"/"s3", "s2"/"s3", "s21"/"s21";
+            ),
+            "vmov {a}, {b}, s2, s3",
+            both!(
+                "vsub" "s2"/"s3", "s2"/"s3", "s21"/"s21";
+                "vmul" "s4"/"s5", "s2"/"s3", "s22"/"s22";
+                "vmul" "s2"/"s3", "s2"/"s3", "s23"/"s23";
+                "vsub" "s0"/"s1", "s0"/"s1", "s4"/"s5";
+                "vsub" "s0"/"s1", "s0"/"s1", "s2"/"s3";
+                "vmul" "s2"/"s3", "s0"/"s1", "s24"/"s24";
+                "vadd" "s2"/"s3", "s2"/"s3", "s25"/"s25";
+                "vmul" "s2"/"s3", "s2"/"s3", "s0"/"s1";
+                "vadd" "s2"/"s3", "s2"/"s3", "s26"/"s26";
+                "vmul" "s2"/"s3", "s2"/"s3", "s0"/"s1";
+                "vadd" "s2"/"s3", "s2"/"s3", "s27"/"s27";
+                "vmul" "s2"/"s3", "s2"/"s3", "s0"/"s1";
+                "vadd" "s2"/"s3", "s2"/"s3", "s28"/"s28";
+                "vmul" "s2"/"s3", "s2"/"s3", "s0"/"s1";
+                "vadd" "s2"/"s3", "s2"/"s3", "s29"/"s29";
+                "vmul" "s2"/"s3", "s2"/"s3", "s0"/"s1";
+                "vmul" "s2"/"s3", "s2"/"s3", "s0"/"s1";
+                "vadd" "s2"/"s3", "s2"/"s3", "s0"/"s1";
+                "vadd" "s2"/"s3", "s2"/"s3", "s30"/"s30";
+            ),
+            "add {a}, {one}, {a}, lsl #23",
+            "add {b}, {one}, {b}, lsl #23",
+            "vmov s4, s5, {a}, {b}",
+            both!("vmul" "s2"/"s3", "s2"/"s3", "s4"/"s5";),
+            "vstmia {x}!, {{s2-s3}}",
+            "subs {pairs}, {pairs}, #1",
+            "bne 2b",
+            x = inout(reg) scores.as_mut_ptr() => _,
+            max = inout(reg) max.as_ptr() => _,
+            pairs = inout(reg) pairs => _,
+            t = in(reg) constants.as_ptr(),
+            one = in(reg) const { 1f32.to_bits() },
+            a = out(reg) _, b = out(reg) _,
+            out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _,
+            out("s16") _, out("s17") _, out("s18") _, out("s19") _, out("s20") _, out("s21") _, out("s22") _,
+            out("s23") _, out("s24") _, out("s25") _, out("s26") _, out("s27") _, out("s28") _, out("s29") _,
+            out("s30") _,
+            options(nostack),
+        );
+    }
+    2 * pairs
 }

@@ -8,6 +8,8 @@
 //! | `portable` | safe Rust for any target |
 //! | `avx2`, `avx512`, `neon` | the operations of one instruction set on one register |
 //! | `fpv4` | products of f32 for a Cortex-M4F, which the portable kernel uses there |
+//! | `dsp` | sums of 16-bit products with the DSP extension of Armv7E-M, and without |
+//! | `panels` | products of 16-bit integers on top of it: those of the portable kernel |
 //! | `simd` | the kernel of these three, written once over a trait of such operations |
 //! | `int8` | linear layers in int8, written once for AVX2 and AVX-512 |
 //! | `packed_i16` | attention in 16-bit integers: its definition, which AVX2 overrides |
@@ -21,6 +23,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod avx512;
+#[cfg_attr(mwt_dsp, allow(unsafe_code))]
+mod dsp;
 #[cfg(mwt_fpv4)]
 #[allow(unsafe_code)]
 mod fpv4;
@@ -32,6 +36,7 @@ mod isa;
 #[allow(unsafe_code)]
 mod neon;
 pub(crate) mod packed_i16;
+pub(crate) mod panels;
 mod portable;
 #[cfg(any(
     target_arch = "x86_64",
@@ -76,6 +81,9 @@ pub const PANEL: usize = 8;
 /// The arithmetic of one instruction set. Operands are views, which cannot reach past their slices; where
 /// views disagree on a dimension, the smaller one counts.
 pub trait Kernel: PackedI16 {
+    /// Whether the fit's hidden layers and attention are faster in the integers of `panels`.
+    const INTEGER_PANELS: bool = false;
+
     /// Runs `f` compiled for the instruction set, so that plain loops over slices in it use its registers. What `f`
     /// calls must be inlined for that.
     fn compiled<R>(self, f: impl FnOnce() -> R) -> R {

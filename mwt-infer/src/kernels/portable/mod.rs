@@ -12,7 +12,9 @@ use mwt_core::math::{self, FAR_SCORE};
 use mwt_core::quant::{Matrix, Values, Vector};
 
 use self::rows::{Rows, from};
-use super::{Init, Kernel, Mat, MatMut, PANEL, PackedI16};
+#[cfg(mwt_fpv4)]
+use super::fpv4;
+use super::{Init, Kernel, Mat, MatMut, PANEL, PackedI16, panels};
 
 /// The kernel in safe Rust.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +23,8 @@ pub struct Portable;
 impl PackedI16 for Portable {}
 
 impl Kernel for Portable {
+    const INTEGER_PANELS: bool = true;
+
     fn gemm(self, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, c: MatMut<'_>) {
         product::gemm(a, b, init, c);
     }
@@ -53,8 +57,25 @@ impl Kernel for Portable {
         }
     }
 
+    fn linear_int8(
+        self,
+        a: Mat<'_>,
+        w: &Matrix<'_>,
+        bias: Option<Vector<'_>>,
+        mut c: MatMut<'_>,
+        panel: &mut [f32],
+    ) {
+        if !panels::linear(a, w, bias, &mut c, panel) {
+            self.linear(a, w, bias, c, panel);
+        }
+    }
+
     fn sin_cos(self, x: &mut [f32], cos: &mut [f32]) {
-        for (x, cos) in x.iter_mut().zip(cos) {
+        #[cfg(mwt_fpv4)]
+        let done = fpv4::sin_cos(x, cos);
+        #[cfg(not(mwt_fpv4))]
+        let done = 0;
+        for (x, cos) in x.iter_mut().zip(cos).skip(done) {
             (*x, *cos) = math::sin_cos(*x);
         }
     }
@@ -74,22 +95,21 @@ impl Kernel for Portable {
         // `correction` holds the earlier maximum meanwhile.
         correction.iter_mut().zip(&*max).for_each(|(c, m)| *c = *m);
         for row in 0..scores.rows() {
-            for (max, score) in max.iter_mut().zip(scores.row_mut(row, 0)) {
-                *max = if *score > *max { *score } else { *max };
-            }
+            each(max, scores.row_mut(row, 0), |max, score| {
+                *max = if score > *max { score } else { *max };
+            });
         }
         // Far from 0 the rounding of a scaled score is felt in its weight: the maximum is taken away before the scaling.
         let far = max.iter().any(|max| (scale * max).abs() >= FAR_SCORE);
         let (near, scaled) = if far { (1.0, 0.0) } else { (0.0, scale) };
-        let weight = |score: f32, max: f32| math::exp(scale * (score - near * max) - scaled * max);
+        let by = [scale, near, scaled];
         // The earlier maximum first, then the rows.
-        for row in 0..=scores.rows() {
-            let first = row == 0;
-            let values = if first { &mut *correction } else { scores.row_mut(row - 1, 0) };
-            for ((value, max), sum) in values.iter_mut().zip(&*max).zip(&mut *sum) {
-                *value = weight(*value, *max);
-                *sum = if first { *sum * *value } else { *sum + *value };
-            }
+        weights(correction, max, by);
+        self.multiply(sum, correction);
+        for row in 0..scores.rows() {
+            let row = scores.row_mut(row, 0);
+            weights(row, max, by);
+            each(sum, row, |sum, weight| *sum += weight);
         }
     }
 
@@ -105,13 +125,24 @@ impl Kernel for Portable {
         for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
             let n = d as f32;
             let mean = self.sum(x) / n;
-            out.iter_mut().zip(x).for_each(|(o, x)| *o = x - mean);
+            each(out, x, |o, x| *o = x - mean);
             let variance = self.dot(out, out) / n;
             // 1, or NaN where the variance overflows: what is divided by infinity would pass for a row of zeros.
             let one = 1.0 + 0.0 * variance;
             let scale = one / libm::sqrtf(variance + eps);
-            let affine = weight.iter().zip(bias.iter());
-            out.iter_mut().zip(affine).for_each(|(o, (w, b))| *o = *o * scale * w + b);
+            let (weights, biases) = (weight.bytes().as_chunks(), bias.bytes().as_chunks());
+            let (lanes, rest) = out.as_chunks_mut::<LANES>();
+            let weights = weights.0.as_chunks::<LANES>().0.iter();
+            let biases = biases.0.as_chunks::<LANES>().0.iter();
+            for (out, (weights, biases)) in lanes.iter_mut().zip(weights.zip(biases)) {
+                for i in 0..LANES {
+                    let [w, b] = [weights[i], biases[i]].map(f32::from_le_bytes);
+                    out[i] = out[i] * scale * w + b;
+                }
+            }
+            let done = d - rest.len();
+            let affine = weight.from(done).iter().zip(bias.from(done).iter());
+            rest.iter_mut().zip(affine).for_each(|(o, (w, b))| *o = *o * scale * w + b);
         }
     }
 
@@ -145,12 +176,7 @@ impl Kernel for Portable {
     }
 
     fn multiply(self, x: &mut [f32], y: &[f32]) {
-        // A few at a time: less counting.
-        let ((x, x_rest), (y, y_rest)) = (x.as_chunks_mut::<LANES>(), y.as_chunks::<LANES>());
-        for (x, y) in x.iter_mut().zip(y) {
-            x.iter_mut().zip(y).for_each(|(x, y)| *x *= y);
-        }
-        x_rest.iter_mut().zip(y_rest).for_each(|(x, y)| *x *= y);
+        each(x, y, |x, y| *x *= y);
     }
 
     fn descend(self, phi: &mut [f32], alpha: &Matrix<'_>, gradient: &[f32]) -> bool {
@@ -201,6 +227,27 @@ impl Kernel for Portable {
         add_products(&mut lanes, a_rest, b_rest);
         pairwise(lanes)
     }
+}
+
+/// The weights of scores in place of them: exp(scale·(score - near·max) - scaled·max).
+fn weights(scores: &mut [f32], max: &[f32], [scale, near, scaled]: [f32; 3]) {
+    #[cfg(mwt_fpv4)]
+    let done = fpv4::weights(scores, max, [scale, near, scaled]);
+    #[cfg(not(mwt_fpv4))]
+    let done = 0;
+    for (score, max) in scores.iter_mut().zip(max).skip(done) {
+        *score = math::exp(scale * (*score - near * max) - scaled * max);
+    }
+}
+
+/// Runs over two slices, a few values at a time: less counting.
+#[inline(always)]
+fn each(x: &mut [f32], y: &[f32], run: impl Fn(&mut f32, f32)) {
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks_mut::<LANES>(), y.as_chunks::<LANES>());
+    for (x, y) in x.iter_mut().zip(y) {
+        x.iter_mut().zip(y).for_each(|(x, y)| run(x, *y));
+    }
+    x_rest.iter_mut().zip(y_rest).for_each(|(x, y)| run(x, *y));
 }
 
 /// Partial sums of a dot product.
