@@ -195,6 +195,26 @@ impl<'b, P: Profiler> Classifier<'b, '_, P> {
         Ok(loss)
     }
 
+    /// As [`fit`](Self::fit), but ends with the first step after which the most likely class is at least as likely as
+    /// `confidence`, from 0 to 1, and gives how many steps were taken. After each step but the last the fit is classified:
+    /// that pays where a step costs more than a pass of the Transformer does, as docs/PERFORMANCE.md has it for each model.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit) and [`logits`](Self::logits).
+    pub fn fit_until<S: SampleSource>(
+        &mut self,
+        source: &S,
+        confidence: f32,
+    ) -> Result<usize, Error> {
+        self.begin();
+        while self.step(source)?.is_some() && self.steps() < self.config().inner_steps {
+            if self.top_k::<1>()?.iter().any(|best| best.probability >= confidence) {
+                break;
+            }
+        }
+        Ok(self.steps())
+    }
+
     /// As [`fit`](Self::fit), on samples of the caller's choice: `indices` is `[k, P]`, P at least 1.
     ///
     /// # Errors

@@ -98,6 +98,35 @@ fn a_fit_in_integers_is_as_good() {
     }
 }
 
+/// A fit ends with the step that is sure enough, and with what as many single steps give.
+#[test]
+fn a_fit_ends_when_it_is_sure() {
+    let config = ModelConfig::MICRO;
+    let bytes = random_model::bundle(config, Schemes::all(Scheme::Int8));
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let image = random_model::image(&config, 5);
+    let image = Signal::new(&image[..], config.extents, config.channels).unwrap();
+    let (mut one, mut other) = (WorkspaceBuf::new(&config), WorkspaceBuf::new(&config));
+    let mut steps = Classifier::new(&bundle, one.as_mut_slice()).unwrap();
+    let mut until = Classifier::new(&bundle, other.as_mut_slice()).unwrap();
+    let mut sure = Vec::new();
+    while steps.step(&image).unwrap().is_some() {
+        sure.push(steps.top_k::<1>().unwrap()[0].probability);
+        for confidence in [0.0, sure[0], 0.5 * (sure[0] + sure[sure.len() - 1]), f32::NAN, 2.0] {
+            let there = sure.iter().position(|sure| *sure >= confidence);
+            let taken = until.fit_until(&image, confidence).unwrap();
+            match there {
+                Some(step) => assert_eq!(taken, step + 1),
+                None => assert!(taken > sure.len() || taken == config.inner_steps),
+            }
+            if taken == sure.len() {
+                assert_eq!(until.logits().unwrap(), steps.logits().unwrap());
+            }
+        }
+    }
+    assert_eq!(until.fit_until(&image, f32::NAN).unwrap(), config.inner_steps);
+}
+
 #[test]
 fn a_host_needs_no_more_stack_than_promised() {
     let config = ModelConfig { blocks: 2, inner_steps: 1, ..ModelConfig::BASE };
