@@ -67,11 +67,10 @@ fn int8_arithmetic_stays_close() {
         let spread = distance(&want, &vec![0.0; want.len()]);
         assert!(distance(&got, &want) <= 0.02 * spread, "{}: {got:?} {want:?}", isa.name());
         // Where integers are not faster they are not used.
-        assert_eq!(got != want, isa.name().starts_with("avx"), "{}", isa.name());
+        assert_eq!(got != want, isa.name() != "neon", "{}", isa.name());
     }
 }
 
-/// A thread whose stack is too small dies.
 /// The portable kernels fit in integers too: the fit is as good, and the logits stay close to those in f32.
 #[test]
 fn a_fit_in_integers_is_as_good() {
@@ -127,6 +126,7 @@ fn a_fit_ends_when_it_is_sure() {
     assert_eq!(until.fit_until(&image, f32::NAN).unwrap(), config.inner_steps);
 }
 
+/// A thread whose stack is too small dies.
 #[test]
 fn a_host_needs_no_more_stack_than_promised() {
     let config = ModelConfig { blocks: 2, inner_steps: 1, ..ModelConfig::BASE };

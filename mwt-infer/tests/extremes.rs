@@ -118,9 +118,12 @@ fn agree(name: &str) {
                     })
                     .collect();
                 let want = logits(&bundle, &tokens);
+                // The portable kernels alone round models as small as these: to 13 bits.
+                let rounds = arithmetic == Arithmetic::Int8 && isa.name() == "portable";
+                let allowed = if rounds { 1e-3 } else { 2e-5 };
                 for (got, want) in got.iter().zip(&want) {
                     let error = (f64::from(*got) - want).abs();
-                    assert!(error < 2e-5, "{name} {n} {} {got} {want}", isa.name());
+                    assert!(error < allowed, "{name} {n} {} {got} {want}", isa.name());
                 }
                 let class = classifier.top_k::<1>().unwrap()[0].class;
                 assert!(want.iter().all(|l| *l <= want[class]), "{name} {n} {}", isa.name());

@@ -107,12 +107,7 @@ fn integer_arithmetic_stays_close_to_float() {
             let largest = float.iter().fold(0.0f32, |l, x| l.max(x.abs()));
             assert_close(isa.name(), &integer, &float, 0.01 * largest);
             // Where integers are no faster it stays with f32.
-            assert_eq!(
-                integer == float,
-                ["portable", "neon"].contains(&isa.name()),
-                "{}",
-                isa.name()
-            );
+            assert_eq!(integer == float, isa.name() == "neon", "{}", isa.name());
         }
     }
 }
