@@ -17,10 +17,11 @@ use mwt_core::ModelConfig;
 use mwt_train::backend::BackendName;
 use mwt_train::model::params::{host, initial};
 use mwt_train::model::{Params, TrainBackend};
+use mwt_train::ranks::Ranks;
 use mwt_train::train::batch::{DrawSeed, Sampler};
 use mwt_train::train::example::Example;
 use mwt_train::train::optim::{AdamW, AdamWConfig, OneCycle};
-use mwt_train::train::step::{Objective, outer_step};
+use mwt_train::train::step::{Contribution, Objective, outer_step};
 
 /// Launches of a step of `base`.
 const LAUNCHES: usize = 1220;
@@ -96,7 +97,9 @@ fn work<B: TrainBackend>(config: &ModelConfig) -> Work {
         let scheduled = [1e-4, 1e-2, 1e-4].map(|peak| schedule.at(number, peak));
         let objective = Objective::both(0.01);
         let (params, optimizer) = (&mut params, &mut optimizer);
-        host(outer_step::<B>(params, optimizer, &pixels, labels, objective, scheduled).norms);
+        let whole = Contribution { ranks: &Ranks::alone(), weight: 1.0 };
+        let step = outer_step::<B>(params, optimizer, &pixels, labels, objective, scheduled, whole);
+        host(step.norms);
         let all = logged();
         let new = all[before..].to_vec();
         before = all.len();
