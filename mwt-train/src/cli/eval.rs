@@ -136,13 +136,13 @@ impl Eval {
             if is_run {
                 return Err("--missing is for bundles: export the run first".into());
             }
-            return self.with_missing();
+            return self.with_bundle(|bundle, images| self.with_missing(bundle, images));
         }
         if self.each_step {
             if is_run {
                 return Err("--each-step is for bundles: export the run first".into());
             }
-            return self.after_each_step();
+            return self.with_bundle(|bundle, images| self.after_each_step(bundle, images));
         }
         if self.chart.is_some() {
             return Err("--chart has no effect without --missing or --each-step".into());
@@ -151,7 +151,11 @@ impl Eval {
             let why = "a bundle has its own k; export --inner-steps makes another of a run";
             return Err(format!("--inner-steps has no effect: {why}").into());
         }
-        let (evaluations, labels) = if is_run { self.run_model()? } else { self.bundle()? };
+        let (evaluations, labels) = if is_run {
+            self.run_model()?
+        } else {
+            self.with_bundle(|b, images| self.bundle(b, images))?
+        };
         let (Some(first), Some(spread)) = (evaluations.first(), self.spread(&evaluations)) else {
             return Err("there is nothing to evaluate".into());
         };
@@ -188,13 +192,10 @@ impl Eval {
     }
 
     /// A row for each missing share.
-    fn with_missing(&self) -> CliResult {
-        let bytes = common::read(&self.model)?;
-        let bundle = common::parse(&self.model, &bytes)?;
-        let images = self.images_for_bundle(&bundle)?;
+    fn with_missing(&self, bundle: &Bundle<'_>, images: &Split) -> CliResult {
         let arithmetic = self.arithmetic.into();
         let kind = self.missing_kind;
-        let rows = missing::rows(&bundle, &images, arithmetic, kind, &self.missing, self.seeds)?;
+        let rows = missing::rows(bundle, images, arithmetic, kind, &self.missing, self.seeds)?;
         if let Some(path) = &self.chart {
             let drawn = chart::of_missing(&rows).ok_or("a chart needs two shares at least")?;
             picture::save(&drawn, path)?;
@@ -227,11 +228,8 @@ impl Eval {
     }
 
     /// A row for each inner step.
-    fn after_each_step(&self) -> CliResult {
-        let bytes = common::read(&self.model)?;
-        let bundle = common::parse(&self.model, &bytes)?;
-        let images = self.images_for_bundle(&bundle)?;
-        let rows = steps::rows(&bundle, &images, self.arithmetic.into())?;
+    fn after_each_step(&self, bundle: &Bundle<'_>, images: &Split) -> CliResult {
+        let rows = steps::rows(bundle, images, self.arithmetic.into())?;
         if let Some(path) = &self.chart {
             let drawn = chart::of_steps(&rows).ok_or("a chart needs two inner steps at least")?;
             picture::save(&drawn, path)?;
@@ -358,14 +356,26 @@ impl Eval {
         Ok((evaluations, model.summary.labels.iter().map(|label| shown(label)).collect()))
     }
 
-    fn bundle(&self) -> CliResult<(Vec<Evaluation>, Vec<String>)> {
+    /// Does something with the bundle and the images to evaluate it on.
+    fn with_bundle<T>(
+        &self,
+        work: impl FnOnce(&Bundle<'_>, &Split) -> CliResult<T>,
+    ) -> CliResult<T> {
         let bytes = common::read(&self.model)?;
         let bundle = common::parse(&self.model, &bytes)?;
         let images = self.images_for_bundle(&bundle)?;
+        work(&bundle, &images)
+    }
+
+    fn bundle(
+        &self,
+        bundle: &Bundle<'_>,
+        images: &Split,
+    ) -> CliResult<(Vec<Evaluation>, Vec<String>)> {
         let arithmetic = self.arithmetic.into();
         let evaluate = |draw| {
             let conditions = Conditions { arithmetic, draw: Some(draw), missing: None };
-            evaluate::on_bundle(&bundle, &images, conditions)
+            evaluate::on_bundle(bundle, images, conditions)
         };
         let evaluations = self.draws(bundle.config()).map(evaluate).collect::<Result<_, _>>()?;
         let labels = bundle.header().labels().map(shown).collect();

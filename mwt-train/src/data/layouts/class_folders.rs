@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::listing::{Entry, thin_out};
+use super::listing::Entry;
 use super::splits::{Classes, Splits, counted, is_split};
+use super::taken::Taken;
 use crate::data::error::DataError;
-use crate::data::held_out::{self, held_out};
 use crate::data::options::{LoadOptions, Remarks};
 
 /// The classes of Tiny-ImageNet's validation images, a line each: file, class, and where the object is.
@@ -51,30 +51,16 @@ pub(super) fn list(
     };
     let classes: Vec<String> = classes.into_iter().cloned().collect();
     let labelled = |files: Option<Files>| files.map(|files| entries(files, &classes)).transpose();
-    let (mut train, mut test) = (labelled(train)?, labelled(test)?);
-    let mut validation = labelled(validation)?;
-    // Test images report, and validation images choose; where there is one of the two, it reports.
-    test = test.or_else(|| validation.take());
-    if let (Some(entries), None) = (&mut train, &test) {
-        // A folder that is itself called test/ is one, whole.
-        let whole = options.only_test && splits.unsplit && is_split(dir);
-        let share = if whole { 1.0 } else { options.test_share };
-        let labels: Vec<u16> = entries.iter().map(|(_, label)| *label).collect();
-        let out = held_out(&labels, share);
-        found.remarks.notes.push(held_out::note(&out, share));
-        let all = entries.drain(..).zip(out);
-        let (out, rest): (Vec<_>, Vec<_>) = all.partition(|(_, out)| *out);
-        let files = |all: Vec<(Entry, bool)>| all.into_iter().map(|(entry, _)| entry).collect();
-        (train, test) = (Some(files(rest)), Some(files(out)));
-    }
-    if options.only_test {
-        (train, validation) = (None, None);
-    }
+    // A folder that is itself called test/ is one, whole.
+    let whole = options.only_test && splits.unsplit && is_split(dir);
+    let share = if whole { 1.0 } else { options.test_share };
+    let taken =
+        Taken { train: labelled(train)?, validation: labelled(validation)?, test: labelled(test)? };
+    let taken = taken.settled(|(_, class)| *class, share, options, &mut found.remarks);
+    let Taken { train, validation, test } = taken;
     if train.is_none() && test.is_none() {
         return Err(nothing());
     }
-    let few = |entries: Option<Vec<Entry>>| entries.map(|all| thin_out(all, options.limit));
-    let (train, validation, test) = (few(train), few(validation), few(test));
     Ok(Listed { classes, train, validation, test, remarks: found.said() })
 }
 

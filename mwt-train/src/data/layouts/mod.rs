@@ -19,6 +19,7 @@ mod parquet;
 mod pickle;
 mod sizes;
 mod splits;
+mod taken;
 mod timestamp;
 mod ts;
 mod unread;

@@ -17,12 +17,12 @@ use rayon::prelude::*;
 
 use self::table::Table;
 use super::faults::Faults;
-use super::listing::{files_of, folders_of, has_ending, thin_out};
+use super::listing::{files_of, folders_of, has_ending};
 use super::npz::Label;
 use super::sizes::one_size;
 use super::splits::{Role, role};
+use super::taken::Taken;
 use crate::data::error::DataError;
-use crate::data::held_out;
 use crate::data::image::{bad_size, read_header_bytes, read_image_bytes, zeroed};
 use crate::data::options::{LoadOptions, Parts, Remarks};
 use crate::data::picture::{Header, Tally, View};
@@ -65,22 +65,11 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Parts, DataErro
     let classes = set.classes([&train, &validation, &test].into_iter().flatten());
     let numbered =
         |rows: Option<Vec<Told>>| rows.map(|rows| classes.number(&set, rows)).transpose();
-    let (mut train, mut validation) = (numbered(train)?, numbered(validation)?);
-    // Test images report, and validation images choose; where there is one of the two, it reports.
-    let mut test = numbered(test)?.or_else(|| validation.take());
-    if let (Some(rows), None) = (&mut train, &test) {
-        let labels: Vec<u16> = rows.iter().map(|row| row.class).collect();
-        let out = held_out::held_out(&labels, options.test_share);
-        set.remarks.notes.push(held_out::note(&out, options.test_share));
-        let (out, rest): (Vec<_>, Vec<_>) = rows.drain(..).zip(out).partition(|(_, out)| *out);
-        let only_rows = |rows: Vec<(Row, bool)>| rows.into_iter().map(|(row, _)| row).collect();
-        (train, test) = (Some(only_rows(rest)), Some(only_rows(out)));
-    }
-    if options.only_test {
-        (train, validation) = (None, None);
-    }
-    let few = |rows: Option<Vec<Row>>| rows.map(|rows| thin_out(rows, options.limit));
-    let (train, validation, test) = (few(train), few(validation), few(test));
+    let taken =
+        Taken { train: numbered(train)?, validation: numbered(validation)?, test: numbered(test)? };
+    let share = options.test_share;
+    let taken = taken.settled(|row| row.class, share, options, &mut set.remarks);
+    let Taken { train, validation, test } = taken;
 
     let mut headers = Vec::new();
     let mut look =
