@@ -4,8 +4,8 @@
 use core::arch::x86_64::*;
 
 use super::Avx2;
-use super::packed_i16::largest;
 use crate::kernels::int8::{Ends, Products, SMALLEST};
+use crate::kernels::simd::largest;
 
 const COLUMNS: usize = 16;
 
@@ -21,7 +21,7 @@ impl Products for Avx2 {
     #[inline(always)]
     unsafe fn round(self, row: &[f32], to: *mut i16, depth: usize) -> f32 {
         // SAFETY: a value of `Avx2` proves that the CPU has the instructions; the rest is the caller's, here and below.
-        unsafe { round(row, to, depth) }
+        unsafe { round(self, row, to, depth) }
     }
 
     #[inline(always)]
@@ -58,11 +58,11 @@ impl Products for Avx2 {
 /// # Safety
 /// `depth` values, at least as many as the row has, may be written at `to`.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn round(row: &[f32], to: *mut i16, depth: usize) -> f32 {
+unsafe fn round(avx2: Avx2, row: &[f32], to: *mut i16, depth: usize) -> f32 {
     let (eights, rest) = row.as_chunks::<8>();
     let mut last = [0.0; 8];
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let largest = largest(row);
+    let largest = largest(avx2, row);
     let factor = _mm256_set1_ps(if largest >= SMALLEST { 127.0 / largest } else { 0.0 });
     let mut whole = [0i16; 8];
     for (n, eight) in eights.iter().chain([&last]).enumerate() {

@@ -1,13 +1,12 @@
 //! AVX2 with FMA and F16C, as found from Haswell and Zen on.
 
 mod int8;
-mod packed_i16;
 
 use core::arch::x86_64::*;
 
 use mwt_core::quant::{Matrix, Vector};
 
-use super::simd::{Simd, register_ops};
+use super::simd::{Pairs, Simd, register_ops};
 use super::{Mat, MatMut};
 
 /// The AVX2 kernel. A value exists only where the CPU has the instructions.
@@ -186,5 +185,26 @@ impl Simd for Avx2 {
                 _mm256_storeu_ps(to.add((4 + c) * to_stride), lanes[1]);
             }
         }
+    }
+}
+
+impl Pairs for Avx2 {
+    register_ops! {
+        // Without ever saturating, as the sibling for bytes would.
+        add_products(a, b, sum) = {
+            let products = _mm256_madd_epi16(_mm256_castps_si256(a), _mm256_castps_si256(b));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), products))
+        };
+        integers(a) = _mm256_cvtepi32_ps(_mm256_castps_si256(a));
+        pair(low, high) = {
+            let high = _mm256_slli_epi32::<16>(_mm256_cvtps_epi32(high));
+            _mm256_castsi256_ps(_mm256_blend_epi16::<0xaa>(_mm256_cvtps_epi32(low), high))
+        };
+        pair_neighbours(first, second) = {
+            let (first, second) = (_mm256_cvtps_epi32(first), _mm256_cvtps_epi32(second));
+            // Within lanes of 128 bits: the fours of both take turns.
+            let packed = _mm256_packs_epi32(first, second);
+            _mm256_castsi256_ps(_mm256_permute4x64_epi64::<0b11_01_10_00>(packed))
+        };
     }
 }

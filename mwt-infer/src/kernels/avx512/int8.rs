@@ -61,26 +61,41 @@ impl Products for Avx512 {
 /// `depth` bytes, at least as many as the row has values, may be written at `to`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 unsafe fn round(row: &[f32], to: *mut u8, depth: usize) -> f32 {
-    let mask = |at: usize| -> __mmask16 {
-        if row.len() - at >= 16 { 0xffff } else { (1 << (row.len() - at)) - 1 }
-    };
-    let (mut largest, mut check) = (_mm512_setzero_ps(), _mm512_setzero_ps());
-    for at in (0..row.len()).step_by(16) {
-        // SAFETY: the mask leaves out what is past the row.
-        let x = unsafe { _mm512_maskz_loadu_ps(mask(at), row.as_ptr().add(at)) };
-        largest = _mm512_max_ps(largest, _mm512_abs_ps(x));
-        // x·0 is 0 for every finite x and NaN for the rest.
-        check = _mm512_fmadd_ps(x, _mm512_setzero_ps(), check);
+    let mask = |at: usize| -> __mmask16 { (1 << (row.len() - at)) - 1 };
+    let whole = row.len() - row.len() % 16;
+    let rest = whole < row.len();
+    // As integers, magnitudes have the same order, and what is not finite lies above all of them.
+    let magnitude =
+        |x: __m512| _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MAX));
+    let mut largest = _mm512_setzero_si512();
+    for at in (0..whole).step_by(16) {
+        // SAFETY: whole registers of the row.
+        let x = unsafe { _mm512_loadu_ps(row.as_ptr().add(at)) };
+        largest = _mm512_max_epi32(largest, magnitude(x));
     }
-    let largest = _mm512_reduce_max_ps(largest);
+    if rest {
+        // SAFETY: the mask leaves out what is past the row.
+        let x = unsafe { _mm512_maskz_loadu_ps(mask(whole), row.as_ptr().add(whole)) };
+        largest = _mm512_max_epi32(largest, magnitude(x));
+    }
+    let largest = f32::from_bits(_mm512_reduce_max_epi32(largest) as u32);
     let factor = _mm512_set1_ps(if largest >= SMALLEST { 127.0 / largest } else { 0.0 });
-    for at in (0..row.len()).step_by(16) {
-        // SAFETY: as above; bytes are written where the row has values.
+    let integers = |x: __m512| {
+        let q = _mm512_cvtps_epi32(_mm512_mul_ps(x, factor));
+        _mm_xor_si128(_mm512_cvtsepi32_epi8(q), _mm_set1_epi8(-128))
+    };
+    for at in (0..whole).step_by(16) {
+        // SAFETY: bytes are written where the row has values.
         unsafe {
-            let x = _mm512_maskz_loadu_ps(mask(at), row.as_ptr().add(at));
-            let q = _mm512_cvtps_epi32(_mm512_mul_ps(x, factor));
-            let q = _mm_xor_si128(_mm512_cvtsepi32_epi8(q), _mm_set1_epi8(-128));
-            _mm_mask_storeu_epi8(to.add(at).cast(), mask(at), q);
+            let x = _mm512_loadu_ps(row.as_ptr().add(at));
+            _mm_storeu_si128(to.add(at).cast(), integers(x));
+        }
+    }
+    if rest {
+        // SAFETY: as above.
+        unsafe {
+            let x = _mm512_maskz_loadu_ps(mask(whole), row.as_ptr().add(whole));
+            _mm_mask_storeu_epi8(to.add(whole).cast(), mask(whole), integers(x));
         }
     }
     for at in row.len()..depth {
@@ -88,7 +103,7 @@ unsafe fn round(row: &[f32], to: *mut u8, depth: usize) -> f32 {
         unsafe { to.add(at).write(0) }
     }
     // No byte can hold a NaN: it comes back out by way of the scale.
-    largest / 127.0 + _mm512_reduce_add_ps(check)
+    if largest < f32::INFINITY { largest / 127.0 } else { f32::NAN }
 }
 
 /// Packs [`COLUMNS`] columns of W as [k/4][column][4], short sums filled up with 0, and gives 128·Σ w of each.
@@ -100,26 +115,36 @@ unsafe fn pack(from: *const i8, k: usize, stride: usize, panel: *mut i8) -> [__m
     let mut excess = [_mm512_setzero_si512(); 2];
     let offset = _mm512_set1_epi8(-128);
     for group in 0..k.div_ceil(4) {
-        for (half, excess) in excess.iter_mut().enumerate() {
-            // SAFETY: rows of W are read where they are there; the panel has 4·COLUMNS bytes for each group.
-            unsafe {
-                let row = |r: usize| {
-                    let row = 4 * group + r;
-                    if row < k {
-                        _mm_loadu_si128(from.add(row * stride + 16 * half).cast())
-                    } else {
-                        _mm_setzero_si128()
-                    }
-                };
-                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
-                let (ab_low, ab_high) = (_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b));
-                let (cd_low, cd_high) = (_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d));
-                let to = panel.add(4 * COLUMNS * group + 64 * half).cast::<__m128i>();
-                _mm_store_si128(to, _mm_unpacklo_epi16(ab_low, cd_low));
-                _mm_store_si128(to.add(1), _mm_unpackhi_epi16(ab_low, cd_low));
-                _mm_store_si128(to.add(2), _mm_unpacklo_epi16(ab_high, cd_high));
-                _mm_store_si128(to.add(3), _mm_unpackhi_epi16(ab_high, cd_high));
-                *excess = _mm512_dpbusd_epi32(*excess, offset, _mm512_load_si512(to.cast()));
+        // SAFETY: rows of W are read where they are there; the panel has 4·COLUMNS bytes for each group.
+        unsafe {
+            let row = |r: usize| {
+                let row = 4 * group + r;
+                if row < k {
+                    let at = from.add(row * stride);
+                    // The panel after the next: too far apart for the CPU to foresee.
+                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(2 * COLUMNS));
+                    _mm256_loadu_si256(at.cast())
+                } else {
+                    _mm256_setzero_si256()
+                }
+            };
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            // Both lanes of 128 bits hold columns 16 apart, four of them in each of these.
+            let (ab_low, ab_high) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
+            let (cd_low, cd_high) = (_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d));
+            let both = |a, b| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b);
+            let low =
+                both(_mm256_unpacklo_epi16(ab_low, cd_low), _mm256_unpackhi_epi16(ab_low, cd_low));
+            let high = both(
+                _mm256_unpacklo_epi16(ab_high, cd_high),
+                _mm256_unpackhi_epi16(ab_high, cd_high),
+            );
+            let halves =
+                [_mm512_shuffle_i64x2::<0x88>(low, high), _mm512_shuffle_i64x2::<0xdd>(low, high)];
+            let to = panel.add(4 * COLUMNS * group).cast::<__m512i>();
+            for (half, w) in halves.into_iter().enumerate() {
+                _mm512_store_si512(to.add(half), w);
+                excess[half] = _mm512_dpbusd_epi32(excess[half], offset, w);
             }
         }
     }

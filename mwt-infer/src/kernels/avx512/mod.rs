@@ -6,8 +6,8 @@ use core::arch::x86_64::*;
 
 use mwt_core::quant::{Matrix, Vector};
 
-use super::simd::{Simd, register_ops};
-use super::{Mat, MatMut, PackedI16};
+use super::simd::{Pairs, Simd, register_ops};
+use super::{Mat, MatMut};
 
 /// The AVX-512 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +30,6 @@ impl Avx512 {
 fn with_features<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
-
-impl PackedI16 for Avx512 {}
 
 // SAFETY of every block below: a value of `Avx512` proves that the CPU has the instructions; what pointers
 // must point at is the caller's to keep, as `Simd` says.
@@ -187,5 +185,41 @@ impl Simd for Avx512 {
                 }
             }
         }
+    }
+}
+
+/// `_mm512_dpwssd_epi32`, which is at times compiled to a product and a sum: on some CPUs they compete for the same units.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn add_products(a: __m512, b: __m512, mut sum: __m512) -> __m512 {
+    // SAFETY: one instruction on three registers.
+    unsafe {
+        core::arch::asm!(
+            "vpdpwssd {sum}, {a}, {b}",
+            sum = inout(zmm_reg) sum,
+            a = in(zmm_reg) a,
+            b = in(zmm_reg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sum
+}
+
+impl Pairs for Avx512 {
+    register_ops! {
+        add_products(a, b, sum) = add_products(a, b, sum);
+        integers(a) = _mm512_cvtepi32_ps(_mm512_castps_si512(a));
+        pair(low, high) = {
+            let high = _mm512_slli_epi32::<16>(_mm512_cvtps_epi32(high));
+            let pairs = _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_cvtps_epi32(low), high);
+            _mm512_castsi512_ps(pairs)
+        };
+        pair_neighbours(first, second) = {
+            let (first, second) = (_mm512_cvtps_epi32(first), _mm512_cvtps_epi32(second));
+            // Within lanes of 128 bits: the fours of both take turns.
+            let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+            let packed = _mm512_packs_epi32(first, second);
+            _mm512_castsi512_ps(_mm512_permutexvar_epi64(order, packed))
+        };
     }
 }

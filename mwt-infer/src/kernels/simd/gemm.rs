@@ -1,4 +1,4 @@
-//! Matrix products in register blocks.
+//! Matrix products in register blocks, of f32 or of packed integers.
 //!
 //! A block is up to [`Simd::ROWS`] rows by two registers of C, whose sums stay in registers while k runs. Where several
 //! blocks of rows use the same columns of B, these are first copied into a [`Panel`]: rows of B that lie a power of two
@@ -17,6 +17,36 @@ pub(super) enum Start {
     Row(*const f32),
     /// C itself.
     Add,
+}
+
+/// What a block sums up.
+pub(super) trait Terms<S: Simd>: Copy {
+    /// Whether the sums are integers, so that they cannot begin with what C holds.
+    const INTEGERS: bool;
+
+    /// sum + a·b.
+    fn add(self, s: S, a: S::F, b: S::F, sum: S::F) -> S::F;
+
+    /// What C becomes, for a sum and, with [`Start::Add`], what C held: 0 otherwise.
+    fn end(self, s: S, sum: S::F, c: S::F) -> S::F;
+}
+
+/// Products of f32.
+#[derive(Clone, Copy)]
+pub(super) struct Floats;
+
+impl<S: Simd> Terms<S> for Floats {
+    const INTEGERS: bool = false;
+
+    #[inline(always)]
+    fn add(self, s: S, a: S::F, b: S::F, sum: S::F) -> S::F {
+        s.mul_add(a, b, sum)
+    }
+
+    #[inline(always)]
+    fn end(self, _: S, sum: S::F, _: S::F) -> S::F {
+        sum
+    }
 }
 
 /// A of a product: element (row, p) lies at `data` + row·`row` + p·`step`.
@@ -63,7 +93,7 @@ pub(super) fn gemm<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c:
     let right = Rows { data: b.data().as_ptr(), stride: b.stride() };
     let out = Rows { stride: c.stride(), data: c.data_mut().as_mut_ptr() };
     // SAFETY: m, n and k are within all operands, whose views lie within their slices.
-    unsafe { packed::<S, false>(s, [m, n, k], left, right, start, out) }
+    unsafe { packed::<S, _, false>(s, Floats, [m, n, k], left, right, start, out) }
 }
 
 #[inline(always)]
@@ -74,7 +104,7 @@ pub(super) fn gemm_tn<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) 
     let right = Rows { data: b.data().as_ptr(), stride: b.stride() };
     let out = Rows { stride: c.stride(), data: c.data_mut().as_mut_ptr() };
     // SAFETY: as in `gemm`.
-    unsafe { packed::<S, true>(s, [m, n, k], left, right, Start::Add, out) }
+    unsafe { packed::<S, _, true>(s, Floats, [m, n, k], left, right, Start::Add, out) }
 }
 
 /// As [`product`], through panels where they pay.
@@ -82,8 +112,9 @@ pub(super) fn gemm_tn<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) 
 /// # Safety
 /// As [`product`].
 #[inline(always)]
-unsafe fn packed<S: Simd, const TRANSPOSED: bool>(
+pub(super) unsafe fn packed<S: Simd, T: Terms<S>, const TRANSPOSED: bool>(
     s: S,
+    terms: T,
     [m, n, k]: [usize; 3],
     a: Left,
     b: Rows<*const f32>,
@@ -92,9 +123,11 @@ unsafe fn packed<S: Simd, const TRANSPOSED: bool>(
 ) {
     /// Uses of a panel that make up for copying it.
     const BLOCKS: usize = 3;
-    if m <= BLOCKS * S::ROWS || n < 2 * S::LANES {
+    // The sums of integers are scaled when they are whole, so that they have no parts.
+    let whole = !T::INTEGERS || k <= DEPTH;
+    if m <= BLOCKS * S::ROWS || n < 2 * S::LANES || !whole {
         // SAFETY: the caller's.
-        return unsafe { product::<S, TRANSPOSED>(s, [m, n, k], a, b, start, c) };
+        return unsafe { product::<S, T, TRANSPOSED>(s, terms, [m, n, k], a, b, start, c) };
     }
     let mut panel = MaybeUninit::<Panel>::uninit();
     let panel: *mut f32 = panel.as_mut_ptr().cast();
@@ -126,12 +159,12 @@ unsafe fn packed<S: Simd, const TRANSPOSED: bool>(
                 let b = Rows { data: panel.cast_const(), stride: 2 * S::LANES };
                 let c = Rows { data: c.data.add(column), ..c };
                 let size = [m, 2 * S::LANES, depth];
-                product::<S, TRANSPOSED>(s, size, a, b, start(column), c);
+                product::<S, T, TRANSPOSED>(s, terms, size, a, b, start(column), c);
             }
             let size = [m, n - wide, depth];
             let b = Rows { data: b.data.wrapping_add(wide), ..b };
             let c = Rows { data: c.data.wrapping_add(wide), ..c };
-            product::<S, TRANSPOSED>(s, size, a, b, start(wide), c);
+            product::<S, T, TRANSPOSED>(s, terms, size, a, b, start(wide), c);
         }
         first += depth;
     }
@@ -142,8 +175,9 @@ unsafe fn packed<S: Simd, const TRANSPOSED: bool>(
 /// # Safety
 /// `[m, n, k]` elements of each operand are there.
 #[inline(always)]
-pub(super) unsafe fn product<S: Simd, const TRANSPOSED: bool>(
+pub(super) unsafe fn product<S: Simd, T: Terms<S>, const TRANSPOSED: bool>(
     s: S,
+    terms: T,
     [m, n, k]: [usize; 3],
     a: Left,
     b: Rows<*const f32>,
@@ -173,9 +207,9 @@ pub(super) unsafe fn product<S: Simd, const TRANSPOSED: bool>(
                 let b = Rows { data: b.data.add(column), ..b };
                 let c = Rows { data: c.data.add(row * c.stride + column), ..c };
                 if wide {
-                    sized::<S, 2, TRANSPOSED>(s, rows, k, mask, a, b, start, c);
+                    sized::<S, T, 2, TRANSPOSED>(s, terms, rows, k, mask, a, b, start, c);
                 } else {
-                    sized::<S, 1, TRANSPOSED>(s, rows, k, mask, a, b, start, c);
+                    sized::<S, T, 1, TRANSPOSED>(s, terms, rows, k, mask, a, b, start, c);
                 }
             }
             row += rows;
@@ -190,8 +224,9 @@ pub(super) unsafe fn product<S: Simd, const TRANSPOSED: bool>(
 /// As [`product`].
 #[inline(always)]
 #[allow(clippy::too_many_arguments)] // The operands of a product.
-unsafe fn sized<S: Simd, const N: usize, const TRANSPOSED: bool>(
+unsafe fn sized<S: Simd, T: Terms<S>, const N: usize, const TRANSPOSED: bool>(
     s: S,
+    terms: T,
     rows: usize,
     k: usize,
     mask: S::Mask,
@@ -205,7 +240,7 @@ unsafe fn sized<S: Simd, const N: usize, const TRANSPOSED: bool>(
             match rows {
                 // SAFETY: the caller's.
                 $($m if $m <= S::ROWS => unsafe {
-                    block::<S, $m, N, TRANSPOSED>(s, k, mask, a, b, start, c)
+                    block::<S, T, $m, N, TRANSPOSED>(s, terms, k, mask, a, b, start, c)
                 },)*
                 _ => {}
             }
@@ -219,8 +254,10 @@ unsafe fn sized<S: Simd, const N: usize, const TRANSPOSED: bool>(
 /// # Safety
 /// As [`product`].
 #[inline(always)]
-unsafe fn block<S: Simd, const M: usize, const N: usize, const TRANSPOSED: bool>(
+#[allow(clippy::too_many_arguments)] // As above.
+unsafe fn block<S: Simd, T: Terms<S>, const M: usize, const N: usize, const TRANSPOSED: bool>(
     s: S,
+    terms: T,
     k: usize,
     mask: S::Mask,
     a: Left,
@@ -234,6 +271,7 @@ unsafe fn block<S: Simd, const M: usize, const N: usize, const TRANSPOSED: bool>
     };
     let mut sums = [[s.splat(0.0); N]; M];
     match start {
+        _ if T::INTEGERS => {}
         Start::Zero => {}
         Start::Row(bias) => sums = [core::array::from_fn(|i| load(bias, i)); M],
         Start::Add => {
@@ -253,7 +291,7 @@ unsafe fn block<S: Simd, const M: usize, const N: usize, const TRANSPOSED: bool>
             // SAFETY: element (r, p) of A is there for p < k.
             let value = s.splat(unsafe { *left.add(r * row) });
             for i in 0..N {
-                sums[r][i] = s.mul_add(value, b_row[i], sums[r][i]);
+                sums[r][i] = terms.add(s, value, b_row[i], sums[r][i]);
             }
         }
         // Wrapping: the last step may leave the slice, and nothing is read there.
@@ -264,8 +302,14 @@ unsafe fn block<S: Simd, const M: usize, const N: usize, const TRANSPOSED: bool>
         for (i, sum) in sums.iter().enumerate() {
             // SAFETY: as for the loads.
             unsafe {
-                let to = c.data.add(r * c.stride + i * S::LANES);
-                if N == 1 { s.store_some(*sum, to, mask) } else { s.store_all(*sum, to) }
+                let row = c.data.add(r * c.stride);
+                let old = if T::INTEGERS && matches!(start, Start::Add) {
+                    load(row, i)
+                } else {
+                    s.splat(0.0)
+                };
+                let (value, to) = (terms.end(s, *sum, old), row.add(i * S::LANES));
+                if N == 1 { s.store_some(value, to, mask) } else { s.store_all(value, to) }
             }
         }
     }

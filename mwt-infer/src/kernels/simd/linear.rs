@@ -8,7 +8,7 @@ use core::mem::MaybeUninit;
 use mwt_core::quant::{Matrix, Values, Vector};
 
 use super::Simd;
-use super::gemm::{COLUMNS, DEPTH, Left, Panel, Rows, Start, product};
+use super::gemm::{COLUMNS, DEPTH, Floats, Left, Panel, Rows, Start, product};
 use crate::kernels::{Mat, MatMut};
 
 #[inline(always)]
@@ -42,7 +42,7 @@ pub(super) fn linear<S: Simd>(
     {
         let right = Rows { data: stored.bytes().as_ptr().cast(), stride: w.columns };
         // SAFETY: m, n and k are within the views and the stored values; loads need no alignment.
-        unsafe { product::<S, false>(s, [m, n, k], left, right, start, out) }
+        unsafe { product::<S, _, false>(s, Floats, [m, n, k], left, right, start, out) }
         return;
     }
     let mut panel = MaybeUninit::<Panel>::uninit();
@@ -63,7 +63,7 @@ pub(super) fn linear<S: Simd>(
                     Start::Row(bias) => Start::Row(bias.add(column)),
                     other => other,
                 };
-                product::<S, false>(s, [m, columns, depth], left, right, start, out);
+                product::<S, _, false>(s, Floats, [m, columns, depth], left, right, start, out);
             }
         }
     }

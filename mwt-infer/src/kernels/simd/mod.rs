@@ -8,7 +8,9 @@ mod gemm;
 mod kernel;
 mod linear;
 mod math;
+mod packed_i16;
 mod registers;
 mod rows;
 
-pub(super) use registers::{Simd, register_ops};
+pub(super) use packed_i16::largest;
+pub(super) use registers::{Pairs, Simd, register_ops};
