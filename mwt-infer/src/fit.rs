@@ -216,8 +216,9 @@ impl<'w> FitScratch<'w> {
     fn clear(&mut self, isa: Isa, arithmetic: Arithmetic, config: &ModelConfig, phi: &[f32]) {
         let d = config.dim;
         self.gradient.fill(0.0);
-        if arithmetic == Arithmetic::Int8 && with_kernel!(isa, kernel => has_panels(kernel)) {
-            self.round_weights(config, phi);
+        self.weights = None;
+        if arithmetic == Arithmetic::Int8 && d >= with_kernel!(isa, kernel => shortest(kernel)) {
+            with_kernel!(isa, kernel => self.round_weights(kernel, config, phi));
             return;
         }
         for l in 1..=config.hidden_layers {
@@ -322,7 +323,7 @@ impl<'w> FitScratch<'w> {
         for l in 1..=last {
             let start = if integers { last * size } else { l * size };
             if integers {
-                self.forward_int16(config, phi, l, pixels);
+                self.forward_int16(kernel, config, phi, l, pixels);
             } else {
                 let (h, a) = self.h.split_at_mut_checked(start).unwrap_or_default();
                 let h = h.get(start - size..start - size + used).unwrap_or_default();
@@ -388,7 +389,7 @@ impl<'w> FitScratch<'w> {
             let inputs = match l.checked_sub(1) {
                 None => Mat::dense(self.coordinates, pixels, config.axes()),
                 Some(_) if self.weights.is_some() => {
-                    self.backward_int16(config, l, pixels);
+                    self.backward_int16(kernel, config, l, pixels);
                     continue;
                 }
                 Some(below) => {
@@ -426,9 +427,9 @@ impl<'w> FitScratch<'w> {
     }
 }
 
-/// Whether a kernel computes the hidden layers in integers.
-fn has_panels<K: Kernel>(_: K) -> bool {
-    K::INTEGER_PANELS
+/// The least D whose hidden layers a kernel computes in integers.
+fn shortest<K: Kernel>(_: K) -> usize {
+    K::SHORTEST
 }
 
 /// A sum of f32 that carries along what rounding took from it (Kahan): a signal may have a million samples, and f64 is

@@ -8,8 +8,8 @@
 use mwt_core::ModelConfig;
 
 use crate::fit::{FitScratch, layer, layer_mut};
-use crate::kernels::panels::{self, COLUMNS, ROWS, Step, largest, pack_columns, pack_rows};
-use crate::kernels::{Init, Mat, MatMut};
+use crate::kernels::panels::Step;
+use crate::kernels::{Init, Kernel, Mat, MatMut};
 
 /// The longest of all sums: of D values or of a tile's pixels.
 fn terms(config: &ModelConfig, tile: usize) -> usize {
@@ -18,23 +18,29 @@ fn terms(config: &ModelConfig, tile: usize) -> usize {
 
 impl FitScratch<'_> {
     /// Packs the hidden layers' W, all rounded to one step.
-    pub(crate) fn round_weights(&mut self, config: &ModelConfig, phi: &[f32]) {
+    pub(crate) fn round_weights<K: Kernel>(
+        &mut self,
+        kernel: K,
+        config: &ModelConfig,
+        phi: &[f32],
+    ) {
         let d = config.dim;
         let hidden = || (1..=config.hidden_layers).map(|l| layer(config, phi, l).0);
-        let largest = hidden().map(largest).fold(0.0, f32::max);
+        let largest = hidden().map(|w| kernel.largest(w)).fold(0.0, f32::max);
         let step = Step::new(largest, terms(config, self.tile));
         for (weight, to) in hidden().zip(self.transposed.chunks_exact_mut((d * d).max(1))) {
             let (straight, transposed) = to.split_at_mut_checked(d * d / 2).unwrap_or_default();
             let weight = Mat::dense(weight, d, d);
-            pack_columns::<COLUMNS>(weight, step.factor, straight);
-            pack_rows::<COLUMNS>(weight, step.factor, transposed);
+            kernel.pack_b(weight, step.factor, straight);
+            kernel.pack_b_t(weight, step.factor, self.delta, transposed);
         }
         self.weights = Some(step);
     }
 
     /// h_{l-1} to a_l, both in the memory of h_L.
-    pub(crate) fn forward_int16(
+    pub(crate) fn forward_int16<K: Kernel>(
         &mut self,
+        kernel: K,
         config: &ModelConfig,
         phi: &[f32],
         l: usize,
@@ -47,36 +53,43 @@ impl FitScratch<'_> {
         let kept = kept.get_mut((l - 1) * size..l * size).unwrap_or_default();
         let (rows, columns) = kept.split_at_mut_checked(size / 2).unwrap_or_default();
         let a = a.get_mut(..pixels * d).unwrap_or_default();
-        pack_rows::<ROWS>(Mat::dense(a, pixels, d), step.factor, rows);
-        pack_columns::<ROWS>(Mat::dense(a, pixels, d), step.factor, columns);
+        kernel.pack_a(Mat::dense(a, pixels, d), step.factor, rows);
+        kernel.pack_a_t(Mat::dense(a, pixels, d), step.factor, columns);
         let (_, bias) = layer(config, phi, l);
         let weight = self.transposed.get((l - 1) * d * d..).unwrap_or_default();
         let scale = step.size * self.weights.map_or(0.0, |step| step.size);
-        panels::product(rows, weight, d, scale, Init::Bias(bias), MatMut::dense(a, pixels, d));
+        let a = MatMut::dense(a, pixels, d);
+        kernel.product_i16(rows, weight, d, scale, Init::Bias(bias), a);
     }
 
     /// u_l, which lies in place of cos a_l, to δ_{l-1}; adds the tile's part of ∇W_l.
-    pub(crate) fn backward_int16(&mut self, config: &ModelConfig, l: usize, pixels: usize) {
+    pub(crate) fn backward_int16<K: Kernel>(
+        &mut self,
+        kernel: K,
+        config: &ModelConfig,
+        l: usize,
+        pixels: usize,
+    ) {
         let (d, size) = (config.dim, self.tile * config.dim);
         let h = Step::new(1.0, terms(config, self.tile));
         let u = self.cos.get(l * size..l * size + pixels * d).unwrap_or_default();
-        let step = Step::new(largest(u), terms(config, self.tile));
+        let step = Step::new(kernel.largest(u), terms(config, self.tile));
         let u = Mat::dense(u, pixels, d);
         let (kept, scratch) =
             self.h.split_at_mut_checked(config.hidden_layers * size).unwrap_or_default();
         let (rows, columns) = scratch.split_at_mut_checked(size / 2).unwrap_or_default();
 
-        pack_columns::<COLUMNS>(u, step.factor, columns);
+        kernel.pack_b(u, step.factor, columns);
         let inputs = kept.get((l - 1) * size + size / 2..l * size).unwrap_or_default();
-        let inputs = inputs.get(..panels::panels_len::<ROWS>(d, pixels)).unwrap_or_default();
         let (weight, _) = layer_mut(config, self.gradient, l);
         let weight = MatMut::dense(weight, d, d);
-        panels::product(inputs, columns, pixels, step.size * h.size, Init::Add, weight);
+        kernel.product_tn_i16(inputs, columns, pixels, step.size * h.size, weight);
 
-        pack_rows::<ROWS>(u, step.factor, rows);
+        kernel.pack_a(u, step.factor, rows);
         let transposed = self.transposed.get((2 * l - 1) * d * d / 2..).unwrap_or_default();
         let scale = step.size * self.weights.map_or(0.0, |step| step.size);
         let delta = self.delta.get_mut(..pixels * d).unwrap_or_default();
-        panels::product(rows, transposed, d, scale, Init::Zero, MatMut::dense(delta, pixels, d));
+        let delta = MatMut::dense(delta, pixels, d);
+        kernel.product_i16(rows, transposed, d, scale, Init::Zero, delta);
     }
 }

@@ -1,10 +1,11 @@
-//! Products of 16-bit integers, for attention in integers: what they are, in safe Rust.
+//! Products of 16-bit integers, for the fit's hidden layers and attention: what they are, in safe Rust.
 //!
 //! Two neighbouring integers of a sum share the 32 bits of an f32 in the caller's memory, which holds them in place of
 //! the values that they were rounded from. A sum is an exact i32: rounded to [`limit`], its terms cannot overflow it,
 //! and so it is the same number on every instruction set.
 
-use super::{Mat, MatMut};
+use super::panels::{self, COLUMNS, ROWS};
+use super::{Init, Mat, MatMut};
 
 /// The largest magnitude to round to, for sums of `terms` products.
 pub(crate) fn limit(terms: usize) -> f32 {
@@ -24,9 +25,61 @@ fn apart(pair: f32) -> [i32; 2] {
 }
 
 /// The products, as they are defined; an instruction set that is faster with integers has its own.
+///
+/// Those of attention take what was packed in place. Those of the fit take operands of [`pack_a`](Self::pack_a) and its
+/// like, which lie as suits the kernel, in half of the memory of what they were rounded from: by default as
+/// [`panels`](super::panels), and in the order of the matrix where `FASTER`.
 pub trait PackedI16: Copy {
     /// Whether these products are faster than those of f32.
     const FASTER: bool = false;
+
+    /// The shortest sums of the fit's hidden layers that are faster in integers.
+    const SHORTEST: usize = usize::MAX;
+
+    /// Packs A `[m, k]`, for [`product_i16`](Self::product_i16).
+    #[inline]
+    fn pack_a(self, a: Mat<'_>, factor: f32, to: &mut [f32]) {
+        panels::pack_rows::<ROWS>(a, factor, to);
+    }
+
+    /// Packs A `[k, m]`, for [`product_tn_i16`](Self::product_tn_i16).
+    #[inline]
+    fn pack_a_t(self, a: Mat<'_>, factor: f32, to: &mut [f32]) {
+        panels::pack_columns::<ROWS>(a, factor, to);
+    }
+
+    /// Packs B `[k, n]`.
+    #[inline]
+    fn pack_b(self, b: Mat<'_>, factor: f32, to: &mut [f32]) {
+        panels::pack_columns::<COLUMNS>(b, factor, to);
+    }
+
+    /// Packs B from Bᵀ `[n, k]`; `scratch` holds some of its rows.
+    #[inline]
+    fn pack_b_t(self, b: Mat<'_>, factor: f32, scratch: &mut [f32], to: &mut [f32]) {
+        let _ = scratch;
+        panels::pack_rows::<COLUMNS>(b, factor, to);
+    }
+
+    /// C = init + scale·A·B for packed A and B, with sums of `terms` integers that are exact.
+    #[inline]
+    fn product_i16(
+        self,
+        a: &[f32],
+        b: &[f32],
+        terms: usize,
+        scale: f32,
+        init: Init<'_>,
+        c: MatMut<'_>,
+    ) {
+        panels::product(a, b, terms, scale, init, c);
+    }
+
+    /// C = C + scale·Aᵀ·B for packed A and B, with sums of `terms` integers that are exact.
+    #[inline]
+    fn product_tn_i16(self, a: &[f32], b: &[f32], terms: usize, scale: f32, c: MatMut<'_>) {
+        panels::product(a, b, terms, scale, Init::Add, c);
+    }
 
     /// The largest magnitude in a slice, NaN when one of its values is not finite.
     #[inline]

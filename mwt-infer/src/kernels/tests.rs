@@ -216,6 +216,54 @@ fn product_of_packed_integers<K: Kernel>(kernel: K, m: usize, n: usize, pairs: u
     assert_eq!(run(&|c| kernel.packed_product_tn(at, b, 1e-7, c)), want, "{m}×{n}×{pairs}");
 }
 
+/// Those of the fit: both ways of packing A and B, with sums of odd lengths too. A scale that is a power of two rounds nothing,
+/// so that they are the portable kernel's to the last bit.
+#[test]
+fn products_of_integers_packed_apart() {
+    each(|isa| {
+        for m in ROWS {
+            for n in COLUMNS.into_iter().chain([64, 128]) {
+                for k in [1, 2, 9, 64, 70] {
+                    let want = products_of_integers(Portable, m, n, k);
+                    let got = with_kernel!(isa, kernel => products_of_integers(kernel, m, n, k));
+                    assert_eq!(got, want, "{} {m}×{k}×{n}", isa.name());
+                }
+            }
+        }
+    });
+}
+
+fn products_of_integers<K: Kernel>(kernel: K, m: usize, n: usize, k: usize) -> Vec<u32> {
+    let (factor, scale) = (4095.0, 2f32.powi(-24));
+    let transposed = |x: &[f32], rows: usize, columns: usize| {
+        let mut to = vec![0.0; x.len()];
+        let (x, view) = (Mat::dense(x, rows, columns), MatMut::dense(&mut to, columns, rows));
+        Portable.transpose(x, view);
+        to
+    };
+    let (a, b, start) = (values(m * k, 1), values(k * n, 2), values(m * n, 3));
+    let (a_t, b_t) = (transposed(&a, m, k), transposed(&b, k, n));
+    let panel = |sides: usize| vec![7.0; sides.next_multiple_of(4) * k.next_multiple_of(64)];
+    let (mut left, mut right) = ([panel(m), panel(m)], [panel(n), panel(n)]);
+    kernel.pack_a(Mat::dense(&a, m, k), factor, &mut left[0]);
+    kernel.pack_a_t(Mat::dense(&a_t, k, m), factor, &mut left[1]);
+    kernel.pack_b(Mat::dense(&b, k, n), factor, &mut right[0]);
+    kernel.pack_b_t(Mat::dense(&b_t, n, k), factor, &mut vec![0.0; 3 * k], &mut right[1]);
+    let mut all = Vec::new();
+    for b in &right {
+        for init in [Init::Zero, Init::Add, Init::Bias(&values(n, 4))] {
+            let mut c = start.clone();
+            let view = MatMut::dense(&mut c, m, n);
+            kernel.product_i16(&left[0], b, k, scale, init, view);
+            all.extend(c.iter().map(|c| c.to_bits()));
+        }
+        let mut c = start.clone();
+        kernel.product_tn_i16(&left[1], b, k, scale, MatMut::dense(&mut c, m, n));
+        all.extend(c.iter().map(|c| c.to_bits()));
+    }
+    all
+}
+
 #[test]
 fn sines_cosines_and_gelu() {
     each(|isa| {

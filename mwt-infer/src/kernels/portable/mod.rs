@@ -20,7 +20,13 @@ use super::{Init, Kernel, Mat, MatMut, PANEL, PackedI16, panels};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Portable;
 
-impl PackedI16 for Portable {}
+impl PackedI16 for Portable {
+    const SHORTEST: usize = 0;
+
+    fn largest(self, x: &[f32]) -> f32 {
+        panels::largest(x)
+    }
+}
 
 impl Kernel for Portable {
     const INTEGER_PANELS: bool = true;

@@ -27,7 +27,7 @@ pub(super) trait Terms<S: Simd>: Copy {
     /// sum + a·b.
     fn add(self, s: S, a: S::F, b: S::F, sum: S::F) -> S::F;
 
-    /// What C becomes, for a sum and, with [`Start::Add`], what C held: 0 otherwise.
+    /// What C becomes, for a sum and, of integers, what it starts from.
     fn end(self, s: S, sum: S::F, c: S::F) -> S::F;
 }
 
@@ -78,7 +78,20 @@ pub(super) struct Rows<P> {
 }
 
 #[inline(always)]
-pub(super) fn gemm<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
+pub(super) fn gemm<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, c: MatMut<'_>) {
+    rows::<S, _>(s, Floats, a, b, init, c);
+}
+
+/// C = init + A·B of any terms.
+#[inline(always)]
+pub(super) fn rows<S: Simd, T: Terms<S>>(
+    s: S,
+    terms: T,
+    a: Mat<'_>,
+    b: Mat<'_>,
+    init: Init<'_>,
+    mut c: MatMut<'_>,
+) {
     let (m, k) = (a.rows().min(c.rows()), a.columns().min(b.rows()));
     let mut n = b.columns().min(c.columns());
     let start = match init {
@@ -93,18 +106,30 @@ pub(super) fn gemm<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c:
     let right = Rows { data: b.data().as_ptr(), stride: b.stride() };
     let out = Rows { stride: c.stride(), data: c.data_mut().as_mut_ptr() };
     // SAFETY: m, n and k are within all operands, whose views lie within their slices.
-    unsafe { packed::<S, _, false>(s, Floats, [m, n, k], left, right, start, out) }
+    unsafe { packed::<S, T, false>(s, terms, [m, n, k], left, right, start, out) }
 }
 
 #[inline(always)]
-pub(super) fn gemm_tn<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
+pub(super) fn gemm_tn<S: Simd>(s: S, a: Mat<'_>, b: Mat<'_>, c: MatMut<'_>) {
+    columns::<S, _>(s, Floats, a, b, c);
+}
+
+/// C = C + Aᵀ·B of any terms.
+#[inline(always)]
+pub(super) fn columns<S: Simd, T: Terms<S>>(
+    s: S,
+    terms: T,
+    a: Mat<'_>,
+    b: Mat<'_>,
+    mut c: MatMut<'_>,
+) {
     let (m, n) = (a.columns().min(c.rows()), b.columns().min(c.columns()));
     let k = a.rows().min(b.rows());
     let left = Left { data: a.data().as_ptr(), row: 1, step: a.stride() };
     let right = Rows { data: b.data().as_ptr(), stride: b.stride() };
     let out = Rows { stride: c.stride(), data: c.data_mut().as_mut_ptr() };
-    // SAFETY: as in `gemm`.
-    unsafe { packed::<S, _, true>(s, Floats, [m, n, k], left, right, Start::Add, out) }
+    // SAFETY: as in `rows`.
+    unsafe { packed::<S, T, true>(s, terms, [m, n, k], left, right, Start::Add, out) }
 }
 
 /// As [`product`], through panels where they pay.
@@ -303,12 +328,12 @@ unsafe fn block<S: Simd, T: Terms<S>, const M: usize, const N: usize, const TRAN
             // SAFETY: as for the loads.
             unsafe {
                 let row = c.data.add(r * c.stride);
-                let old = if T::INTEGERS && matches!(start, Start::Add) {
-                    load(row, i)
-                } else {
-                    s.splat(0.0)
+                let from = match start {
+                    Start::Add if T::INTEGERS => load(row, i),
+                    Start::Row(bias) if T::INTEGERS => load(bias, i),
+                    _ => s.splat(0.0),
                 };
-                let (value, to) = (terms.end(s, *sum, old), row.add(i * S::LANES));
+                let (value, to) = (terms.end(s, *sum, from), row.add(i * S::LANES));
                 if N == 1 { s.store_some(value, to, mask) } else { s.store_all(value, to) }
             }
         }
