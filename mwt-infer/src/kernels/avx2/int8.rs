@@ -4,8 +4,8 @@
 use core::arch::x86_64::*;
 
 use super::Avx2;
+use crate::kernels::PackedI16;
 use crate::kernels::int8::{Ends, Products, SMALLEST};
-use crate::kernels::simd::largest;
 
 const COLUMNS: usize = 16;
 
@@ -62,7 +62,7 @@ unsafe fn round(avx2: Avx2, row: &[f32], to: *mut i16, depth: usize) -> f32 {
     let (eights, rest) = row.as_chunks::<8>();
     let mut last = [0.0; 8];
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let largest = largest(avx2, row);
+    let largest = avx2.largest(row);
     let factor = _mm256_set1_ps(if largest >= SMALLEST { 127.0 / largest } else { 0.0 });
     let mut whole = [0i16; 8];
     for (n, eight) in eights.iter().chain([&last]).enumerate() {

@@ -12,5 +12,4 @@ mod packed_i16;
 mod registers;
 mod rows;
 
-pub(super) use packed_i16::largest;
 pub(super) use registers::{Pairs, Simd, register_ops};

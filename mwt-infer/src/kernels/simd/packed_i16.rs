@@ -154,7 +154,7 @@ impl<S: Pairs> PackedI16 for S {
 
 /// The largest magnitude, NaN when a value is not finite.
 #[inline(always)]
-pub(crate) fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
+fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
     let (mut largest, mut check) = (s.splat(0.0), s.splat(0.0));
     for x in x.chunks(S::LANES) {
         let x = s.load(x);
