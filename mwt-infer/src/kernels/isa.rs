@@ -12,7 +12,7 @@ use super::{Avx2, Avx512};
 pub enum Isa {
     /// Safe Rust: the same bits on every target.
     Portable(Portable),
-    /// AVX2 with FMA.
+    /// AVX2 with FMA, and AVX-VNNI where it is there.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     /// AVX-512 with VNNI.
@@ -39,6 +39,8 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Avx2::detect().map(Self::Avx2),
             #[cfg(target_arch = "x86_64")]
+            Avx2::detect_vnni().map(Self::Avx2),
+            #[cfg(target_arch = "x86_64")]
             Avx512::detect().map(Self::Avx512),
             #[cfg(all(
                 target_arch = "aarch64",
@@ -56,7 +58,7 @@ impl Isa {
         match self {
             Self::Portable(_) => "portable",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(_) => "avx2",
+            Self::Avx2(kernel) => kernel.name(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => "avx512",
             #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]

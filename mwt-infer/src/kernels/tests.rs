@@ -27,7 +27,7 @@ fn assert_close(got: &[f32], want: &[f32], tolerance: f32, what: &str) {
 
 /// Runs a check with each kernel but the portable one.
 fn each(check: impl Fn(Isa)) {
-    let mut wanted = vec!["avx2", "avx512"];
+    let mut wanted = vec!["avx2", "avxvnni", "avx512"];
     if cfg!(target_arch = "aarch64") {
         wanted = vec!["neon"];
     }
@@ -143,6 +143,25 @@ fn linear_layers_in_integers() {
             }
         }
     });
+}
+
+/// With the same rounding, sums of integers are the same whatever adds them up.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn linear_layers_in_integers_do_not_depend_on_the_instructions() {
+    for (m, k, n) in [(1, 64, 32), (7, 65, 64), (29, 129, 128)] {
+        let (a, mut stored) = (values(m * k, 1), Vec::new());
+        encode(Scheme::Int8, n, &values(k * n, 2), &mut stored);
+        let w = Matrix::new(k, n, Scheme::Int8, &stored);
+        let mut all = Isa::all_available().skip(1).map(|isa| {
+            let (mut c, mut panel) = (vec![0.0; m * n], vec![0.0; k * super::PANEL]);
+            let (a, view) = (Mat::dense(&a, m, k), MatMut::dense(&mut c, m, n));
+            with_kernel!(isa, kernel => kernel.linear_int8(a, &w, None, view, &mut panel));
+            c
+        });
+        let first = all.next();
+        assert!(all.all(|c| Some(&c) == first.as_ref()), "{m}×{k}×{n}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! AVX2 with FMA and F16C, as found from Haswell and Zen on.
 
 mod int8;
+mod vnni;
 
 use core::arch::x86_64::*;
 
@@ -11,17 +12,33 @@ use super::{Mat, MatMut};
 
 /// The AVX2 kernel. A value exists only where the CPU has the instructions.
 #[derive(Clone, Copy, Debug)]
-pub struct Avx2(());
+pub struct Avx2 {
+    /// Whether there is AVX-VNNI too, and used.
+    vnni: bool,
+}
 
 cpufeatures::new!(features, "avx2", "fma");
 
 impl Avx2 {
-    /// The kernel, where the CPU and the operating system support it.
+    /// The kernel, where the CPU and the operating system support it, without AVX-VNNI.
     pub fn detect() -> Option<Self> {
         /// F16C's bit of CPUID leaf 1, which `cpufeatures` does not know.
         const F16C: u32 = 1 << 29;
         let there = features::get() && __cpuid(1).ecx & F16C != 0;
-        there.then_some(Self(()))
+        there.then_some(Self { vnni: false })
+    }
+
+    /// The kernel with AVX-VNNI for linear layers in int8, where the CPU has it.
+    pub fn detect_vnni() -> Option<Self> {
+        /// Its bit of CPUID leaf 7, part 1, which `cpufeatures` does not know.
+        const AVX_VNNI: u32 = 1 << 4;
+        let there = __cpuid(0).eax >= 7 && __cpuid_count(7, 1).eax & AVX_VNNI != 0;
+        Self::detect().filter(|_| there).map(|_| Self { vnni: true })
+    }
+
+    /// Its name in reports.
+    pub(super) const fn name(self) -> &'static str {
+        if self.vnni { "avxvnni" } else { "avx2" }
     }
 }
 
@@ -99,7 +116,11 @@ impl Simd for Avx2 {
         bias: Option<Vector<'_>>,
         c: &mut MatMut<'_>,
     ) -> bool {
-        super::int8::linear(self, a, w, bias, c)
+        if self.vnni {
+            super::int8::linear(vnni::Vnni(self), a, w, bias, c)
+        } else {
+            super::int8::linear(self, a, w, bias, c)
+        }
     }
 
     #[inline(always)]
