@@ -14,7 +14,7 @@ if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
         exit 3
     fi
 fi
-# One module for browsers with SIMD, one for the others; the compiler makes the difference.
+# One module for browsers with SIMD, one for the others.
 cargo build --quiet --release --locked --target $target --target-dir target/plain
 RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+simd128" \
     cargo build --quiet --release --locked --target $target --target-dir target/simd

@@ -69,10 +69,12 @@ class Page(unittest.TestCase):
         cls.server.shutdown()
         cls.server.server_close()
 
-    def open(self, query="", **options):
+    def open(self, query="", before="", **options):
+        """The page once it has an answer; `before` runs in it ahead of its own code."""
         context = self.browser.new_context(**{"viewport": {"width": 1100, "height": 900}, **options})
         self.addCleanup(context.close)
         page = context.new_page()
+        page.add_init_script(before)
         page.set_default_timeout(60_000)
         faults = []
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -170,28 +172,62 @@ class Page(unittest.TestCase):
         frames = page.evaluate("[...document.querySelectorAll('#film canvas')].map(c => c.toDataURL())")
         self.assertEqual(len(set(frames)), 5)
 
+    def logits(self, page, model, simd):
+        """The bits of a model's logits in the page, for a whole signal and one with holes, and those of a native program
+        with mwt-infer's portable kernels."""
+        command = ["cargo", "run", "--quiet", "--release", "--locked", "--example", "portable", MODELS / f"{model}.mwt"]
+        native = json.loads(subprocess.run(command, cwd=WEB, stdout=subprocess.PIPE, check=True).stdout)
+        found = page.evaluate(
+            """async ([model, simd]) => {
+                const { Mwt, bytesOf } = await import('./mwt.js');
+                const mwt = await Mwt.start(simd);
+                const about = mwt.load(await bytesOf(`models/${model}.mwt`));
+                const numbers = mwt.golden(0);
+                const holes = numbers.map((n, i) => Math.floor(i / about.channels) % 3 ? n : NaN);
+                const bits = (signal) => [...new Uint32Array(mwt.classify(signal).logits.buffer)];
+                return { isa: about.isa, bits: [...bits(numbers), ...bits(holes)] };
+            }""",
+            [model, simd],
+        )
+        self.assertEqual(found["isa"], "simd128" if simd else "portable")
+        self.assertEqual(len(found["bits"]), len(native))
+        return found["bits"], native
+
     def test_the_bits_are_those_of_the_native_program(self):
-        """Both modules against mwt-infer's portable kernels, for a whole signal and for one with holes."""
-        command = ["cargo", "run", "--quiet", "--release", "--locked", "--example", "portable"]
-        for query in ("", "?simd=0"):
-            page = self.open(query)
-            for name in ("mnist-micro", "gestures"):
-                expected = subprocess.run(
-                    [*command, MODELS / f"{name}.mwt"], cwd=WEB, stdout=subprocess.PIPE, check=True
-                ).stdout
-                found = page.evaluate(
-                    """async ([name, simd]) => {
-                        const { Mwt, bytesOf } = await import('./mwt.js');
-                        const mwt = await Mwt.start(simd);
-                        const about = mwt.load(await bytesOf(`models/${name}.mwt`));
-                        const numbers = mwt.golden(0);
-                        const holes = numbers.map((n, i) => Math.floor(i / about.channels) % 3 ? n : NaN);
-                        const bits = (signal) => [...new Uint32Array(mwt.classify(signal).logits.buffer)];
-                        return [...bits(numbers), ...bits(holes)];
-                    }""",
-                    [name, query == ""],
+        """Without SIMD."""
+        page = self.open("?simd=0")
+        for model in ("mnist-micro", "gestures"):
+            found, native = self.logits(page, model, False)
+            self.assertEqual(found, native, model)
+
+    def test_simd_has_the_logits_of_the_native_program(self):
+        """As close as mwt-infer's tests hold every instruction set to the portable kernels, and the same classes."""
+        page = self.open()
+        for model in ("mnist-micro", "gestures"):
+            found, native = (
+                [struct.unpack("f", struct.pack("I", bits))[0] for bits in logits]
+                for logits in self.logits(page, model, True)
+            )
+            for a, b in zip(found, native, strict=True):
+                self.assertAlmostEqual(a, b, delta=1e-4, msg=model)
+            half = len(native) // 2
+            for part in (slice(half), slice(half, None)):
+                self.assertEqual(
+                    max(range(half), key=found[part].__getitem__), max(range(half), key=native[part].__getitem__)
                 )
-                self.assertEqual(found, json.loads(expected), f"{name} {query}")
+
+    def test_one_module_is_downloaded(self):
+        """The one that the browser has instructions for; the other is left where it is."""
+        without = "WebAssembly.validate = () => false"
+        for query, before, wanted in (
+            ("", "", "mwt-simd.wasm"),
+            ("", without, "mwt.wasm"),
+            ("?simd=0", "", "mwt.wasm"),
+        ):
+            page = self.open(query, before)
+            names = page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
+            modules = [name.rsplit("/", 1)[-1] for name in names if name.endswith(".wasm")]
+            self.assertEqual(modules, [wanted])
 
     def test_self_test(self):
         page = self.open()

@@ -3,6 +3,8 @@
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 use super::Neon;
 use super::Portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use super::Simd128;
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512};
 
@@ -21,6 +23,9 @@ pub enum Isa {
     /// NEON.
     #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
     Neon(Neon),
+    /// WebAssembly's SIMD128.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128(Simd128),
 }
 
 impl Isa {
@@ -48,6 +53,8 @@ impl Isa {
                 target_endian = "little"
             ))]
             Some(Self::Neon(Neon)),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Some(Self::Simd128(Simd128)),
         ]
         .into_iter()
         .flatten()
@@ -63,6 +70,8 @@ impl Isa {
             Self::Avx512(_) => "avx512",
             #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
             Self::Neon(_) => "neon",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Self::Simd128(_) => "simd128",
         }
     }
 }
@@ -86,6 +95,8 @@ macro_rules! with_kernel {
             $crate::kernels::Isa::Avx512($kernel) => $run,
             #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
             $crate::kernels::Isa::Neon($kernel) => $run,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            $crate::kernels::Isa::Simd128($kernel) => $run,
         }
     };
 }

@@ -6,11 +6,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `portable` | safe Rust for any target |
-//! | `avx2`, `avx512`, `neon` | the operations of one instruction set on one register |
+//! | `avx2`, `avx512`, `neon`, `simd128` | the operations of one instruction set on one register |
 //! | `fpv4` | products of f32 for a Cortex-M4F, which the portable kernel uses there |
 //! | `dsp` | sums of 16-bit products with the DSP extension of Armv7E-M, and without |
 //! | `panels` | products of 16-bit integers on top of it: those of the portable kernel |
-//! | `simd` | the kernel of these three, written once over a trait of such operations |
+//! | `simd` | the kernel of these, written once over a trait of such operations |
 //! | `int8` | linear layers in int8, written once for AVX2 and AVX-512 |
 //! | `packed_i16` | attention in 16-bit integers: its definition, which AVX2 and AVX-512 override |
 //! | `view` | matrices inside slices, whose views reach past nothing |
@@ -40,10 +40,14 @@ pub(crate) mod panels;
 mod portable;
 #[cfg(any(
     target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+    all(target_arch = "wasm32", target_feature = "simd128")
 ))]
 #[allow(unsafe_code)]
 mod simd;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[allow(unsafe_code)]
+mod simd128;
 #[cfg(test)]
 mod sweeps;
 #[cfg(test)]
@@ -60,6 +64,8 @@ pub(crate) use isa::with_kernel;
 pub use neon::Neon;
 pub use packed_i16::PackedI16;
 pub use portable::Portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use simd128::Simd128;
 pub use view::{Mat, MatMut};
 
 use mwt_core::quant::{Matrix, Vector};

@@ -1,4 +1,4 @@
-//! The polynomials of [`mwt_core::math`] on registers, with fused multiply-adds.
+//! The polynomials of [`mwt_core::math`] on registers, with fused multiply-adds where there are some.
 
 use mwt_core::math::{COS, ERF, ERF_END, EXP2, FRAC_PI_2, FROM_INFINITY, ROUND, SIN, TO_INFINITY};
 
@@ -28,7 +28,14 @@ pub(super) fn sin_cos<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
     let z = s.mul(r, r);
     let sin = polynomial(s, z, SIN);
     let sin = s.mul_add(s.mul(sin, z), r, r);
-    let cos = polynomial(s, z, COS);
+    let cos = if S::FUSED {
+        polynomial(s, z, COS)
+    } else {
+        // The two largest terms last, as in the reference.
+        let [c4, c3, c2, c1, c0] = COS;
+        let small = s.mul(s.mul(polynomial(s, z, [c4, c3, c2]), z), z);
+        s.add(s.mul_add(s.splat(c1), z, small), s.splat(c0))
+    };
     // Odd quadrants swap sine and cosine; the sign of each follows from the quadrant's bits.
     let odd = s.shift_left::<31>(quadrant);
     let second = s.shift_left::<30>(quadrant);

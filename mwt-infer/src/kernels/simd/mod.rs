@@ -12,4 +12,6 @@ mod packed_i16;
 mod registers;
 mod rows;
 
-pub(super) use registers::{Pairs, Simd, register_ops};
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) use registers::register_ops;
+pub(super) use registers::{Pairs, Simd};

@@ -13,6 +13,8 @@ pub(crate) trait Simd: PackedI16 {
     const LANES: usize;
     /// Rows of a register block, of two registers each, whose sums stay in registers.
     const ROWS: usize;
+    /// Whether [`mul_add`](Self::mul_add) and its kin round once; else product and sum are rounded each.
+    const FUSED: bool = true;
     /// A register.
     type F: Copy;
     /// Which lanes of a register a load or a store touches.
@@ -70,11 +72,11 @@ pub(crate) trait Simd: PackedI16 {
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// a / b.
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
-    /// a·b + c, rounded once.
+    /// a·b + c.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// a·b - c, rounded once.
+    /// a·b - c.
     fn mul_sub(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// c - a·b, rounded once.
+    /// c - a·b.
     fn neg_mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// √a.
     fn sqrt(self, a: Self::F) -> Self::F;
@@ -168,6 +170,7 @@ pub(crate) trait Pairs: Simd {
 }
 
 /// Methods of a [`Simd`] that take registers, give one and touch no memory: `name(arguments) = intrinsics;`.
+#[cfg(not(target_arch = "wasm32"))]
 macro_rules! register_ops {
     ($($name:ident($($argument:ident),*) = $run:expr;)*) => {$(
         #[inline(always)]
@@ -177,4 +180,5 @@ macro_rules! register_ops {
         }
     )*};
 }
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) use register_ops;
