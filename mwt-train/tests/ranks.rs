@@ -184,6 +184,125 @@ fn another_number_goes_on_where_one_was_killed() {
     assert!(far < 2e-2, "{far}");
 }
 
+/// Writes a folder of coloured images, 64 by 64: two classes of a hundred to train on, and some to test on.
+fn write_folder(dir: &Path) {
+    for (folder, images) in [("train/a", 100), ("train/b", 100), ("test/a", 3), ("test/b", 3)] {
+        let folder = dir.join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        for n in 0..images {
+            let shade = 100 * u32::from(folder.ends_with("a")) + n;
+            let pixel = |x: u32, y: u32| image::Rgb([shade, x * 4, y * shade].map(|v| v as u8));
+            let image = image::RgbImage::from_fn(64, 64, pixel);
+            image.save(folder.join(format!("{n:03}.png"))).unwrap();
+        }
+    }
+}
+
+/// Cuts the end of an image off, which its header does not tell.
+fn cut(path: &Path) {
+    let bytes = std::fs::read(path).unwrap();
+    std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+/// The lines of complaint.
+fn errors(output: &Output) -> Vec<String> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.lines().filter(|line| line.starts_with("error: ")).map(str::to_owned).collect()
+}
+
+/// Between them the processes decode each image of a folder once when they begin, and have the data set, down to its hash,
+/// that one alone has, images that cannot be read left out: those that stay in memory, and those that are decoded as they
+/// are used.
+#[test]
+fn each_image_is_decoded_by_one_rank() {
+    if there_is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write_folder(&dir.join("data"));
+    for damaged in ["train/a/007.png", "train/b/093.png"] {
+        cut(&dir.join("data").join(damaged));
+    }
+    for memory in ["1", "0"] {
+        let train = |name: &str, count: usize| {
+            let name = format!("{name}{memory}");
+            let line = format!(
+                "train --data data --preset nano --batch 64 --epochs 1 --validation 20 --no-report --memory-gib {memory} \
+                 --name {name}"
+            );
+            let output = run(dir, count, &line.split_whitespace().collect::<Vec<_>>());
+            all_well(&output);
+            let path = dir.join("runs").join(name);
+            let facts = std::fs::read_to_string(path.join("data.json")).unwrap();
+            (facts, weights(&path), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        let (facts, alone, said) = train("one", 1);
+        assert!(said.contains("2 images left out") && !said.contains("decoded by"), "{said}");
+        for (name, count, most) in [("two", 2, 103), ("three", 3, 69)] {
+            let (of_several, weights, said) = train(name, count);
+            assert_eq!(of_several, facts);
+            let far = distance(&alone, &weights);
+            assert!(0.0 < far && far < 2e-4, "{far}");
+            let line = format!("206 images decoded by {count} processes, {most} at most by one");
+            assert!(said.contains(&line), "{said}");
+            assert!(said.contains("2 images left out, the first: rank 0 on"), "{said}");
+        }
+    }
+    // One too many, which the second process finds: one line that names both.
+    let name = "train/b/099.png";
+    cut(&dir.join("data").join(name));
+    std::fs::write(
+        dir.join("data/train/a/007.png"),
+        std::fs::read(dir.join("data/train/a/008.png")).unwrap(),
+    )
+    .unwrap();
+    cut(&dir.join("data/train/b/098.png"));
+    let train = ["train", "--data", "data", "--preset", "nano", "--name", "bad"];
+    let found = errors(&run(dir, 2, &train));
+    let [line] = &found[..] else { panic!("{found:?}") };
+    assert!(line.contains("3 of 200 images"), "{line}");
+    assert!(line.contains("rank 1 on") && line.contains("093.png"), "{line}");
+    assert!(!dir.join("runs/bad").exists());
+}
+
+/// Processes whose folders differ: in the images that are there they are refused, and one that meets another image than was
+/// looked at when the run began ends all.
+#[test]
+fn folders_that_differ_are_refused() {
+    if there_is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    ["one", "two"].iter().for_each(|name| write_folder(&dir.join(name)));
+    let train = "train --preset nano --batch 64 --epochs 1 --memory-gib 0 --no-report --data";
+    let both = || {
+        let train = || train.split_whitespace();
+        let mut command = mpirun(dir, 1);
+        command.arg(PROGRAM).args(train()).arg("one");
+        errors(&command.args([":", "-n", "1", PROGRAM]).args(train()).arg("two").output().unwrap())
+    };
+    let file = dir.join("two/train/a/050.png");
+    std::fs::rename(&file, dir.join("two/train/a/0500.png")).unwrap();
+    let found = both();
+    let [line] = &found[..] else { panic!("{found:?}") };
+    assert!(line.contains("rank 1 on") && line.contains("another list of images"), "{line}");
+    assert!(!dir.join("runs").exists());
+    std::fs::rename(dir.join("two/train/a/0500.png"), &file).unwrap();
+    // As many, of the same names, and each of another image.
+    let folders = ["a", "b"].map(|class| dir.join("two/train").join(class));
+    for folder in folders {
+        for n in 0..100 {
+            image::RgbImage::new(64, 64).save(folder.join(format!("{n:03}.png"))).unwrap();
+        }
+    }
+    let found = both();
+    let [line, ..] = &found[..] else { panic!("{found:?}") };
+    assert!(line.contains("error: rank ") && line.contains("other bytes"), "{line}");
+    assert!(line.contains("go on with mwt-train resume runs/run"), "{line}");
+}
+
 /// Processes that were told other things are refused before anything is written, in one line that says which and what.
 #[test]
 fn ranks_that_differ_are_refused() {
@@ -212,11 +331,11 @@ fn ranks_that_differ_are_refused() {
         assert!(line.contains("rank 1 on") && line.contains(what), "{line}");
         assert!(!dir.join("runs").exists());
     }
-    // What one of them cannot do ends all, and says which it was.
+    // What one of them cannot do ends all, and says which it was; what none can the first says.
     let absent = [&train[..], &["--data", "absent"]].concat();
-    let said = run(dir, 2, &absent);
-    let said = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(said.contains("error: rank ") && said.contains("absent"), "{said}");
+    let found = errors(&run(dir, 2, &absent));
+    let [line] = &found[..] else { panic!("{found:?}") };
+    assert!(line.contains("rank 0 on") && line.contains("absent"), "{line}");
     let few = [&train[..], &["--data", "digits", "--batch", "2"]].concat();
     let said = run(dir, 3, &few);
     assert!(String::from_utf8_lossy(&said.stderr).contains("3 processes for batches of 2 images"));

@@ -1,6 +1,8 @@
 //! `mwt-train train` and `mwt-train resume`.
 
+use std::error::Error;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -8,6 +10,7 @@ use super::common::{self, CliResult};
 use super::progress::{Console, Verbosity};
 use super::recipe::Recipe;
 use crate::backend::{self, BackendName};
+use crate::data::DataError;
 use crate::ranks::Ranks;
 use crate::run::{Interrupt, Outcome, Run, RunError, Start, checkpoint};
 use crate::train::TrainError;
@@ -43,7 +46,7 @@ impl Train {
             self.how.backend.check()?;
             let mut layers = self.recipe.layers()?;
             Start::of(&mut layers)?;
-            let data = layers.data()?.load()?;
+            let data = layers.data()?.load_on(ranks)?;
             if ranks.is_first() {
                 common::warn_of_left_out(&data);
             }
@@ -88,10 +91,10 @@ fn together(work: impl FnOnce(&Ranks) -> CliResult) -> CliResult {
         // All stop, and the first says it.
         return result;
     }
+    let known = is_known_to_all(&**error);
     let error = shown(&error.to_string());
-    if matches!(result, Err(ref e) if matches!(e.downcast_ref(), Some(RunError::OtherRank { .. })))
-    {
-        // All know it, and one says it.
+    if known {
+        // One says it.
         if ranks.is_first() {
             eprintln!("error: {error}");
             ranks.abort();
@@ -99,9 +102,22 @@ fn together(work: impl FnOnce(&Ranks) -> CliResult) -> CliResult {
         ranks.any(true);
         ranks.any(true);
     }
+    if !ranks.is_first() {
+        // Where all have the same trouble, the first says it and ends the others.
+        std::thread::sleep(Duration::from_secs(1));
+    }
     eprintln!("error: {name}: {error}");
     ranks.abort();
     result
+}
+
+/// Whether all processes have this error.
+fn is_known_to_all(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref() {
+        Some(RunError::OtherRank(_)) => true,
+        Some(RunError::Data(error)) => error.is_known_to_all(),
+        _ => error.downcast_ref().is_some_and(DataError::is_known_to_all),
+    }
 }
 
 /// What beginning and resuming have in common.
@@ -126,9 +142,9 @@ impl How {
         let interrupt = Interrupt::on_signals();
         if !ranks.is_first() {
             let outcome = with_backend!(self.backend, B, device => {
-                run.train_on::<B>(ranks, &device, &mut ())?
+                run.train_on::<B>(ranks, &device, &mut ())
             });
-            return match outcome {
+            return match outcome.map_err(|error| explained(error, &path))? {
                 Outcome::Finished(_) => Ok(()),
                 Outcome::Stopped => Err(Stopped::by(&interrupt).into()),
             };
@@ -236,8 +252,8 @@ impl std::error::Error for Stopped {}
 fn explained(error: RunError, run: &Path) -> String {
     let resume = format!("mwt-train resume {}", common::quoted(run));
     match &error {
-        RunError::Train(TrainError::Data(_)) => format!(
-            "{error}; it was readable when the run began: when it is again, go on with {resume}"
+        RunError::Data(_) | RunError::Train(TrainError::Data(_)) => format!(
+            "{error}; it was readable when the run began: when it is again as it was, go on with {resume}"
         ),
         RunError::Train(TrainError::Diverged { .. }) => {
             let settings = run.join("settings.toml");

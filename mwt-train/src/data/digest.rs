@@ -1,7 +1,5 @@
 //! What tells one image from another: a hash of its content.
 
-use std::fs;
-
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -13,21 +11,20 @@ impl Split {
     /// A hash of each signal's numbers; of the bytes of its file, where images are decoded as they are used.
     ///
     /// # Errors
-    /// A file that cannot be read any more.
+    /// As [`numbers`](Self::numbers).
     pub fn digests(&self) -> Result<Vec<u64>, DataError> {
-        let digest = |n| match self.file(n) {
-            Some(path) => {
-                let bytes = fs::read(path).map_err(|reason| DataError::io(path, reason))?;
-                Ok(xxh3_64(&bytes))
-            }
-            None => Ok(match self.numbers(n)? {
+        if let Some(digests) = self.file_digests() {
+            return Ok(digests);
+        }
+        let digest = |n| {
+            Ok(match self.numbers(n)? {
                 Numbers::U8(bytes) => xxh3_64(&bytes),
                 Numbers::F32(values) => {
                     let mut hash = Xxh3::new();
                     values.iter().for_each(|value| hash.update(&value.to_le_bytes()));
                     hash.digest()
                 }
-            }),
+            })
         };
         (0..self.len()).into_par_iter().map(digest).collect()
     }

@@ -3,10 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::array_fault::ArrayFault;
 use super::line_fault::LineFault;
 use super::picture_fault::PictureFault;
 use super::sound_fault::SoundFault;
+use crate::ranks::OtherRank;
 
 /// Why a data set could not be loaded.
 ///
@@ -56,6 +59,21 @@ pub enum DataError {
         images: usize,
         /// What is wrong with the first of them.
         first: Box<DataError>,
+    },
+
+    /// What another process, or this one of several, found; all of them know it.
+    #[error("{0}")]
+    OnRank(RankFault),
+
+    /// The processes that read a data set together do not have the same.
+    #[error(transparent)]
+    OtherRank(OtherRank),
+
+    /// An image file is another one than when it was looked at first.
+    #[error("{path}: has other bytes than when the data set was read first")]
+    Changed {
+        /// The image file.
+        path: PathBuf,
     },
 
     /// A directory is in none of the known layouts.
@@ -511,7 +529,43 @@ fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
+/// An error as other processes hear of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{rank}: {line}")]
+pub struct RankFault {
+    /// Which process, and its machine.
+    pub rank: String,
+    /// The error.
+    pub line: String,
+    /// Whether one image is at fault alone.
+    pub of_image: bool,
+}
+
+impl RankFault {
+    pub(super) fn new(rank: &str, error: &DataError) -> Self {
+        Self { rank: rank.into(), line: error.to_string(), of_image: error.is_of_image() }
+    }
+}
+
 impl DataError {
+    /// Whether one image is at fault alone, which can be left out.
+    pub(super) fn is_of_image(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::Decode { .. } => true,
+            Self::OnRank(fault) => fault.of_image,
+            _ => false,
+        }
+    }
+
+    /// Whether all of the processes that read a data set together have this error.
+    pub fn is_known_to_all(&self) -> bool {
+        match self {
+            Self::OnRank(_) | Self::OtherRank(_) => true,
+            Self::TooManyFaults { first, .. } => first.is_known_to_all(),
+            _ => false,
+        }
+    }
+
     /// Puts the path to an error of the operating system.
     pub(super) fn io(path: &Path, reason: io::Error) -> Self {
         DataError::Io { path: path.into(), reason }

@@ -3,12 +3,21 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::Array3;
 
 use super::error::DataError;
 pub(super) use super::picture::Header;
 use super::picture::{self, OpenError, Remark, View};
+
+/// Images that this process has begun to decode.
+static DECODED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many images this process has begun to decode.
+pub(super) fn decoded() -> usize {
+    DECODED.load(Ordering::Relaxed)
+}
 
 /// Height and width.
 pub(super) type Size = (usize, usize);
@@ -25,6 +34,11 @@ pub(super) type Size = (usize, usize);
 pub fn read_image(path: &Path, view: &View) -> Result<(Array3<u8>, Vec<Remark>), DataError> {
     let file = fs::File::open(path).map_err(|reason| DataError::io(path, reason))?;
     read(path, BufReader::new(file), view)
+}
+
+/// The bytes of an image's file.
+pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, DataError> {
+    fs::read(path).map_err(|reason| DataError::io(path, reason))
 }
 
 /// The same of an image's bytes; `name` is for errors.
@@ -48,6 +62,7 @@ fn read<R: BufRead + Seek>(
     let shape = (view.size.0, view.size.1, view.channels());
     // Before any work: a size beyond reach is refused.
     zeroed(1, shape)?;
+    DECODED.fetch_add(1, Ordering::Relaxed);
     let image = picture::decode(reader).map_err(at(path))?;
     let (bytes, remarks) = view.see(image).ok_or_else(|| bad_size(view.size))?;
     let pixels = Array3::from_shape_vec(shape, bytes).map_err(|_| bad_size(view.size))?;

@@ -45,7 +45,7 @@ use mwt_core::Extents;
 
 pub use self::image::{read_image, read_image_bytes};
 pub use array_fault::ArrayFault;
-pub use error::DataError;
+pub use error::{DataError, RankFault};
 pub use holes::holes;
 pub use inputs::Inputs;
 pub(crate) use inside::pictures_in;
@@ -65,6 +65,7 @@ pub use split::Split;
 use layouts::{Place, Splits};
 use options::{Parts, directory_name};
 
+use crate::ranks::Ranks;
 use crate::settings::{DataSettings, DataShape, Settings, TrainSettings};
 use crate::util::words::kind;
 
@@ -131,6 +132,35 @@ impl Dataset {
 ///
 /// Any [`DataError`]; each says in one line which file is at fault and why.
 pub fn load(source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
+    load_on(&Ranks::alone(), source, options)
+}
+
+/// The same by several processes, each of which calls this, and all of which get the same. Each decodes its share of the
+/// images that lie in files of their own or in tables, and no other's; those that are to lie in memory it gives to all.
+/// Other data sets each process reads by itself.
+///
+/// # Errors
+///
+/// As [`load`]; what one process finds wrong with an image all of them return as [`DataError::OnRank`]; and
+/// [`DataError::OtherRank`].
+pub fn load_on(ranks: &Ranks, source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
+    let version = env!("CARGO_PKG_VERSION").into();
+    ranks
+        .agree(&[("version", version), ("settings", format!("{options:?}"))])
+        .map_err(DataError::OtherRank)?;
+    let before = image::decoded();
+    let mut set = read(ranks, source, options)?;
+    let decoded = ranks.gather_all(vec![image::decoded() - before]);
+    let (all, most) = (decoded.iter().sum(), decoded.iter().max());
+    if let (2.., 1usize.., Some(most)) = (ranks.count(), all, most) {
+        let count = ranks.count();
+        let note = format!("{all} images decoded by {count} processes, {most} at most by one");
+        set.remarks.notes.push(note);
+    }
+    Ok(set)
+}
+
+fn read(ranks: &Ranks, source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
     if let Some((height, width)) = options.image_size
         && !Extents::image(height, width).within_limits()
     {
@@ -141,7 +171,7 @@ pub fn load(source: &str, options: &LoadOptions) -> Result<Dataset, DataError> {
         DatasetLayout::Digits => Splits::Images(Parts::new(digits::load(options)?)),
         DatasetLayout::Gestures => Splits::Signals(Parts::new(gestures::load(options)?)),
         DatasetLayout::Solids => Splits::Signals(Parts::new(solids::load(options)?)),
-        _ => layouts::read(&place, options)?,
+        _ => layouts::read(&place, options, ranks)?,
     };
     let parts = match splits {
         Splits::Images(parts) => parts,
@@ -233,7 +263,15 @@ impl DataSettings {
     /// # Errors
     /// As [`load`].
     pub fn load(&self) -> Result<Dataset, DataError> {
-        load(&self.source, &LoadOptions::from(self))
+        self.load_on(&Ranks::alone())
+    }
+
+    /// Loads the data set as one of several processes.
+    ///
+    /// # Errors
+    /// As [`load_on`].
+    pub fn load_on(&self, ranks: &Ranks) -> Result<Dataset, DataError> {
+        load_on(ranks, &self.source, &LoadOptions::from(self))
     }
 
     /// Makes the paths of data set and labels absolute, so that they hold in every directory. The word of a built-in set is

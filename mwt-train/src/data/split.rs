@@ -1,10 +1,11 @@
 //! Images, or other signals, with their labels.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mwt_core::Extents;
 use ndarray::{Array4, Axis, CowArray, Ix3};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::DataError;
 use super::image::{self, zeroed};
@@ -37,8 +38,8 @@ pub struct Split {
 enum Source {
     /// All in memory, `[N, H, W, C]`, row-major, 0 to 255.
     Memory(Array4<u8>),
-    /// In files that are decoded each time they are asked for.
-    Files { paths: Vec<PathBuf>, view: View },
+    /// In files that are decoded each time they are asked for, each with a hash of its bytes.
+    Files { paths: Vec<PathBuf>, digests: Vec<u64>, view: View },
     /// No images: all in memory.
     Signals(Signals),
 }
@@ -67,11 +68,11 @@ impl Split {
         }
     }
 
-    /// A split of image files, each with its label, that [`read_image`](super::read_image)
-    /// reads with this view when it is asked for.
-    pub(super) fn from_files(files: Vec<(PathBuf, u16)>, view: View) -> Self {
+    /// A split of image files, each with its label and a hash of its bytes, that are read with this view when they are
+    /// asked for.
+    pub(super) fn from_files(files: Vec<(PathBuf, u16)>, digests: Vec<u64>, view: View) -> Self {
         let (paths, labels) = files.into_iter().unzip();
-        Self::of(Source::Files { paths, view }, labels)
+        Self::of(Source::Files { paths, digests, view }, labels)
     }
 
     /// A split of signals whose numbers become targets as `inputs` say.
@@ -176,10 +177,12 @@ impl Split {
         }
     }
 
-    /// The file of image `n`, where images are decoded as they are used.
-    pub(super) fn file(&self, n: usize) -> Option<&Path> {
+    /// A hash of each image's file, where images are decoded as they are used.
+    pub(super) fn file_digests(&self) -> Option<Vec<u64>> {
         match &*self.source {
-            Source::Files { paths, .. } => Some(&paths[self.places[n]]),
+            Source::Files { digests, .. } => {
+                Some(self.places.iter().map(|place| digests[*place]).collect())
+            }
             _ => None,
         }
     }
@@ -193,9 +196,9 @@ impl Split {
     ///
     /// # Errors
     ///
-    /// [`DataError::Io`] or [`DataError::Decode`] when the image is decoded as
-    /// it is used, and its file is no longer what it was; [`DataError::NoPictures`]
-    /// for signals that are none.
+    /// [`DataError::Io`], [`DataError::Decode`] or [`DataError::Changed`] when the
+    /// image is decoded as it is used, and its file is no longer what it was;
+    /// [`DataError::NoPictures`] for signals that are none.
     ///
     /// # Panics
     ///
@@ -204,8 +207,13 @@ impl Split {
         let place = self.places[n];
         match &*self.source {
             Source::Memory(images) => Ok(images.index_axis(Axis(0), place).into()),
-            Source::Files { paths, view } => {
-                image::read_image(&paths[place], view).map(|(image, _)| CowArray::from(image))
+            Source::Files { paths, digests, view } => {
+                let path = &paths[place];
+                let bytes = image::bytes_of(path)?;
+                if xxh3_64(&bytes) != digests[place] {
+                    return Err(DataError::Changed { path: path.clone() });
+                }
+                image::read_image_bytes(path, &bytes, view).map(|(image, _)| image.into())
             }
             Source::Signals(_) => Err(DataError::NoPictures),
         }

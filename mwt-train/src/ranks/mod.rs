@@ -10,6 +10,9 @@ mod world;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 pub use share::Share;
 
 /// Why the processes could not be brought together.
@@ -28,6 +31,18 @@ pub enum RanksError {
     /// MPI refuses to begin.
     #[error("MPI cannot be initialized, or was before")]
     NotInitialized,
+}
+
+/// A process that does not have what the others have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{other} has another {what} than {first}: bring all to the same")]
+pub struct OtherRank {
+    /// The first process.
+    pub first: String,
+    /// One that differs.
+    pub other: String,
+    /// In what.
+    pub what: String,
 }
 
 /// What process managers tell a process of how many they started: Open MPI's and MPICH's `mpirun`, and `srun`.
@@ -142,11 +157,60 @@ impl Ranks {
         vec![own.to_vec()]
     }
 
+    /// As [`gather`](Self::gather), of a number of things: one rank's after the other's.
+    ///
+    /// # Panics
+    /// When they are none that JSON can hold.
+    pub fn gather_all<T: Serialize + DeserializeOwned>(&self, own: Vec<T>) -> Vec<T> {
+        if self.count() == 1 {
+            return own;
+        }
+        let own = serde_json::to_vec(&own).expect("things that JSON can hold");
+        let of_rank = |bytes: Vec<u8>| serde_json::from_slice::<Vec<T>>(&bytes);
+        let all = self.gather(&own).into_iter().map(of_rank);
+        all.flat_map(|of_rank| of_rank.expect("what the same program wrote")).collect()
+    }
+
     /// As [`gather`](Self::gather), of numbers, one rank's after the other's.
     pub fn gather_f32(&self, own: &[f32]) -> Vec<f32> {
         let bytes: Vec<u8> = own.iter().flat_map(|v| v.to_le_bytes()).collect();
         let all = self.gather(&bytes).concat();
         all.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    }
+
+    /// Gives to all what each rank has made of its [share](Self::share) of `n` things, which together are `bytes`, in place.
+    pub fn spread(&self, bytes: &mut [u8], n: usize) {
+        #[cfg(feature = "mpi")]
+        if let Some(world) = &self.world {
+            world.spread(bytes, n);
+        }
+        let _ = (bytes, n);
+    }
+
+    /// Compares facts, each with the word for it, with those of all others.
+    ///
+    /// # Errors
+    /// The first process that differs from the first of all, in every process the same.
+    pub fn agree(&self, facts: &[(&str, String)]) -> Result<(), OtherRank> {
+        let Some(name) = self.name() else { return Ok(()) };
+        let facts: Vec<_> = facts.iter().map(|(word, fact)| ((*word).to_owned(), fact)).collect();
+        let own = serde_json::to_vec(&(name, facts)).unwrap_or_default();
+        // A rank that is elsewhere in the program says something else.
+        let read = |bytes: Vec<u8>| serde_json::from_slice(&bytes).unwrap_or_default();
+        let all: Vec<(String, Vec<(String, String)>)> =
+            self.gather(&own).into_iter().map(read).collect();
+        let Some((first, of_first)) = all.first() else { return Ok(()) };
+        for (other, of_other) in &all {
+            let fact = |facts: &[(String, String)], n: usize| facts.get(n).cloned();
+            let most = of_first.len().max(of_other.len());
+            let differs = (0..most).find(|n| fact(of_first, *n) != fact(of_other, *n));
+            if let Some(n) = differs {
+                let what = fact(of_first, n).or_else(|| fact(of_other, n));
+                let (first, other) = (first.clone(), other.clone());
+                return Err(OtherRank { first, other, what: what.unwrap_or_default().0 });
+            }
+        }
+        Ok(())
     }
 
     /// Ends all of them. Of one by itself, nothing.
@@ -183,6 +247,9 @@ mod tests {
         assert_eq!((values, alone.any(true), alone.any(false)), ([1.5, -2.0], true, false));
         assert_eq!(alone.gather(b"ab"), [b"ab"]);
         assert_eq!(alone.gather_f32(&values), values);
+        assert_eq!(alone.gather_all(vec!["a".to_owned(), "b".to_owned()]), ["a", "b"]);
+        alone.spread(&mut [1, 2], 2);
+        assert_eq!(alone.agree(&[("settings", "x".into())]), Ok(()));
         assert_eq!(
             (alone.rank(), alone.count(), alone.is_first(), alone.name()),
             (0, 1, true, None)

@@ -5,8 +5,8 @@ use std::ops::Range;
 /// Which of several ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    pub(super) rank: usize,
-    pub(super) count: usize,
+    pub(crate) rank: usize,
+    pub(crate) count: usize,
 }
 
 impl Share {

@@ -7,9 +7,12 @@ use mpi::collective::SystemOperation;
 use mpi::datatype::PartitionMut;
 use mpi::environment::{Universe, initialize_with_threading, processor_name};
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, CommunicatorCollectives};
+use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 
 use super::share::Share;
+
+/// Bytes that cross at a time: MPI counts in 32 bits, and large data sets are more.
+const PIECE: usize = 1 << 20;
 
 /// MPI from its beginning to its end, which comes when this is dropped.
 pub(super) struct World {
@@ -93,22 +96,44 @@ impl World {
     }
 
     pub(super) fn gather(&self, own: &[u8]) -> Vec<Vec<u8>> {
-        let mut lengths = vec![0i32; self.count()];
-        self.all.all_gather_into(&(own.len() as i32), &mut lengths[..]);
-        let starts: Vec<i32> = lengths
-            .iter()
-            .scan(0, |end, length| {
-                *end += length;
-                Some(*end - length)
-            })
-            .collect();
-        let total: i32 = lengths.iter().sum();
-        let mut all = vec![0u8; total as usize];
-        let mut parts = PartitionMut::new(&mut all[..], &lengths[..], &starts[..]);
-        self.all.all_gather_varcount_into(own, &mut parts);
-        let part =
-            |(start, length): (&i32, &i32)| all[*start as usize..][..*length as usize].to_vec();
-        starts.iter().zip(&lengths).map(part).collect()
+        let mut lengths = vec![0u64; self.count()];
+        self.all.all_gather_into(&(own.len() as u64), &mut lengths[..]);
+        let lengths: Vec<usize> = lengths.into_iter().map(|length| length as usize).collect();
+        let most = lengths.iter().copied().max().unwrap_or(0);
+        let mut all: Vec<Vec<u8>> = lengths.iter().map(|n| Vec::with_capacity(*n)).collect();
+        for start in (0..most).step_by(PIECE) {
+            let piece = |length: usize| start.min(length)..(start + PIECE).min(length);
+            let counts: Vec<i32> = lengths.iter().map(|n| piece(*n).len() as i32).collect();
+            let starts: Vec<i32> = counts
+                .iter()
+                .scan(0, |end, count| {
+                    *end += count;
+                    Some(*end - count)
+                })
+                .collect();
+            let total: i32 = counts.iter().sum();
+            let mut received = vec![0u8; total as usize];
+            let mut parts = PartitionMut::new(&mut received[..], &counts[..], &starts[..]);
+            self.all.all_gather_varcount_into(&own[piece(own.len())], &mut parts);
+            let mut rest = &received[..];
+            for (of_rank, count) in all.iter_mut().zip(&counts) {
+                let (first, others) = rest.split_at(*count as usize);
+                of_rank.extend(first);
+                rest = others;
+            }
+        }
+        all
+    }
+
+    /// Each rank in turn gives its share to all others.
+    pub(super) fn spread(&self, bytes: &mut [u8], n: usize) {
+        let (count, length) = (self.count(), bytes.len().checked_div(n).unwrap_or(0));
+        for rank in 0..count {
+            let of_rank = Share { rank, count }.of(n);
+            let root = self.all.process_at_rank(rank as i32);
+            let share = &mut bytes[of_rank.start * length..of_rank.end * length];
+            share.chunks_mut(PIECE).for_each(|piece| root.broadcast_into(piece));
+        }
     }
 
     pub(super) fn abort(&self) -> ! {

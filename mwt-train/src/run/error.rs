@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::checkpoint::CheckpointError;
 use crate::data::DataError;
+use crate::ranks::OtherRank;
 use crate::settings::SettingsError;
 use crate::train::TrainError;
 use crate::util::durable::FileError;
@@ -53,15 +54,8 @@ pub enum RunError {
         source: serde_json::Error,
     },
     /// The processes that shall train together do not have the same.
-    #[error("{other} has another {what} than {first}: bring all to the same")]
-    OtherRank {
-        /// The first process.
-        first: String,
-        /// One that differs.
-        other: String,
-        /// In what.
-        what: &'static str,
-    },
+    #[error(transparent)]
+    OtherRank(#[from] OtherRank),
     /// The bundle to start from is refused.
     #[error("{}: {source}", path.display())]
     StartBundle {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use crate::data::{DataError, Dataset, Inputs};
+use crate::ranks::Ranks;
 use crate::settings::Settings;
 use crate::util::durable::{FileError, write};
 use crate::util::words;
@@ -109,23 +110,33 @@ impl DataFacts {
 /// # Errors
 /// A data set that cannot be read, or another one than the run's.
 pub fn load_data(dir: &Path, settings: &Settings) -> Result<Dataset, RunError> {
-    let set = settings.data.load()?;
+    load_data_on(&Ranks::alone(), dir, settings).map(|(set, _)| set)
+}
+
+/// The same by several processes, with what it is.
+pub(super) fn load_data_on(
+    ranks: &Ranks,
+    dir: &Path,
+    settings: &Settings,
+) -> Result<(Dataset, DataFacts), RunError> {
+    let set = settings.data.load_on(ranks)?;
+    let now = DataFacts::of(&set)?;
     let other = |difference| RunError::OtherData {
         source_name: settings.data.source.clone(),
         run: dir.to_owned(),
         difference,
     };
     match DataFacts::load(dir)? {
-        Some(facts) => match facts.difference(&DataFacts::of(&set)?) {
+        Some(facts) => match facts.difference(&now) {
             Some(difference) => Err(other(difference)),
-            None => Ok(set),
+            None => Ok((set, now)),
         },
         // What can be known of a run of an earlier version.
         None => {
             let (model, shape) = (&settings.model, set.shape());
             let found = (shape.extents, shape.channels, shape.classes);
             match found == (model.extents, model.channels, model.classes) {
-                true => Ok(set),
+                true => Ok((set, now)),
                 false => Err(other(format!(
                     "{} in {} classes, the run's model takes {} in {}",
                     words::shape(shape.extents, shape.channels),

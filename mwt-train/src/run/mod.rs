@@ -148,12 +148,12 @@ impl Run {
             }
             saved => saved.map(|(state, _)| state),
         };
-        let data = load_data(path, &settings)?;
+        let (data, facts) = facts::load_data_on(ranks, path, &settings)?;
         let state = match state {
             None => beginning(&settings, &data)?,
             state => state,
         };
-        agree::check(ranks, &settings, &DataFacts::of(&data)?, state.as_ref())?;
+        agree::check(ranks, &settings, &facts, state.as_ref())?;
         let path = path.to_owned();
         if !ranks.is_first() {
             return Ok(Self { path, dir: None, settings, data, state });
@@ -221,7 +221,11 @@ impl Run {
             precision: Some(trainer.precision()),
         };
         observer.on_begin(trainer.precision());
-        let examples = golden_examples(&validation, &split)?;
+        let examples = match &dir {
+            Some(_) => golden_examples(&validation, &split)?,
+            // The first process writes them.
+            None => Array2::default((0, 0)),
+        };
         let each_epoch = validation.clone().take(settings.train.validation_images);
         let mut recorder = Recorder::<B> {
             ranks,

@@ -143,9 +143,8 @@ mod tests {
         assert!(places(Position { epoch: 2, step: 6, ..Position::default() }, 9).is_empty());
     }
 
-    /// An image whose file is gone ends the batches with its error, wherever in the epoch its turn comes.
-    #[test]
-    fn an_image_that_cannot_be_read_any_more_ends_the_batches() {
+    /// A folder of images that are decoded as they are used: six of a class to train on, each of its own grey.
+    fn folder() -> (tempfile::TempDir, Split) {
         let dir = tempfile::tempdir().unwrap();
         for (folder, images) in [("train/a", 6), ("test/a", 1)] {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
@@ -156,9 +155,40 @@ mod tests {
         }
         let options = crate::data::LoadOptions { memory: 0, ..Default::default() };
         let set = crate::data::load(&dir.path().display().to_string(), &options).unwrap();
+        (dir, set.train)
+    }
+
+    /// Of two ranks each reads the images of its share of a batch alone: the files of the other's may be gone.
+    #[test]
+    fn a_rank_decodes_the_images_of_its_share_alone() {
+        for rank in 0..2 {
+            let (dir, split) = folder();
+            let share = Share { rank, count: 2 };
+            let epoch = |n| batch::epoch(&split, 2, settings().train.seed, n);
+            // Images that are this rank's in one epoch may be the other's in the next.
+            let own: Vec<usize> =
+                epoch(0).iter().flat_map(|batch| &batch[share.of(2)]).copied().collect();
+            assert_eq!(own.len(), 3);
+            for n in (0..6).filter(|n| !own.contains(n)) {
+                std::fs::remove_file(dir.path().join(format!("train/a/{n}.png"))).unwrap();
+            }
+            let run = |share| {
+                let (sampler, settings, from) = (sampler(), settings(), Position::default());
+                run_ahead(&split, &sampler, &settings, from, share, |batches| {
+                    batches.take(3).filter(Result::is_ok).count()
+                })
+            };
+            assert_eq!((run(share), run(Share { rank: 1 - rank, count: 2 })), (3, 0));
+        }
+    }
+
+    /// An image whose file is gone, or another, ends the batches with its error, wherever in the epoch its turn comes.
+    #[test]
+    fn an_image_that_cannot_be_read_any_more_ends_the_batches() {
+        let (dir, split) = folder();
         let run = || {
             run_ahead(
-                &set.train,
+                &split,
                 &sampler(),
                 &settings(),
                 Position::default(),
@@ -167,7 +197,11 @@ mod tests {
             )
         };
         assert!(run().len() == 6 && run().iter().all(Result::is_ok));
-        std::fs::remove_file(dir.path().join("train/a/4.png")).unwrap();
+        let path = dir.path().join("train/a/4.png");
+        std::fs::copy(dir.path().join("train/a/3.png"), &path).unwrap();
+        let error = run().pop().unwrap().unwrap_err().to_string();
+        assert!(error.contains("4.png: has other bytes"), "{error}");
+        std::fs::remove_file(path).unwrap();
         let mut batches = run();
         let error = batches.pop().unwrap().unwrap_err().to_string();
         assert!(error.contains("4.png") && batches.len() < 3, "{error}");

@@ -5,24 +5,29 @@
 //! or, where all images together would take too much of it, only to find out
 //! whether it can be decoded, because it is decoded again each time it is used.
 //! Both passes run in parallel and keep the order of the names, so the result
-//! does not depend on the number of threads. A file that cannot be read is left
-//! out and reported; too many of them are an error.
+//! does not depend on the number of threads, nor on that of the ranks: each
+//! looks at its share of the files and tells the others what it found. A file
+//! that cannot be read is left out and reported; too many of them are an error.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use rayon::prelude::*;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::class_folders::{Listed, list};
 use super::faults::Faults;
+use super::in_memory::in_memory;
 use super::listing::Entry;
 use super::sizes::one_size;
 use super::splits::Splits;
 use crate::data::error::DataError;
-use crate::data::image::{Header, bad_size, read_header, read_image, read_into, zeroed};
+use crate::data::image::{Header, bad_size, bytes_of, read_header, read_image_bytes, read_into};
 use crate::data::options::{LoadOptions, Parts};
 use crate::data::picture::kind::ENDINGS;
 use crate::data::picture::{Tally, View};
 use crate::data::split::Split;
+use crate::ranks::Ranks;
 
 /// Endings of pictures, those that cannot be read included: a folder with them is meant as an image folder.
 const PICTURES: [&str; 29] = [
@@ -38,13 +43,18 @@ pub(super) fn is_folder(dir: &Path) -> Result<bool, DataError> {
 }
 
 /// Reads an image folder.
-pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError> {
+pub(super) fn load(dir: &Path, options: &LoadOptions, ranks: &Ranks) -> Result<Parts, DataError> {
     let Listed { classes, train, validation, test, mut remarks } = list(dir, &ENDINGS, options)?;
+    let splits = [&train, &validation, &test];
+    // Before any share is taken of what may not be the same.
+    ranks
+        .agree(&[("list of images", format!("{classes:?} {:x}", digest(dir, splits)))])
+        .map_err(DataError::OtherRank)?;
     let mut headers = Vec::new();
     let mut look = |entries: Option<Vec<Entry>>| -> Result<_, DataError> {
         let Some(entries) = entries else { return Ok(None) };
         let mut faults = Faults::of(entries.len());
-        let (entries, found) = read_headers(entries, &mut faults)?;
+        let (entries, found) = read_headers(entries, ranks, &mut faults)?;
         headers.extend(found);
         Ok(Some((entries, faults)))
     };
@@ -66,7 +76,7 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
     let mut tally = Tally::default();
     let mut read = |split: Option<(Vec<Entry>, Faults)>| -> Result<_, DataError> {
         let Some((entries, mut faults)) = split else { return Ok(None) };
-        let split = decode(entries, view, &mut faults, &mut tally)?;
+        let split = decode(entries, view, ranks, &mut faults, &mut tally)?;
         remarks.left_out.extend(faults.found.iter().map(DataError::to_string));
         Ok(Some(split))
     };
@@ -75,15 +85,33 @@ pub(super) fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError
     Ok(Parts { classes, train, validation, test, remarks })
 }
 
+/// A hash of the files' names below the directory and of their classes, split by split.
+fn digest(dir: &Path, splits: [&Option<Vec<Entry>>; 3]) -> u64 {
+    let mut hash = Xxh3::new();
+    for entries in splits {
+        for (path, class) in entries.iter().flatten() {
+            for part in path.strip_prefix(dir).unwrap_or(path) {
+                hash.update(OsStr::as_encoded_bytes(part));
+                hash.update(b"/");
+            }
+            hash.update(&class.to_le_bytes());
+        }
+        hash.update(b"//");
+    }
+    hash.digest()
+}
+
 /// First pass: the entries whose headers can be read, in order, and their headers.
 fn read_headers(
     entries: Vec<Entry>,
+    ranks: &Ranks,
     faults: &mut Faults,
 ) -> Result<(Vec<Entry>, Vec<Header>), DataError> {
+    let own = &entries[ranks.share().of(entries.len())];
     // Collected before the errors are looked at, so that the first file at fault
     // is the one reported, whichever thread was faster.
-    let headers: Vec<_> = entries.par_iter().map(|(path, _)| read_header(path)).collect();
-    let headers = faults.sift(headers)?.into_iter();
+    let headers: Vec<_> = own.par_iter().map(|(path, _)| read_header(path)).collect();
+    let headers = faults.sift(ranks, headers)?.into_iter();
     Ok(entries
         .into_iter()
         .zip(headers)
@@ -95,30 +123,17 @@ fn read_headers(
 fn decode(
     entries: Vec<Entry>,
     view: View,
+    ranks: &Ranks,
     faults: &mut Faults,
     tally: &mut Tally,
 ) -> Result<Split, DataError> {
-    let shape = (view.size.0, view.size.1, view.channels());
-    let mut bytes = zeroed(entries.len(), shape)?;
-    // There may be no entries, but rayon refuses chunks of no bytes.
-    let image_bytes = bytes.len().checked_div(entries.len()).unwrap_or(1);
-    let results: Vec<_> = bytes
-        .par_chunks_exact_mut(image_bytes)
-        .zip(&entries)
-        .map(|(out, (path, _))| read_into(path, &view, out))
-        .collect();
-    let results = faults.sift(results)?;
-    let mut labels = Vec::with_capacity(entries.len());
-    for (n, (&(_, label), result)) in entries.iter().zip(results).enumerate() {
-        if let Some(remarks) = result {
-            tally.add(&remarks);
-            // Closes the gaps that the images left out would leave.
-            bytes.copy_within(n * image_bytes..(n + 1) * image_bytes, labels.len() * image_bytes);
-            labels.push(label);
-        }
-    }
-    bytes.truncate(labels.len() * image_bytes);
-    Split::from_bytes(bytes, shape, labels)
+    let labels: Vec<u16> = entries.iter().map(|(_, label)| *label).collect();
+    in_memory(ranks, &labels, &view, faults, tally, |own, room| {
+        // There may be no entries, but rayon refuses chunks of no bytes.
+        let image_bytes = room.len().checked_div(own.len()).unwrap_or(1);
+        let images = room.par_chunks_exact_mut(image_bytes).zip(&entries[own]);
+        Ok(images.map(|(out, (path, _))| read_into(path, &view, out)).collect())
+    })
 }
 
 /// Second pass of images that are decoded as they are used: decodes each once,
@@ -126,21 +141,27 @@ fn decode(
 fn verify(
     entries: Vec<Entry>,
     view: View,
+    ranks: &Ranks,
     faults: &mut Faults,
     tally: &mut Tally,
 ) -> Result<Split, DataError> {
-    let results: Vec<_> = entries
-        .par_iter()
-        .map(|(path, _)| read_image(path, &view).map(|(_, remarks)| remarks))
-        .collect();
+    let own = &entries[ranks.share().of(entries.len())];
+    let look = |(path, _): &Entry| {
+        let bytes = bytes_of(path)?;
+        let (_, remarks) = read_image_bytes(path, &bytes, &view)?;
+        Ok((remarks, xxh3_64(&bytes)))
+    };
+    let results = own.par_iter().map(look).collect();
     let mut good = Vec::with_capacity(entries.len());
-    for (entry, result) in entries.into_iter().zip(faults.sift(results)?) {
-        if let Some(remarks) = result {
+    let mut digests = Vec::with_capacity(entries.len());
+    for (entry, result) in entries.into_iter().zip(faults.sift(ranks, results)?) {
+        if let Some((remarks, digest)) = result {
             tally.add(&remarks);
             good.push(entry);
+            digests.push(digest);
         }
     }
-    Ok(Split::from_files(good, view))
+    Ok(Split::from_files(good, digests, view))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::data;
-use crate::data::View;
+use crate::data::{View, read_image};
 use crate::settings::Fit;
 use crate::util::colour::Colour;
 
@@ -40,6 +40,10 @@ fn fixture(test_name: &str) -> TempDir {
     fs::write(place(&dir, "train/dog/._a.png"), "no image").unwrap();
     grey(&dir, &format!("{test_name}/dog/c.png"), 3);
     dir
+}
+
+fn load(dir: &Path, options: &LoadOptions) -> Result<Parts, DataError> {
+    super::load(dir, options, &Ranks::alone())
 }
 
 /// The classes, the training and the test split.

@@ -8,6 +8,7 @@ mod folder;
 mod idx;
 mod idx_files;
 mod idx_names;
+mod in_memory;
 mod listing;
 mod mesh;
 mod npy;
@@ -32,6 +33,7 @@ pub(crate) use sizes::smaller;
 use super::error::DataError;
 use super::options::{LoadOptions, Parts};
 use super::signals::Signals;
+use crate::ranks::Ranks;
 
 /// The layouts that [`load`](super::load) can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,8 +222,12 @@ pub(super) enum Splits {
     Signals(Parts<Signals>),
 }
 
-/// Reads a data set of files.
-pub(super) fn read(place: &Place, options: &LoadOptions) -> Result<Splits, DataError> {
+/// Reads a data set of files, all ranks together.
+pub(super) fn read(
+    place: &Place,
+    options: &LoadOptions,
+    ranks: &Ranks,
+) -> Result<Splits, DataError> {
     use DatasetLayout::{
         CifarBinary, CifarPython, Digits, Gestures, Idx, ImageFolder, Mesh, Npz, Parquet, Solids,
         Ts, Wav,
@@ -231,7 +237,7 @@ pub(super) fn read(place: &Place, options: &LoadOptions) -> Result<Splits, DataE
         Idx => Splits::Images(idx::load(path, options)?),
         CifarBinary => Splits::Images(cifar::load(path, options)?),
         CifarPython => Splits::Images(cifar_python::load(path, options)?),
-        ImageFolder => Splits::Images(folder::load(path, options)?),
+        ImageFolder => Splits::Images(folder::load(path, options, ranks)?),
         Ts => Splits::Signals(Parts::new(ts::load(path, options)?)),
         Npz => match npz_images::load(path, options)? {
             Some(parts) => Splits::Images(parts),
@@ -240,7 +246,7 @@ pub(super) fn read(place: &Place, options: &LoadOptions) -> Result<Splits, DataE
         Mesh => Splits::Signals(Parts::new(mesh::load(path, options, options.side)?)),
         Wav => Splits::Signals(wav::load(path, options, options.rate, options.window)?),
         #[cfg(feature = "parquet")]
-        Parquet => Splits::Images(parquet::load(path, options)?),
+        Parquet => Splits::Images(parquet::load(path, options, ranks)?),
         #[cfg(not(feature = "parquet"))]
         Parquet => return Err(unread::of_dir(path)),
         // Those have no files.

@@ -4,6 +4,7 @@ use std::io::{BufRead, Cursor, Read as _, Seek, SeekFrom};
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use serde::{Deserialize, Serialize};
 
 use super::kind::{FIRST_BYTES, Kind, kind_of};
 use super::{jpeg, png_exif};
@@ -14,7 +15,7 @@ use crate::data::picture_fault::PictureFault;
 const MOST_BYTES: u64 = 1 << 30;
 
 /// What a file says of its picture before it is decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Header {
     /// Height and width, upright.
     pub(crate) size: (usize, usize),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use image::{DynamicImage, GenericImageView, GrayImage, Luma, Pixel, Rgb, RgbImage, imageops};
+use serde::{Deserialize, Serialize};
 
 use super::alpha::{self, Ground};
 use crate::settings::Fit;
@@ -80,7 +81,7 @@ impl View {
 const MUCH: f32 = 0.3;
 
 /// What a person should know of how a picture was seen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Remark {
     /// White lines on nothing: seen on black.
     OnBlack,

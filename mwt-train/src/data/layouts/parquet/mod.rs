@@ -3,7 +3,8 @@
 //!
 //! Files belong to a split by their names (`train-00000-of-00004.parquet`) or by the folder that they lie in
 //! (`train/0000.parquet`). They are read three times: for the labels alone, for the headers of the images, which settle size
-//! and colour, and to decode them. Only the images of one group of rows are held undecoded at a time.
+//! and colour, and to decode them. Only the images of one group of rows are held undecoded at a time. Each rank looks at its
+//! share of the images and tells the others what it found.
 
 mod features;
 mod guard;
@@ -14,20 +15,23 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use xxhash_rust::xxh3::Xxh3;
 
 use self::table::Table;
 use super::faults::Faults;
+use super::in_memory::in_memory;
 use super::listing::{files_of, folders_of, has_ending};
 use super::npz::Label;
 use super::sizes::one_size;
 use super::splits::{Role, role};
 use super::taken::Taken;
 use crate::data::error::DataError;
-use crate::data::image::{bad_size, read_header_bytes, read_image_bytes, zeroed};
+use crate::data::image::{bad_size, read_header_bytes, read_image_bytes};
 use crate::data::options::{LoadOptions, Parts, Remarks};
 use crate::data::picture::{Header, Tally, View};
 use crate::data::picture_fault::PictureFault;
 use crate::data::split::Split;
+use crate::ranks::Ranks;
 
 const ENDING: [&str; 1] = ["parquet"];
 
@@ -56,7 +60,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
 }
 
 /// Reads a file, or those of a directory.
-pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Parts, DataError> {
+pub(super) fn load(path: &Path, options: &LoadOptions, ranks: &Ranks) -> Result<Parts, DataError> {
     let mut set = Set::default();
     let [train, validation, test] = set.splits(path)?;
     let own_test = !test.is_empty() || !validation.is_empty();
@@ -70,10 +74,13 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Parts, DataErro
     let share = options.test_share;
     let taken = taken.settled(|row| row.class, share, options, &mut set.remarks);
     let Taken { train, validation, test } = taken;
+    // Before any share is taken of what may not be the same.
+    let list = format!("{:?} {:x}", classes.names, set.digest([&train, &validation, &test]));
+    ranks.agree(&[("list of images", list)]).map_err(DataError::OtherRank)?;
 
     let mut headers = Vec::new();
     let mut look =
-        |rows: Option<Vec<Row>>| rows.map(|rows| set.look(rows, &mut headers)).transpose();
+        |rows: Option<Vec<Row>>| rows.map(|rows| set.look(rows, ranks, &mut headers)).transpose();
     let (train, validation, test) = (look(train)?, look(validation)?, look(test)?);
     let splits = [&train, &validation, &test].into_iter().flatten();
     let names = splits.flat_map(|(rows, _)| rows).map(|row| set.name(row));
@@ -92,7 +99,7 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Parts, DataErro
     let (mut tally, mut left_out) = (Tally::default(), Vec::new());
     let mut decode = |split: Option<(Vec<Row>, Faults)>| -> Result<_, DataError> {
         let Some((rows, mut faults)) = split else { return Ok(None) };
-        let split = set.decode(&rows, &view, &mut faults, &mut tally)?;
+        let split = set.decode(&rows, &view, ranks, &mut faults, &mut tally)?;
         left_out.extend(faults.found.iter().map(DataError::to_string));
         Ok(Some(split))
     };
@@ -193,26 +200,42 @@ impl Set {
         format!("{}, group {group}, row {row}", self.tables[table].path.display()).into()
     }
 
+    /// A hash of the rows' places, the files by their names, and of their classes, split by split.
+    fn digest(&self, splits: [&Option<Vec<Row>>; 3]) -> u64 {
+        let mut hash = Xxh3::new();
+        for rows in splits {
+            for Row { place: Place { table, group, row }, class } in rows.iter().flatten() {
+                let name = self.tables[*table].path.file_name().unwrap_or_default();
+                hash.update(name.as_encoded_bytes());
+                for number in [group, row] {
+                    hash.update(&(*number as u64).to_le_bytes());
+                }
+                hash.update(&class.to_le_bytes());
+            }
+            hash.update(b"//");
+        }
+        hash.digest()
+    }
+
     /// First pass over the images: the rows whose headers can be read, and their headers after those of other splits.
     fn look(
         &self,
         rows: Vec<Row>,
+        ranks: &Ranks,
         headers: &mut Vec<Header>,
     ) -> Result<(Vec<Row>, Faults), DataError> {
         let mut faults = Faults::of(rows.len());
-        let mut kept = Vec::new();
-        self.each_group(&rows, read_header_bytes, |rows, found| {
-            for (n, header) in rows.zip(faults.sift(found)?) {
-                if let Some(header) = header {
-                    headers.push(header);
-                    kept.push(n);
-                }
+        let own = &rows[ranks.share().of(rows.len())];
+        let mut found = Vec::with_capacity(own.len());
+        self.each_group(own, read_header_bytes, |_, group| found.extend(group))?;
+        let mut kept = Vec::with_capacity(rows.len());
+        for (row, header) in rows.into_iter().zip(faults.sift(ranks, found)?) {
+            if let Some(header) = header {
+                headers.push(header);
+                kept.push(row);
             }
-            Ok(())
-        })?;
-        let mut kept = kept.into_iter().peekable();
-        let good = |(n, row)| kept.next_if_eq(&n).map(|_| row);
-        Ok((rows.into_iter().enumerate().filter_map(good).collect(), faults))
+        }
+        Ok((kept, faults))
     }
 
     /// Second pass: the images in one shape.
@@ -220,25 +243,26 @@ impl Set {
         &self,
         rows: &[Row],
         view: &View,
+        ranks: &Ranks,
         faults: &mut Faults,
         tally: &mut Tally,
     ) -> Result<Split, DataError> {
-        let shape = (view.size.0, view.size.1, view.channels());
-        let mut bytes = zeroed(rows.len(), shape)?;
-        bytes.clear();
-        let mut labels = Vec::with_capacity(rows.len());
-        let read = |name: &Path, bytes: &[u8]| read_image_bytes(name, bytes, view);
-        self.each_group(rows, read, |places, images| {
-            for (n, image) in places.zip(faults.sift(images)?) {
-                if let Some((image, remarks)) = image {
-                    tally.add(&remarks);
-                    bytes.extend(image);
-                    labels.push(rows[n].class);
+        let labels: Vec<u16> = rows.iter().map(|row| row.class).collect();
+        in_memory(ranks, &labels, view, faults, tally, |own, room| {
+            let (rows, mut found) = (&rows[own], Vec::new());
+            let image_bytes = room.len().checked_div(rows.len()).unwrap_or(0);
+            let read = |name: &Path, bytes: &[u8]| read_image_bytes(name, bytes, view);
+            self.each_group(rows, read, |places, images| {
+                for (n, image) in places.zip(images) {
+                    found.push(image.map(|(image, remarks)| {
+                        let room = &mut room[n * image_bytes..(n + 1) * image_bytes];
+                        room.iter_mut().zip(image).for_each(|(to, from)| *to = from);
+                        remarks
+                    }));
                 }
-            }
-            Ok(())
-        })?;
-        Split::from_bytes(bytes, shape, labels)
+            })?;
+            Ok(found)
+        })
     }
 
     /// Reads the image of each row, in parallel, a group of rows at a time, and hands the group's results on with the
@@ -247,7 +271,7 @@ impl Set {
         &self,
         rows: &[Row],
         read: impl Fn(&Path, &[u8]) -> Result<T, DataError> + Sync,
-        mut take: impl FnMut(Range<usize>, Vec<Result<T, DataError>>) -> Result<(), DataError>,
+        mut take: impl FnMut(Range<usize>, Vec<Result<T, DataError>>),
     ) -> Result<(), DataError> {
         let mut first = 0;
         let group = |row: &Row| (row.place.table, row.place.group);
@@ -261,7 +285,7 @@ impl Set {
                     _ => Err(DataError::Decode { path: name, fault: PictureFault::Elsewhere }),
                 }
             };
-            take(first..first + rows.len(), rows.par_iter().map(one).collect())?;
+            take(first..first + rows.len(), rows.par_iter().map(one).collect());
             first += rows.len();
         }
         Ok(())

@@ -15,7 +15,7 @@ use super::*;
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/parquet");
 
 fn read(path: &Path, options: &LoadOptions) -> Result<Parts, DataError> {
-    load(path, options)
+    load(path, options, &Ranks::alone())
 }
 
 fn message(path: &Path) -> String {
