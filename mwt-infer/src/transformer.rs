@@ -15,7 +15,7 @@ use crate::arithmetic::Arithmetic;
 use crate::error::Error;
 use crate::fit::layer;
 use crate::kernels::panels::{self, COLUMNS, ROWS, Step};
-use crate::kernels::{Init, Isa, Kernel, Mat, MatMut, packed_i16, with_kernel};
+use crate::kernels::{Init, Isa, Kernel, Mat, MatMut, with_kernel};
 use crate::workspace::{Carve, Plan};
 
 /// The scratch of the Transformer.
@@ -238,8 +238,8 @@ impl Attention<'_> {
         if !K::FASTER || !even || t < TOKENS {
             return;
         }
-        let key = kernel.largest(self.keys) / packed_i16::limit(dim);
-        let value = kernel.largest(self.values) / packed_i16::limit(self.chunk);
+        let key = kernel.largest(self.keys) / panels::limit(dim);
+        let value = kernel.largest(self.values) / panels::limit(self.chunk);
         kernel.pack_columns(self.keys, reciprocal(key));
         kernel.pack_rows(self.values, d, reciprocal(value));
         self.rounded = Rounded::Packed([key, value]);
@@ -277,12 +277,12 @@ impl Attention<'_> {
             Rounded::Panels(steps) if K::INTEGER_PANELS => Rounded::Panels(steps),
             _ => Rounded::No,
         };
-        let weight_limit = packed_i16::limit(self.chunk);
+        let weight_limit = panels::limit(self.chunk);
         let (mut queries, mut weight_panels) = (queries, &mut [][..]);
         match rounded {
             Rounded::No => {}
             Rounded::Packed([key, _]) => {
-                let query = kernel.largest(queries) / packed_i16::limit(dim);
+                let query = kernel.largest(queries) / panels::limit(dim);
                 kernel.pack_rows(queries, rows, reciprocal(query));
                 scale *= query * key;
             }

@@ -11,8 +11,8 @@
 //! | `dsp` | sums of 16-bit products with the DSP extension of Armv7E-M, and without |
 //! | `panels` | products of 16-bit integers on top of it: those of the portable kernel |
 //! | `simd` | the kernel of these, written once over a trait of such operations |
-//! | `int8` | linear layers in int8, written once for AVX2 and AVX-512 |
-//! | `packed_i16` | attention in 16-bit integers: its definition, which AVX2 and AVX-512 override |
+//! | `int8` | linear layers in int8, written once for AVX2, AVX-VNNI and AVX-512 |
+//! | `packed_i16` | fit and attention in 16-bit integers: their definition, which AVX2 and AVX-512 override |
 //! | `view` | matrices inside slices, whose views reach past nothing |
 //!
 //! All unsafe code of the crate lies in the modules that are allowed it below.

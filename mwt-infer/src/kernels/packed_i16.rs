@@ -1,16 +1,11 @@
 //! Products of 16-bit integers, for the fit's hidden layers and attention: what they are, in safe Rust.
 //!
 //! Two neighbouring integers of a sum share the 32 bits of an f32 in the caller's memory, which holds them in place of
-//! the values that they were rounded from. A sum is an exact i32: rounded to [`limit`], its terms cannot overflow it,
+//! the values that they were rounded from. A sum is an exact i32: rounded to [`limit`](super::panels::limit), its terms cannot overflow it,
 //! and so it is the same number on every instruction set.
 
 use super::panels::{self, COLUMNS, ROWS};
 use super::{Init, Mat, MatMut};
-
-/// The largest magnitude to round to, for sums of `terms` products.
-pub(crate) fn limit(terms: usize) -> f32 {
-    libm::floorf(libm::sqrtf((i32::MAX as usize / terms.max(1)) as f32 - 64.0))
-}
 
 /// Two integers as one value; what is not finite becomes anything.
 fn pair(low: f32, high: f32) -> f32 {
@@ -152,18 +147,6 @@ fn dot(a: f32, b: f32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sums_of_the_largest_terms_fit() {
-        for terms in [2, 32, 64, 128, 1000] {
-            let limit = limit(terms) as i64;
-            assert!(terms as i64 * limit * limit <= i64::from(i32::MAX), "{terms}");
-            let next = limit + 1;
-            assert!(
-                limit >= i64::from(i16::MAX) || terms as i64 * next * next > (1 << 31) - (1 << 20)
-            );
-        }
-    }
 
     #[test]
     fn integers_come_back() {

@@ -3,13 +3,12 @@
 //!
 //! Two neighbouring integers of a sum share the 32 bits of an f32 in the caller's memory. A panel has `G` rows of A (2) or
 //! columns of B (4), and lies `[pairs][G]`, so that a block of the product walks through both its panels from one end to
-//! the other. Sums are exact: rounded to [`limit`](super::packed_i16::limit), their terms cannot overflow an i32.
+//! the other. Sums are exact: rounded to [`limit`], their terms cannot overflow an i32.
 
 use core::array;
 
 use mwt_core::quant::{Matrix, Values, Vector};
 
-use super::packed_i16::limit;
 use super::{Init, Mat, MatMut, PANEL, dsp};
 
 /// Rows of a panel of A.
@@ -25,6 +24,11 @@ pub(crate) const fn pairs(terms: usize) -> usize {
 /// Values that the panels of `sides` rows or columns take.
 pub(crate) const fn panels_len<const G: usize>(sides: usize, terms: usize) -> usize {
     sides.div_ceil(G) * G * pairs(terms)
+}
+
+/// The largest magnitude to round to, for sums of `terms` products.
+pub(crate) fn limit(terms: usize) -> f32 {
+    libm::floorf(libm::sqrtf((i32::MAX as usize / terms.max(1)) as f32 - 64.0))
 }
 
 /// What a row of values is rounded to, and the way back.
@@ -282,6 +286,18 @@ mod tests {
                     assert_eq!(*c, 2.0 * terms.sum::<i64>() as f32 + start, "{m} {n} {k}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn sums_of_the_largest_terms_fit() {
+        for terms in [2, 32, 64, 128, 1000] {
+            let limit = limit(terms) as i64;
+            assert!(terms as i64 * limit * limit <= i64::from(i32::MAX), "{terms}");
+            let next = limit + 1;
+            assert!(
+                limit >= i64::from(i16::MAX) || terms as i64 * next * next > (1 << 31) - (1 << 20)
+            );
         }
     }
 

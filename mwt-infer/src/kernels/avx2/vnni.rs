@@ -3,17 +3,16 @@
 
 use core::arch::x86_64::*;
 
-use super::Avx2;
 use crate::kernels::PackedI16;
 use crate::kernels::int8::{Ends, Products, SMALLEST};
 
 const COLUMNS: usize = 16;
 
-/// AVX2 on a CPU that has AVX-VNNI too.
+/// A kernel on a CPU that has AVX-VNNI too.
 #[derive(Clone, Copy)]
-pub(super) struct Vnni(pub(super) Avx2);
+pub(super) struct Vnni<K>(pub(super) K);
 
-impl Products for Vnni {
+impl<K: PackedI16> Products for Vnni<K> {
     /// q + 128, as for AVX-512: the instruction multiplies unsigned by signed bytes.
     type Value = u8;
     const GROUP: usize = 4;
@@ -27,7 +26,7 @@ impl Products for Vnni {
     #[inline(always)]
     unsafe fn round(self, row: &[f32], to: *mut u8, depth: usize) -> f32 {
         // SAFETY: who makes a value of `Vnni` has found the instructions; the rest is the caller's, here and below.
-        unsafe { round(self.0, row, to, depth) }
+        unsafe { round(self.0.largest(row), row, to, depth) }
     }
 
     #[inline(always)]
@@ -59,13 +58,12 @@ impl Products for Vnni {
     }
 }
 
-/// [`Products::round`].
+/// [`Products::round`] of a row whose largest magnitude is known.
 ///
 /// # Safety
 /// `depth` bytes, at least as many as the row has values, may be written at `to`.
 #[target_feature(enable = "avx2,fma,avxvnni")]
-unsafe fn round(avx2: Avx2, row: &[f32], to: *mut u8, depth: usize) -> f32 {
-    let largest = avx2.largest(row);
+unsafe fn round(largest: f32, row: &[f32], to: *mut u8, depth: usize) -> f32 {
     let factor = _mm256_set1_ps(if largest >= SMALLEST { 127.0 / largest } else { 0.0 });
     for (n, some) in row.chunks(8).enumerate() {
         let mut eight = [0.0; 8];
