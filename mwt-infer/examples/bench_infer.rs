@@ -1,10 +1,10 @@
 //! Times one image: pixel indices ready → k inner steps → tokens → logits, on one thread.
 //!
 //! ```sh
-//! bench_infer BUNDLE.mwt INPUTS.safetensors `[SECONDS]` `[ISA]` `[IMAGES]`
+//! bench_infer BUNDLE.mwt INPUTS.safetensors `[SECONDS]` `[ISA]` `[IMAGES]` `[f32|int8]`
 //! ```
 //! The inputs hold `images` `[N, C, H, W]` in [-1, 1], `indices` `[k or more, N, P]`, `coords` `[H·W, 2]` and the
-//! expected `logits` `[N, K]`. One line of JSON per instruction set: median and least CPU time and
+//! expected `logits` `[N, K]`. One line of JSON per instruction set and arithmetic: median and least CPU time and
 //! median wall time in milliseconds, and the largest distance of a logit. At least IMAGES images, 10 unless given, whatever the SECONDS. Pin the thread from outside, with `taskset -c`.
 
 use std::error::Error;
@@ -19,19 +19,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [bundle, inputs, rest @ ..] = &arguments[..] else {
         return Err(
-            "usage: bench_infer BUNDLE.mwt INPUTS.safetensors [SECONDS] [ISA] [IMAGES]".into()
+            "usage: bench_infer BUNDLE.mwt INPUTS.safetensors [SECONDS] [ISA] [IMAGES] [f32|int8]"
+                .into(),
         );
     };
     let seconds = Duration::from_secs_f64(rest.first().map_or(Ok(4.0), |s| s.parse())?);
     let wanted = rest.get(1);
     let least = rest.get(2).map_or(Ok(10), |n| n.parse())?;
     let limits = (seconds, least);
+    let arithmetics = match rest.get(3).map(String::as_str) {
+        None => &[Arithmetic::F32, Arithmetic::Int8][..],
+        Some("f32") => &[Arithmetic::F32],
+        Some("int8") => &[Arithmetic::Int8],
+        Some(other) => return Err(format!("no arithmetic is called {other}").into()),
+    };
     let (bundle, inputs) = (std::fs::read(bundle)?, std::fs::read(inputs)?);
     let bundle = Bundle::parse(&bundle)?;
     let inputs = SafeTensors::deserialize(&inputs)?;
     for isa in Isa::all_available().filter(|isa| wanted.is_none_or(|w| w == isa.name())) {
-        for arithmetic in [Arithmetic::F32, Arithmetic::Int8] {
-            run(&bundle, &inputs, isa, arithmetic, limits)?;
+        for arithmetic in arithmetics {
+            run(&bundle, &inputs, isa, *arithmetic, limits)?;
         }
     }
     Ok(())

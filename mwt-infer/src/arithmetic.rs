@@ -12,6 +12,7 @@ pub enum Arithmetic {
     /// |---|---|---|---|
     /// | AVX2, AVX-512 | each token rounded to 8 bits with a scale of its own | 12 bits, from 128 tokens on | 12 bits in the hidden layers, from D 64 on |
     /// | portable, with the DSP extension of Cortex-M4, M7 and M33 or without | to 16 bits | 13 bits, with one head | 13 bits in the hidden layers |
-    /// | NEON, SIMD128 | f32 | f32 | f32 |
+    /// | NEON with SDOT | each token rounded to 8 bits with a scale of its own | f32 | f32 |
+    /// | NEON without, SIMD128 | f32 | f32 | f32 |
     Int8,
 }

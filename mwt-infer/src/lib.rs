@@ -58,7 +58,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `alloc` | `WorkspaceBuf`, a workspace on the heap |
-//! | `std` | `classify_batch`, `fit_batch`; implies `alloc` |
+//! | `std` | `classify_batch`, `fit_batch`; on 64-bit ARM, whether the CPU has SDOT is found at run time; implies `alloc` |
 //! | `defmt` | `defmt::Format` for errors and answers, to log them over a debug probe |
 //! | `kernels` | the arithmetic itself, for mwt-train; no promise of stability |
 

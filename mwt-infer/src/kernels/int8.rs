@@ -78,6 +78,7 @@ pub(super) trait Products: Copy {
 
 /// What ends a block: what the sums have too much, and the columns' scales and biases.
 pub(super) struct Ends<E> {
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "AVX-512 alone has some"))]
     pub(super) excess: E,
     pub(super) scales: *const f32,
     pub(super) bias: Option<*const f32>,

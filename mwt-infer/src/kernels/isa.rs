@@ -20,7 +20,7 @@ pub enum Isa {
     /// AVX-512 with VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
-    /// NEON.
+    /// NEON, with SDOT where the CPU has it.
     #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
     Neon(Neon),
     /// WebAssembly's SIMD128.
@@ -52,7 +52,13 @@ impl Isa {
                 target_feature = "neon",
                 target_endian = "little"
             ))]
-            Some(Self::Neon(Neon)),
+            Some(Self::Neon(Neon::default())),
+            #[cfg(all(
+                target_arch = "aarch64",
+                target_feature = "neon",
+                target_endian = "little"
+            ))]
+            Neon::detect_dotprod().map(Self::Neon),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Some(Self::Simd128(Simd128)),
         ]
@@ -69,7 +75,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => "avx512",
             #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
-            Self::Neon(_) => "neon",
+            Self::Neon(neon) => neon.name(),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Self::Simd128(_) => "simd128",
         }

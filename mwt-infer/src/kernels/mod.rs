@@ -11,7 +11,7 @@
 //! | `dsp` | sums of 16-bit products with the DSP extension of Armv7E-M, and without |
 //! | `panels` | products of 16-bit integers on top of it: those of the portable kernel |
 //! | `simd` | the kernel of these, written once over a trait of such operations |
-//! | `int8` | linear layers in int8, written once for AVX2, AVX-VNNI and AVX-512 |
+//! | `int8` | linear layers in int8, written once for AVX2, AVX-VNNI, AVX-512 and NEON's SDOT |
 //! | `packed_i16` | fit and attention in 16-bit integers: their definition, which AVX2 and AVX-512 override |
 //! | `view` | matrices inside slices, whose views reach past nothing |
 //!
@@ -28,7 +28,10 @@ mod dsp;
 #[cfg(mwt_fpv4)]
 #[allow(unsafe_code)]
 mod fpv4;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+))]
 #[allow(unsafe_code)]
 mod int8;
 mod isa;

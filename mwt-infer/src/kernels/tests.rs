@@ -35,7 +35,7 @@ const fn unless_exact(tolerance: f32) -> f32 {
 fn each(check: impl Fn(Isa)) {
     let mut wanted = vec!["avx2", "avxvnni", "avx512"];
     if cfg!(target_arch = "aarch64") {
-        wanted = vec!["neon"];
+        wanted = vec!["neon", "neon-dotprod"];
     }
     if cfg!(target_arch = "wasm32") {
         wanted = vec!["simd128"];
@@ -176,6 +176,40 @@ fn linear_layers_in_integers_do_not_depend_on_the_instructions() {
         let first = all.next();
         assert!(all.all(|c| Some(&c) == first.as_ref()), "{m}×{k}×{n}");
     }
+}
+
+/// Where rows, weights and scales are whole numbers nothing is rounded, and a linear layer is its sums of integers.
+#[test]
+fn sums_of_int8_are_exact() {
+    let whole = |n: usize, length: usize, seed: u32| -> Vec<f32> {
+        let mut x: Vec<f32> = values(n, seed).iter().map(|v| libm::rintf(v * 127.0)).collect();
+        // The largest magnitude makes the scale 1.
+        x.chunks_exact_mut(length).for_each(|x| x[length / 2] = -127.0);
+        x
+    };
+    each(|isa| {
+        for m in ROWS {
+            for (k, n) in [(64, 32), (65, 64), (67, 96), (129, 128), (1023, 32)] {
+                let a = whole(m * k, k, 1);
+                let columns = whole(k * n, k, 2);
+                let w: Vec<f32> = (0..k * n).map(|i| columns[i % n * k + i / n]).collect();
+                let mut stored = Vec::new();
+                encode(Scheme::Int8, n, &w, &mut stored);
+                let view = Matrix::new(k, n, Scheme::Int8, &stored);
+                let (mut got, mut panel) = (vec![0.0; m * n], vec![0.0; k * super::PANEL]);
+                let c = MatMut::dense(&mut got, m, n);
+                with_kernel!(isa, kernel => {
+                    kernel.linear_int8(Mat::dense(&a, m, k), &view, None, c, &mut panel);
+                });
+                for (a, got) in a.chunks_exact(k).zip(got.chunks_exact(n)) {
+                    for (w, got) in columns.chunks_exact(k).zip(got) {
+                        let sum: i32 = a.iter().zip(w).map(|(a, w)| *a as i32 * *w as i32).sum();
+                        assert_eq!(*got, sum as f32, "{} {m}×{k}×{n}", isa.name());
+                    }
+                }
+            }
+        }
+    });
 }
 
 #[test]

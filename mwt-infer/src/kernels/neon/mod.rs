@@ -1,15 +1,33 @@
-//! NEON, which every 64-bit ARM target with floating point has; nothing needs to be detected.
+//! NEON, which every 64-bit ARM target with floating point has; nothing but SDOT needs to be detected.
+
+mod int8;
 
 use core::arch::aarch64::*;
 
 use half::f16;
+use mwt_core::quant::{Matrix, Vector};
 
-use super::PackedI16;
 use super::simd::{Simd, register_ops};
+use super::{Mat, MatMut, PackedI16};
 
 /// The NEON kernel.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Neon;
+pub struct Neon {
+    sdot: Option<int8::Sdot>,
+}
+
+impl Neon {
+    /// With SDOT for linear layers in int8, where the CPU has it: with the feature `std` the operating system is asked, without
+    /// it the target has to have it (`-Ctarget-feature=+dotprod`).
+    pub fn detect_dotprod() -> Option<Self> {
+        int8::Sdot::detect().map(|sdot| Self { sdot: Some(sdot) })
+    }
+
+    /// Its name in reports.
+    pub(super) const fn name(self) -> &'static str {
+        if self.sdot.is_some() { "neon-dotprod" } else { "neon" }
+    }
+}
 
 impl PackedI16 for Neon {}
 
@@ -144,6 +162,17 @@ impl Simd for Neon {
     fn sum(self, a: float32x4_t) -> f32 {
         // SAFETY: see above.
         unsafe { vaddvq_f32(a) }
+    }
+
+    #[inline(always)]
+    fn linear_int8(
+        self,
+        a: Mat<'_>,
+        w: &Matrix<'_>,
+        bias: Option<Vector<'_>>,
+        c: &mut MatMut<'_>,
+    ) -> bool {
+        self.sdot.is_some_and(|sdot| super::int8::linear(sdot, a, w, bias, c))
     }
 
     #[inline(always)]
