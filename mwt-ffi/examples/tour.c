@@ -148,6 +148,15 @@ int main(int argc, char **argv) {
     print_answer("clamped", &model);
     OK(mwt_set_range(&classifier, MWT_RANGE_ANY, 0));
 
+    /* In integers where they are faster. */
+    check(mwt_set_arithmetic(&classifier, 2), MWT_STATUS_OTHER, "no such arithmetic");
+    OK(mwt_set_arithmetic(&classifier, MWT_ARITHMETIC_INT8));
+    OK(mwt_fit(&classifier, &whole));
+    print_answer("int8", &model);
+    OK(mwt_set_arithmetic(&classifier, MWT_ARITHMETIC_F32));
+    OK(mwt_fit(&classifier, &whole));
+    print_answer("f32", &model);
+
     /* Any bit that flips after parsing is noticed. */
     unsigned noticed = 0, flips = 0;
     for (size_t at = 0; at < bundle_len; at += bundle_len / 7, flips++) {

@@ -90,6 +90,16 @@ typedef enum mwt_range {
   MWT_RANGE_CLAMPED = 2,
 } mwt_range;
 
+// How products are computed.
+typedef enum mwt_arithmetic {
+  // In floats: the same bits on every board.
+  MWT_ARITHMETIC_F32 = 0,
+  // In integers where the processor is faster that way: on a Cortex-M4F or M7 the fit's hidden layers, linear layers and
+  // attention. Sums are exact, but what is summed is rounded, so that logits differ a little. The bundle's weights should be
+  // int8, as they are unless the trainer was told otherwise.
+  MWT_ARITHMETIC_INT8 = 1,
+} mwt_arithmetic;
+
 // A classifier, in memory of the caller's: what it needs between calls besides its workspace. `mwt_init` sets it up; before
 // that, other calls refuse one of zeros. Nothing has to be freed. One thread, task or interrupt at a time may use it; two with
 // workspaces of their own are independent.
@@ -241,6 +251,14 @@ enum mwt_status mwt_check(struct mwt_classifier *classifier);
 enum mwt_status mwt_set_range(struct mwt_classifier *classifier,
                               uint32_t rule,
                               float limit);
+
+// Chooses how products are computed from now on: MWT_ARITHMETIC_F32, as at first, or MWT_ARITHMETIC_INT8. Choose before a
+// fit begins.
+//
+// # Safety
+// As for `mwt_begin`.
+enum mwt_status mwt_set_arithmetic(struct mwt_classifier *classifier,
+                                   uint32_t arithmetic);
 
 // The name of a class: its first byte into `text` and its length into `len`. It lies in the bundle and does not end
 // with 0. `MWT_STATUS_OUTPUT` for a class that is not there.

@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 
 // Under another name, or cbindgen would take it for what C sees.
 use mwt_infer::Classifier as Fitter;
-use mwt_infer::{Error, Extents, Profiler, Range};
+use mwt_infer::{Arithmetic as Products, Error, Extents, Profiler, Range};
 
 use crate::answer::{self, Prediction, best, write_logits};
 use crate::memory::{array, array_mut, bytes, values};
@@ -342,6 +342,40 @@ pub unsafe extern "C" fn mwt_set_range(
             0 => Range::Any,
             1 => Range::Refused(limit),
             2 => Range::Clamped(limit),
+            _ => return Err(Status::Other),
+        });
+        Ok(())
+    })())
+}
+
+/// How products are computed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// In floats: the same bits on every board.
+    F32 = 0,
+    /// In integers where the processor is faster that way: on a Cortex-M4F or M7 the fit's hidden layers, linear layers and
+    /// attention. Sums are exact, but what is summed is rounded, so that logits differ a little. The bundle's weights should be
+    /// int8, as they are unless the trainer was told otherwise.
+    Int8 = 1,
+}
+
+/// Chooses how products are computed from now on: MWT_ARITHMETIC_F32, as at first, or MWT_ARITHMETIC_INT8. Choose before a
+/// fit begins.
+///
+/// # Safety
+/// As for `mwt_begin`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mwt_set_arithmetic(
+    classifier: *mut Classifier,
+    arithmetic: u32,
+) -> Status {
+    status((|| {
+        // SAFETY: the caller's promise.
+        let classifier = unsafe { ready(classifier)? };
+        classifier.set_arithmetic(match arithmetic {
+            0 => Products::F32,
+            1 => Products::Int8,
             _ => return Err(Status::Other),
         });
         Ok(())

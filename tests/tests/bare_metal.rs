@@ -339,6 +339,14 @@ fn c_does_whatever_rust_does_with_its_bits() {
     host.set_range(Range::Clamped(0.5));
     host.fit(&whole).expect("fits");
     assert_eq!(said("clamped"), bits(host.logits().expect("logits")));
+    host.set_range(Range::Any);
+    for (name, arithmetic) in [("int8", Arithmetic::Int8), ("f32", Arithmetic::F32)] {
+        host.set_arithmetic(arithmetic);
+        host.fit(&whole).expect("fits");
+        assert_eq!(said(name), bits(host.logits().expect("logits")), "{name}");
+    }
+    assert_ne!(said("int8"), said("f32"));
+    assert_eq!(said("f32"), said("whole"));
     assert!(report.contains("8 of 8 flipped bits noticed"), "{report}");
 }
 
