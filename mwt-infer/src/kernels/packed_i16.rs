@@ -23,7 +23,7 @@ fn apart(pair: f32) -> [i32; 2] {
 ///
 /// Those of attention take what was packed in place. Those of the fit take operands of [`pack_a`](Self::pack_a) and its
 /// like, which lie as suits the kernel, in half of the memory of what they were rounded from: by default as
-/// [`panels`](super::panels), and in the order of the matrix where `FASTER`.
+/// the module `panels` has them, and in the order of the matrix where `FASTER`.
 pub trait PackedI16: Copy {
     /// Whether these products are faster than those of f32.
     const FASTER: bool = false;
