@@ -1,6 +1,7 @@
 //! `mwt-train train` and `mwt-train resume`.
 
 use std::error::Error;
+use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ fn together(work: impl FnOnce(&Ranks) -> CliResult) -> CliResult {
     if known {
         // One says it.
         if ranks.is_first() {
-            eprintln!("error: {error}");
+            say_whole(&format!("error: {error}\n"));
             ranks.abort();
         }
         ranks.any(true);
@@ -106,9 +107,15 @@ fn together(work: impl FnOnce(&Ranks) -> CliResult) -> CliResult {
         // Where all have the same trouble, the first says it and ends the others.
         std::thread::sleep(Duration::from_secs(1));
     }
-    eprintln!("error: {name}: {error}");
+    say_whole(&format!("error: {name}: {error}\n"));
     ranks.abort();
     result
+}
+
+/// Writes a line to stderr at once: `eprintln` writes it in pieces, between which other processes' lines would come.
+fn say_whole(line: &str) {
+    // There is nobody else to tell.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Whether all processes have this error.
