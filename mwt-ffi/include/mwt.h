@@ -1,7 +1,7 @@
 /* Fits and classifies images, series and volumes with a Meta Weight Transformer bundle.
  *
  * Memory: nothing is allocated and nothing is global; the caller owns all of it. A call takes at most 4 KiB of stack in every
- * optimized build of the library, 20 KiB in one without optimization.
+ * optimized build of the library, 20 KiB in one without optimization; on a host with vector registers 128 KiB.
  *
  * Threads, RTOS tasks, interrupts: every function may be interrupted and entered again anywhere. A classifier and its
  * workspace belong to one of them at a time; two with workspaces of their own are independent, and may share a bundle. No lock
