@@ -8,6 +8,7 @@ use core::mem::MaybeUninit;
 
 use mwt_core::quant::{Matrix, Values, Vector};
 
+use super::simd::Simd;
 use super::{Mat, MatMut};
 
 /// The longest sum: W's rows.
@@ -83,6 +84,46 @@ pub(super) struct Ends<E> {
     pub(super) scales: *const f32,
     pub(super) bias: Option<*const f32>,
 }
+
+impl<E> Ends<E> {
+    /// Ends a row of a block: two registers of sums, to which the row's scale belongs.
+    ///
+    /// # Safety
+    /// Two registers may be written at `to`, and as many values are at the pointers.
+    #[inline(always)]
+    pub(super) unsafe fn write<S: Simd>(
+        &self,
+        s: S,
+        sums: [S::F; 2],
+        row_scale: f32,
+        to: *mut f32,
+    ) {
+        for (i, sum) in sums.into_iter().enumerate() {
+            let at = i * S::LANES;
+            // SAFETY: the caller's.
+            unsafe {
+                let scale = s.mul(s.splat(row_scale), s.load_all(self.scales.add(at)));
+                let bias = match self.bias {
+                    Some(bias) => s.load_all(bias.add(at)),
+                    None => s.splat(0.0),
+                };
+                s.store_all(s.mul_add(sum, scale, bias), to.add(at));
+            }
+        }
+    }
+}
+
+/// Calls a function of [`Products::block`]'s safety that is compiled for each number of rows with the one for `$rows`.
+macro_rules! with_rows {
+    ($rows:expr, $($m:literal)* => $block:ident $arguments:tt) => {
+        match $rows {
+            // SAFETY: what calls it proves that the CPU has the instructions; the rest is its caller's.
+            $($m => unsafe { $block::<$m> $arguments },)*
+            _ => {}
+        }
+    };
+}
+pub(super) use with_rows;
 
 /// C = A·W + bias. Gives false, having done nothing, for weights that are not int8, sums that are shorter than
 /// [`SHORTEST`] or longer than [`DEPTH`], and widths that are no multiple of [`Products::COLUMNS`].

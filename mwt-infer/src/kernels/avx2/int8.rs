@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use super::Avx2;
 use crate::kernels::PackedI16;
-use crate::kernels::int8::{Ends, Products, SMALLEST};
+use crate::kernels::int8::{Ends, Products, SMALLEST, with_rows};
 
 const COLUMNS: usize = 16;
 
@@ -40,16 +40,7 @@ impl Products for Avx2 {
         ends: &Ends<()>,
         c: (*mut f32, usize),
     ) {
-        macro_rules! rows {
-            ($($m:literal)*) => {
-                match rows {
-                    // SAFETY: see above.
-                    $($m => unsafe { block::<$m>(depth, a, panel, ends, c) },)*
-                    _ => {}
-                }
-            };
-        }
-        rows!(1 2 3 4 5 6);
+        with_rows!(rows, 1 2 3 4 5 6 => block(self, depth, a, panel, ends, c));
     }
 }
 
@@ -114,6 +105,7 @@ unsafe fn pack(from: *const i8, k: usize, stride: usize, panel: *mut i16) {
 /// As there.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn block<const M: usize>(
+    avx2: Avx2,
     depth: usize,
     (a, row_scales): (*const i16, *const f32),
     panel: *const i16,
@@ -135,19 +127,11 @@ unsafe fn block<const M: usize>(
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
-        for (i, sum) in sums.iter().enumerate() {
-            // SAFETY: the caller's.
-            unsafe {
-                let scale = _mm256_set1_ps(*row_scales.add(r));
-                let scale = _mm256_mul_ps(scale, _mm256_loadu_ps(ends.scales.add(8 * i)));
-                let bias = match ends.bias {
-                    Some(bias) => _mm256_loadu_ps(bias.add(8 * i)),
-                    None => _mm256_setzero_ps(),
-                };
-                let value = _mm256_fmadd_ps(_mm256_cvtepi32_ps(*sum), scale, bias);
-                _mm256_storeu_ps(c.add(r * stride + 8 * i), value);
-            }
+    for (r, [low, high]) in sums.into_iter().enumerate() {
+        // SAFETY: the caller's.
+        unsafe {
+            let sums = [_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)];
+            ends.write(avx2, sums, *row_scales.add(r), c.add(r * stride));
         }
     }
 }

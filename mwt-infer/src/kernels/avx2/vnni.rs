@@ -3,8 +3,8 @@
 
 use core::arch::x86_64::*;
 
-use crate::kernels::PackedI16;
-use crate::kernels::int8::{Ends, Products, SMALLEST};
+use crate::kernels::int8::{Ends, Products, SMALLEST, with_rows};
+use crate::kernels::simd::Simd;
 
 const COLUMNS: usize = 16;
 
@@ -12,7 +12,7 @@ const COLUMNS: usize = 16;
 #[derive(Clone, Copy)]
 pub(super) struct Vnni<K>(pub(super) K);
 
-impl<K: PackedI16> Products for Vnni<K> {
+impl<K: Simd<F = __m256>> Products for Vnni<K> {
     /// q + 128, as for AVX-512: the instruction multiplies unsigned by signed bytes.
     type Value = u8;
     const GROUP: usize = 4;
@@ -45,16 +45,7 @@ impl<K: PackedI16> Products for Vnni<K> {
         ends: &Ends<[__m256i; 2]>,
         c: (*mut f32, usize),
     ) {
-        macro_rules! rows {
-            ($($m:literal)*) => {
-                match rows {
-                    // SAFETY: see above.
-                    $($m => unsafe { block::<$m>(depth, a, panel, ends, c) },)*
-                    _ => {}
-                }
-            };
-        }
-        rows!(1 2 3 4 5 6);
+        with_rows!(rows, 1 2 3 4 5 6 => block(self.0, depth, a, panel, ends, c));
     }
 }
 
@@ -132,6 +123,7 @@ unsafe fn pack(from: *const i8, k: usize, stride: usize, panel: *mut u8) -> [__m
 /// As there.
 #[target_feature(enable = "avx2,fma,avxvnni")]
 unsafe fn block<const M: usize>(
+    kernel: impl Simd<F = __m256>,
     depth: usize,
     (a, row_scales): (*const u8, *const f32),
     panel: *const u8,
@@ -153,19 +145,14 @@ unsafe fn block<const M: usize>(
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
-        for (i, sum) in sums.iter().enumerate() {
-            // SAFETY: the caller's.
-            unsafe {
-                let sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(*sum, ends.excess[i]));
-                let scale = _mm256_set1_ps(*row_scales.add(r));
-                let scale = _mm256_mul_ps(scale, _mm256_loadu_ps(ends.scales.add(8 * i)));
-                let bias = match ends.bias {
-                    Some(bias) => _mm256_loadu_ps(bias.add(8 * i)),
-                    None => _mm256_setzero_ps(),
-                };
-                _mm256_storeu_ps(c.add(r * stride + 8 * i), _mm256_fmadd_ps(sum, scale, bias));
-            }
+    for (r, [low, high]) in sums.into_iter().enumerate() {
+        // SAFETY: the caller's.
+        unsafe {
+            let sums = [
+                _mm256_cvtepi32_ps(_mm256_sub_epi32(low, ends.excess[0])),
+                _mm256_cvtepi32_ps(_mm256_sub_epi32(high, ends.excess[1])),
+            ];
+            ends.write(kernel, sums, *row_scales.add(r), c.add(r * stride));
         }
     }
 }

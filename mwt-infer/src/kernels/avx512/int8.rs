@@ -6,7 +6,7 @@
 use core::arch::x86_64::*;
 
 use super::Avx512;
-use crate::kernels::int8::{Ends, Products, SMALLEST};
+use crate::kernels::int8::{Ends, Products, SMALLEST, with_rows};
 
 const COLUMNS: usize = 32;
 
@@ -42,16 +42,7 @@ impl Products for Avx512 {
         ends: &Ends<[__m512i; 2]>,
         c: (*mut f32, usize),
     ) {
-        macro_rules! rows {
-            ($($m:literal)*) => {
-                match rows {
-                    // SAFETY: see above.
-                    $($m => unsafe { block::<$m>(depth, a, panel.cast(), ends, c) },)*
-                    _ => {}
-                }
-            };
-        }
-        rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+        with_rows!(rows, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 => block(self, depth, a, panel.cast(), ends, c));
     }
 }
 
@@ -157,6 +148,7 @@ unsafe fn pack(from: *const i8, k: usize, stride: usize, panel: *mut i8) -> [__m
 /// As there.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 unsafe fn block<const M: usize>(
+    avx512: Avx512,
     depth: usize,
     (a, row_scales): (*const u8, *const f32),
     panel: *const i8,
@@ -177,19 +169,14 @@ unsafe fn block<const M: usize>(
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
-        for (i, sum) in sums.iter().enumerate() {
-            // SAFETY: the caller's.
-            unsafe {
-                let sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(*sum, ends.excess[i]));
-                let scale = _mm512_set1_ps(*row_scales.add(r));
-                let scale = _mm512_mul_ps(scale, _mm512_loadu_ps(ends.scales.add(16 * i)));
-                let bias = match ends.bias {
-                    Some(bias) => _mm512_loadu_ps(bias.add(16 * i)),
-                    None => _mm512_setzero_ps(),
-                };
-                _mm512_storeu_ps(c.add(r * stride + 16 * i), _mm512_fmadd_ps(sum, scale, bias));
-            }
+    for (r, [low, high]) in sums.into_iter().enumerate() {
+        // SAFETY: the caller's.
+        unsafe {
+            let sums = [
+                _mm512_cvtepi32_ps(_mm512_sub_epi32(low, ends.excess[0])),
+                _mm512_cvtepi32_ps(_mm512_sub_epi32(high, ends.excess[1])),
+            ];
+            ends.write(avx512, sums, *row_scales.add(r), c.add(r * stride));
         }
     }
 }

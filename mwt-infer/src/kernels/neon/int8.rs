@@ -4,7 +4,8 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use crate::kernels::int8::{Ends, Products, SMALLEST};
+use crate::kernels::int8::{Ends, Products, SMALLEST, with_rows};
+use crate::kernels::simd::Simd;
 
 const COLUMNS: usize = 8;
 /// What a register holds of a row of A: four groups, which meet four rows of W each.
@@ -25,7 +26,8 @@ impl Sdot {
     }
 }
 
-impl Products for Sdot {
+/// The instruction, beside the kernel that ends the blocks.
+impl<K: Simd<F = float32x4_t>> Products for (Sdot, K) {
     type Value = i8;
     const GROUP: usize = VALUES;
     // Two registers of sums.
@@ -57,16 +59,7 @@ impl Products for Sdot {
         ends: &Ends<()>,
         c: (*mut f32, usize),
     ) {
-        macro_rules! rows {
-            ($($m:literal)*) => {
-                match rows {
-                    // SAFETY: a value of `Sdot` proves that the CPU has the instruction; the rest is the caller's.
-                    $($m => unsafe { block::<$m>(depth, a, panel, ends, c) },)*
-                    _ => {}
-                }
-            };
-        }
-        rows!(1 2 3 4 5 6 7 8);
+        with_rows!(rows, 1 2 3 4 5 6 7 8 => block(self.1, depth, a, panel, ends, c));
     }
 }
 
@@ -149,6 +142,7 @@ fn dot<const LANE: u32>(mut sum: int32x4_t, w: int8x16_t, a: int8x16_t) -> int32
 /// As there.
 #[target_feature(enable = "dotprod")]
 unsafe fn block<const M: usize>(
+    kernel: impl Simd<F = float32x4_t>,
     depth: usize,
     (a, row_scales): (*const i8, *const f32),
     panel: *const i8,
@@ -174,13 +168,9 @@ unsafe fn block<const M: usize>(
             }
             groups!(0 1 2 3);
         }
-        for (r, sums) in sums.iter().enumerate() {
-            for (i, sum) in sums.iter().enumerate() {
-                let scale = vmulq_n_f32(vld1q_f32(ends.scales.add(4 * i)), *row_scales.add(r));
-                let bias = ends.bias.map_or(vdupq_n_f32(0.0), |bias| vld1q_f32(bias.add(4 * i)));
-                let value = vfmaq_f32(bias, vcvtq_f32_s32(*sum), scale);
-                vst1q_f32(c.add(r * stride + 4 * i), value);
-            }
+        for (r, sums) in sums.into_iter().enumerate() {
+            let sums = [vcvtq_f32_s32(sums[0]), vcvtq_f32_s32(sums[1])];
+            ends.write(kernel, sums, *row_scales.add(r), c.add(r * stride));
         }
     }
 }

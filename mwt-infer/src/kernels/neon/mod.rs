@@ -172,7 +172,7 @@ impl Simd for Neon {
         bias: Option<Vector<'_>>,
         c: &mut MatMut<'_>,
     ) -> bool {
-        self.sdot.is_some_and(|sdot| super::int8::linear(sdot, a, w, bias, c))
+        self.sdot.is_some_and(|sdot| super::int8::linear((sdot, self), a, w, bias, c))
     }
 
     #[inline(always)]
