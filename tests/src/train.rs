@@ -5,14 +5,13 @@ use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use mwt_train::model::adjoint::{AdjointInnerLoop, AdjointTransformer};
+use mwt_train::model::attention::Attention;
 use mwt_train::model::operation;
 use mwt_train::model::params::host;
-use mwt_train::model::pieces::Pieces;
 use mwt_train::model::pointwise::Pointwise;
-use mwt_train::model::rowwise::Rowwise;
 use mwt_train::model::tokens::boundary;
 use mwt_train::model::update::Update;
-use mwt_train::model::{Model, MwtBackend, Output, Params, Pixels, Product, TrainBackend, inner};
+use mwt_train::model::{Model, MwtBackend, Output, Params, Pixels, TrainBackend, inner};
 use mwt_train::ranks::Ranks;
 use mwt_train::settings::Precision;
 use mwt_train::train::optim::{AdamW, AdamWConfig, OneCycle, gradients};
@@ -25,9 +24,9 @@ use crate::{Golden, IMAGES, assert_close, distance};
 pub const W_CLS: f64 = 0.01;
 
 /// A back end on which the model has every form.
-pub trait Tested: Pointwise + Rowwise + Product + Pieces + Update + MwtBackend {}
+pub trait Tested: Pointwise + Attention + Update + MwtBackend {}
 
-impl<B: Pointwise + Rowwise + Product + Pieces + Update + MwtBackend> Tested for B {}
+impl<B: Pointwise + Attention + Update + MwtBackend> Tested for B {}
 
 /// An implementation of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

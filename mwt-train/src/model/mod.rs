@@ -6,9 +6,10 @@
 //! - What trains: both halves as operations of burn's autodiff graph with a backward pass of their own ([`operation`]).
 //!   A back end chooses a form of each ([`MwtBackend`]): on the CPU `cpu`, on mwt-infer's kernels; on GPUs [`adjoint`], in
 //!   closed form on the back end's matrix products, with `gpu`'s kernels for what lies between them ([`pointwise`],
-//!   [`rowwise`], [`pieces`]), and one for the optimiser ([`update`]).
+//!   [`rowwise`], [`pieces`]), for [`attention`], and for the optimiser ([`update`]).
 
 pub mod adjoint;
+pub mod attention;
 pub mod backend;
 #[cfg(feature = "cpu")]
 mod cpu;

@@ -1,6 +1,7 @@
 //! Products and kernels of a GPU back end against the host and against ordinary tensor operations, over shapes that fill
 //! their cubes and that do not, and over every way in which an input may lie in memory.
 
+mod attention;
 mod pieces;
 mod pointwise;
 mod rowwise;
@@ -63,6 +64,7 @@ pub(crate) fn equal_tensor_operations<B: Tested>() {
         }
         pointwise::readout::<B>(shape);
     }
+    attention::kernels::<B>();
     pieces::many::<B>();
     update::kernels::<B>();
 }

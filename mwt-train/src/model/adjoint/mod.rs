@@ -1,7 +1,6 @@
 //! Both halves of the model with their adjoints in closed form, in tensor operations on any back end: what training on
 //! GPUs uses. The matrix products are the back end's, on tensor cores where it has them.
 
-mod attention;
 mod fit;
 mod transformer;
 

@@ -10,19 +10,15 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use mwt_core::ModelConfig;
 
-use super::attention::{Heads, attend, attend_backward, by_head};
+use crate::model::attention::{Attended, Attention, Heads, by_head};
 use crate::model::operation::{TransformerGrads, TransformerInputs, TransformerOp};
-use crate::model::pieces::{Pieces, Terms, blank};
+use crate::model::pieces::{Terms, blank};
 use crate::model::product::Product;
 use crate::model::rowwise::Rowwise;
 use crate::model::tokens::{tokens, tokens_backward};
 use crate::model::transformer::{Block, Linear, Norm, Transformer};
 use crate::settings::Precision;
 use crate::weights::layout::TransformerLayout;
-
-/// The most attention probabilities that are held at once: attention goes over the images in groups of as many as that
-/// allows.
-const PROBS_AT_ONCE: usize = 1 << 26;
 
 /// The Transformer that computes again what its backward pass needs.
 #[derive(Debug)]
@@ -46,13 +42,13 @@ pub struct SavedBlocks<B: Backend> {
 struct SavedBlock<B: Backend> {
     /// Its input, `[N, T, D]`.
     input: Tensor<B, 3>,
-    /// What its attention gathered, `[N, D, T]`.
-    attended: Tensor<B, 3>,
+    /// What its attention gathered.
+    attended: Attended<B>,
     /// The weight of queries, keys and values, [`by_head`].
     qkv: Tensor<B, 2>,
 }
 
-impl<B: Rowwise + Product + Pieces> TransformerOp<B> for AdjointTransformer {
+impl<B: Attention> TransformerOp<B> for AdjointTransformer {
     type Saved = SavedBlocks<B>;
 
     fn forward(inputs: &TransformerInputs<B>) -> (Tensor<B, 2>, Self::Saved) {
@@ -66,9 +62,9 @@ impl<B: Rowwise + Product + Pieces> TransformerOp<B> for AdjointTransformer {
             let qkv = by_head(&block.qkv.weight, config.heads());
             let heads = products.columns_of_rows(&qkv, norm(&block.norm1, &x));
             let heads = Heads::new(heads, config.heads());
-            let attended = attend(&heads, PROBS_AT_ONCE, *precision);
-            blocks.push(SavedBlock { input: x.clone(), attended: attended.clone(), qkv });
-            let branch = products.rows_of_columns(&block.attn_out, attended);
+            let attended = B::attend(&heads, *precision);
+            let branch = products.rows_of_columns(&block.attn_out, attended.gathered.clone());
+            blocks.push(SavedBlock { input: x.clone(), attended, qkv });
             let middle = residual(x, branch, &block.attn_out, &block.layer_scale1);
             let mlp = products.rows(&block.mlp1, norm(&block.norm2, &middle));
             let [hidden, _] = B::gelu_slope(mlp, bias(&block.mlp1));
@@ -116,7 +112,7 @@ impl<B: Rowwise + Product + Pieces> TransformerOp<B> for AdjointTransformer {
 
 /// x̄ of a block from that of its output, x + s₁ ⊙ attention(x) + s₂ ⊙ mlp(…), and the gradients of its parameters in their
 /// order.
-fn block_backward<B: Rowwise + Product + Pieces>(
+fn block_backward<B: Attention>(
     config: &ModelConfig,
     products: Products,
     block: &Block<B>,
@@ -124,7 +120,8 @@ fn block_backward<B: Rowwise + Product + Pieces>(
     out_bar: Tensor<B, 3>,
 ) -> (Tensor<B, 3>, Vec<Terms<B>>) {
     let SavedBlock { input: x, attended, qkv } = saved;
-    let branch = products.rows_of_columns(&block.attn_out, attended.clone());
+    let gathered = attended.gathered.clone();
+    let branch = products.rows_of_columns(&block.attn_out, gathered.clone());
     let middle = residual(x.clone(), branch.clone(), &block.attn_out, &block.layer_scale1);
     let normed = norm(&block.norm2, &middle);
     let mlp = products.rows(&block.mlp1, normed.clone());
@@ -144,11 +141,11 @@ fn block_backward<B: Rowwise + Product + Pieces>(
     let [branch_bar, out_bias, scale1] =
         residual_backward(middle_bar.clone(), branch, &block.attn_out, &block.layer_scale1);
     let branch_bar = columns(branch_bar);
-    let out_weight = products.weight_bar(branch_bar.clone(), columns(attended.clone()));
-    let attended_bar = products.rows_of_columns_backward(&block.attn_out, branch_bar);
+    let out_weight = products.weight_bar(branch_bar.clone(), columns(gathered));
+    let gathered_bar = products.rows_of_columns_backward(&block.attn_out, branch_bar);
     let normed = norm(&block.norm1, x);
     let heads = Heads::new(products.columns_of_rows(qkv, normed.clone()), config.heads());
-    let qkv_bar = attend_backward(&heads, attended_bar, PROBS_AT_ONCE, products.0);
+    let qkv_bar = B::attend_backward(&heads, attended, gathered_bar, products.0);
     let qkv_weight = products.weight_bar(qkv_bar.clone(), normed);
     let normed_bar = products.columns_of_rows_backward(&block.qkv, qkv_bar);
     let [x_bar, norm1_weight, norm1_bias] =

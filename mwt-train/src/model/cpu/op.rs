@@ -11,6 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::batch_transformer::BatchTransformer;
 use super::values::{BatchFit, HostPixels, SavedSteps};
 use crate::model::MwtBackend;
+use crate::model::attention::Attention;
 use crate::model::inner::{Fitted, Pixels};
 use crate::model::operation::{
     self, FitGrads, FitInputs, InnerLoopOp, TransformerGrads, TransformerInputs, TransformerOp,
@@ -25,6 +26,8 @@ use crate::model::update::Update;
 impl Pointwise for Flex {}
 
 impl Rowwise for Flex {}
+
+impl Attention for Flex {}
 
 impl Product for Flex {}
 

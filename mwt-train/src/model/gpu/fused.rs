@@ -7,6 +7,7 @@ use burn_fusion::{Fusion, FusionBackend};
 
 use crate::model::MwtBackend;
 use crate::model::adjoint::{AdjointInnerLoop, AdjointTransformer};
+use crate::model::attention::Attention;
 use crate::model::inner::Fitted;
 use crate::model::operation::{self, FitInputs, TransformerInputs};
 use crate::model::pieces::Pieces;
@@ -19,6 +20,8 @@ use crate::settings::Precision;
 impl<B: FusionBackend> Pointwise for Fusion<B> {}
 
 impl<B: FusionBackend> Rowwise for Fusion<B> {}
+
+impl<B: FusionBackend> Attention for Fusion<B> {}
 
 impl<B: FusionBackend> Pieces for Fusion<B> {}
 

@@ -1,6 +1,7 @@
 //! The model on GPUs: [`AdjointInnerLoop`] and [`AdjointTransformer`] with the back end's matrix products, and between them one
 //! kernel where tensor operations would take three to five passes over the activations.
 
+mod attention;
 #[cfg(feature = "fusion")]
 mod fused;
 mod kernels;

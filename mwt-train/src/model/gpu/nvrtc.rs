@@ -6,8 +6,7 @@ use cubecl::cuda::{CudaCompiler, CudaRuntime};
 use cubecl::prelude::*;
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
-use super::DIM;
-use super::kernels::{columns, pointwise, readout, rowwise, update};
+use super::kernels::{attention, columns, pointwise, readout, rowwise, update};
 use crate::backend::cuda_compiler;
 
 /// A tensor that is no other's memory.
@@ -38,7 +37,7 @@ impl Parameters {
 
     /// What NVIDIA's compiler is handed.
     fn source(self, name: &str) -> String {
-        let settings = KernelSettings::default().cube_dim(DIM).kernel_name(name);
+        let settings = KernelSettings::default().cube_dim(CubeDim::new_1d(64)).kernel_name(name);
         let definition = self.0.build(settings);
         let address = AddressType::U32.unsigned_type();
         let options = Default::default();
@@ -50,7 +49,7 @@ impl Parameters {
 
 /// Every kernel, with and without what is optional.
 fn sources() -> Vec<String> {
-    [inner_loop(), heads(), rows(), attention(), pieces(), optimiser()].concat()
+    [inner_loop(), heads(), rows(), probs(), attention(), pieces(), optimiser()].concat()
 }
 
 /// What lies between the inner loop's products.
@@ -153,7 +152,7 @@ fn rows() -> Vec<String> {
     sources
 }
 
-fn attention() -> Vec<String> {
+fn probs() -> Vec<String> {
     let mut sources = Vec::new();
     let mut p = Parameters::new();
     let (scores, probs, scale) = (p.input(), p.output(), p.scalar());
@@ -164,6 +163,38 @@ fn attention() -> Vec<String> {
     let ([probs, bar], out, scale) = ([p.input(), p.input()], p.output(), p.scalar());
     rowwise::attention_probs_backward::expand(&mut p.0.scope, probs, bar, out, scale);
     sources.push(p.source("attention_probs_backward"));
+    sources
+}
+
+/// Attention in one kernel, of two heads of as many values as the largest have.
+fn attention() -> Vec<String> {
+    let mut sources = Vec::new();
+    let mut p = Parameters::new();
+    let (qkv, [gathered, log_sums], scale) = (p.input(), [p.output(), p.output()], p.scalar());
+    attention::attend::expand(&mut p.0.scope, qkv, gathered, log_sums, scale, 64);
+    sources.push(p.source("attend"));
+
+    let mut p = Parameters::new();
+    let [qkv, gathered, bar, log_sums] = std::array::from_fn(|_| p.input());
+    let ([bars, along], scale) = ([p.output(), p.output()], p.scalar());
+    let scope = &mut p.0.scope;
+    attention::query_backward::expand(
+        scope, qkv, gathered, bar, log_sums, bars, along, scale, 2, 64,
+    );
+    sources.push(p.source("query_backward"));
+
+    let mut p = Parameters::new();
+    let [qkv, bar, log_sums, along] = std::array::from_fn(|_| p.input());
+    let (bars, scale) = (p.output(), p.scalar());
+    let scope = &mut p.0.scope;
+    attention::key_backward::expand(scope, qkv, bar, log_sums, along, bars, scale, 2, 64);
+    sources.push(p.source("key_backward"));
+
+    let mut p = Parameters::new();
+    let [qkv, bar, log_sums] = std::array::from_fn(|_| p.input());
+    let (bars, scale) = (p.output(), p.scalar());
+    attention::value_backward::expand(&mut p.0.scope, qkv, bar, log_sums, bars, scale, 2, 64);
+    sources.push(p.source("value_backward"));
     sources
 }
 

@@ -3,6 +3,7 @@
 //! A cube has [`COLUMNS`] × [`LANES`] threads: neighbouring threads on neighbouring columns, so that a row of them is one
 //! transaction of memory. Tensors come with their strides: none is copied to be made contiguous.
 
+pub(super) mod attention;
 pub(super) mod columns;
 pub(super) mod pieces;
 pub(super) mod pointwise;

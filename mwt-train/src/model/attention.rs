@@ -1,29 +1,66 @@
-//! Attention and its adjoint, a group of images at a time.
+//! Attention and its adjoint: of each head of each image by itself.
 //!
 //! Everything lies as `[…, dim, T]`, a column per token: so queries, keys and values are views of one product, and what
 //! the heads gather is one tensor without being joined. With a row per token each of them would be copied first.
 //!
-//! The heads of all images are one dimension with one stride: burn's products by NVIDIA's memory accelerator take all
-//! leading dimensions for one, and would read something else where those of a view do not follow each other. So a head's
-//! queries, keys and values lie together, for which the rows of their weight are put in another order ([`by_head`]).
+//! The functions are the readable reference, in ordinary tensor operations: they hold what each query has of each key, T×T
+//! for each head, of a group of images at a time. On GPUs one kernel does without ([`Attention`]).
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use crate::model::pieces::{Pieces, packed};
-use crate::model::product::Product;
-use crate::model::rowwise::Rowwise;
+use super::pieces::{Pieces, packed};
+use super::product::Product;
+use super::rowwise::Rowwise;
 use crate::settings::Precision;
 
-/// Queries, keys and values of every head of every image, `[N·heads, dim, T]` each.
-pub(super) struct Heads<B: Backend> {
-    heads: usize,
-    parts: [Tensor<B, 3>; 3],
+/// The most attention probabilities that are held at once: the functions go over the images in groups of as many as that
+/// allows.
+pub(super) const PROBS_AT_ONCE: usize = 1 << 26;
+
+/// A back end's own form of attention, where it has a better one.
+pub trait Attention: Rowwise + Product + Pieces {
+    /// As [`attend`].
+    fn attend(qkv: &Heads<Self>, precision: Precision) -> Attended<Self> {
+        Attended { gathered: attend(qkv, PROBS_AT_ONCE, precision), log_sums: None }
+    }
+
+    /// As [`attend_backward`]; `attended` is what [`attend`](Self::attend) gave.
+    fn attend_backward(
+        qkv: &Heads<Self>,
+        _attended: &Attended<Self>,
+        gathered_bar: Tensor<Self, 3>,
+        precision: Precision,
+    ) -> Tensor<Self, 3> {
+        attend_backward(qkv, gathered_bar, PROBS_AT_ONCE, precision)
+    }
+}
+
+/// What the heads gather, and what the way back needs besides.
+#[derive(Clone, Debug)]
+pub struct Attended<B: Backend> {
+    /// The heads' one below the other, `[N, D, T]`.
+    pub gathered: Tensor<B, 3>,
+    /// ln Σ exp(score) of each query, `[N·heads, 1, T]`, where probabilities are computed again from it.
+    pub log_sums: Option<Tensor<B, 3>>,
+}
+
+/// Queries, keys and values of every head of every image.
+///
+/// The heads of all images are one dimension with one stride: burn's products by NVIDIA's memory accelerator take all
+/// leading dimensions for one, and would read something else where those of a view do not follow each other. So a head's
+/// queries, keys and values lie together, for which the rows of their weight are put in another order ([`by_head`]).
+#[derive(Clone, Debug)]
+pub struct Heads<B: Backend> {
+    /// Of an image.
+    pub(super) heads: usize,
+    /// `[N·heads, 3·dim, T]`: queries, then keys, then values.
+    pub(super) qkv: Tensor<B, 3>,
 }
 
 /// The weight of queries, keys and values, `[3·D, D]`, with its rows in the order (head, q|k|v, dim) instead of
 /// (q|k|v, head, dim).
-pub(super) fn by_head<B: Backend>(weight: &Tensor<B, 2>, heads: usize) -> Tensor<B, 2> {
+pub fn by_head<B: Backend>(weight: &Tensor<B, 2>, heads: usize) -> Tensor<B, 2> {
     let [rows, columns] = weight.dims();
     let parts = weight.clone().reshape([3, heads, rows / (3 * heads) * columns]);
     parts.swap_dims(0, 1).reshape([rows, columns])
@@ -31,28 +68,26 @@ pub(super) fn by_head<B: Backend>(weight: &Tensor<B, 2>, heads: usize) -> Tensor
 
 impl<B: Backend> Heads<B> {
     /// Of (head, q|k|v, dim), `[N, 3·D, T]`.
-    pub(super) fn new(qkv: Tensor<B, 3>, heads: usize) -> Self {
+    pub fn new(qkv: Tensor<B, 3>, heads: usize) -> Self {
         let [n, columns, t] = qkv.dims();
-        let dim = columns / (3 * heads);
-        let qkv = qkv.reshape([n * heads, 3 * dim, t]);
-        Self { heads, parts: [0, 1, 2].map(|part| qkv.clone().narrow(1, part * dim, dim)) }
+        Self { heads, qkv: qkv.reshape([n * heads, columns / heads, t]) }
     }
 
     /// The first image, queries, keys and values of as many images as have no more than `at_once` probs, or of one.
     fn groups(&self, at_once: usize) -> impl Iterator<Item = (usize, [Tensor<B, 3>; 3])> {
-        let ([batch, _, t], heads) = (self.parts[0].dims(), self.heads);
-        let n = batch / heads;
+        let ([batch, columns, t], heads) = (self.qkv.dims(), self.heads);
+        let (n, dim) = (batch / heads, columns / 3);
         let group = (at_once / (heads * t * t)).clamp(1, n);
         (0..n).step_by(group).map(move |start| {
             let count = group.min(n - start) * heads;
-            let part = |part: &Tensor<B, 3>| part.clone().narrow(0, start * heads, count);
-            (start, self.parts.each_ref().map(part))
+            let images = self.qkv.clone().narrow(0, start * heads, count);
+            (start, [0, 1, 2].map(|part| images.clone().narrow(1, part * dim, dim)))
         })
     }
 }
 
 /// What the heads gather, one below the other: `[N, D, T]`.
-pub(super) fn attend<B: Rowwise + Product>(
+pub fn attend<B: Rowwise + Product>(
     qkv: &Heads<B>,
     at_once: usize,
     precision: Precision,
@@ -67,11 +102,11 @@ pub(super) fn attend<B: Rowwise + Product>(
     joined(groups)
 }
 
-/// The gradient of queries, keys and values, of (q|k|v, head, dim) `[N, 3·D, T]`, from that of what was attended,
+/// The gradient of queries, keys and values, of (q|k|v, head, dim) `[N, 3·D, T]`, from that of what the heads gathered,
 /// `[N, D, T]`.
-pub(super) fn attend_backward<B: Rowwise + Product + Pieces>(
+pub fn attend_backward<B: Rowwise + Product + Pieces>(
     qkv: &Heads<B>,
-    attended_bar: Tensor<B, 3>,
+    gathered_bar: Tensor<B, 3>,
     at_once: usize,
     precision: Precision,
 ) -> Tensor<B, 3> {
@@ -79,7 +114,7 @@ pub(super) fn attend_backward<B: Rowwise + Product + Pieces>(
     let groups = qkv.groups(at_once).map(|(start, [query, key, value])| {
         let [batch, dim, t] = query.dims();
         let n = batch / qkv.heads;
-        let bar = attended_bar.clone().narrow(0, start, n).reshape([batch, dim, t]);
+        let bar = gathered_bar.clone().narrow(0, start, n).reshape([batch, dim, t]);
         let probs = probs(query.clone(), key.clone(), precision);
         let value_bar = product(bar.clone(), probs.clone());
         let probs_bar = product(bar.transpose(), value);
@@ -107,7 +142,7 @@ fn probs<B: Rowwise + Product>(
 }
 
 /// 1/√dim, by which scores are scaled.
-fn score_scale(dim: usize) -> f64 {
+pub fn score_scale(dim: usize) -> f64 {
     (dim as f64).powf(-0.5)
 }
 
