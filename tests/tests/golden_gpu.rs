@@ -74,6 +74,13 @@ macro_rules! tests {
             }
 
             #[test]
+            fn inner_loops_are_the_same() {
+                on_device("inner_loops_are_the_same", || {
+                    super::kernels::inner_loops_are_the_same::<Gpu>()
+                });
+            }
+
+            #[test]
             fn kernels_equal_tensor_operations() {
                 on_device("kernels_equal_tensor_operations", || {
                     super::kernels::equal_tensor_operations::<Gpu>()

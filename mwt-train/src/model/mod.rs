@@ -1,12 +1,13 @@
 //! The model as tensors of any burn back end, in several forms that the same tests hold to the same numbers
-//! (ARCHITECTURE.md, "The four forms of the fit").
+//! (ARCHITECTURE.md, "The five forms of the fit").
 //!
 //! - The readable reference, in ordinary tensor operations: [`inner`] fits; [`tokens`](mod@tokens) and [`transformer`]
 //!   classify.
 //! - What trains: both halves as operations of burn's autodiff graph with a backward pass of their own ([`operation`]).
-//!   A back end chooses a form of each ([`MwtBackend`]): on the CPU `cpu`, on mwt-infer's kernels; on GPUs [`adjoint`], in
-//!   closed form on the back end's matrix products, with `gpu`'s kernels for what lies between them ([`pointwise`],
-//!   [`rowwise`], [`pieces`]), for [`attention`], and for the optimiser ([`update`]).
+//!   A back end chooses a form of each ([`MwtBackend`]): on the CPU `cpu`, on mwt-infer's kernels; on GPUs `gpu`, with
+//!   a kernel for each step of the fit, and otherwise [`adjoint`], in closed form on the back end's matrix products, with
+//!   kernels for what lies between them ([`pointwise`], [`rowwise`], [`pieces`]), for [`attention`], and for the optimiser
+//!   ([`update`]).
 
 pub mod adjoint;
 pub mod attention;

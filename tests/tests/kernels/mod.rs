@@ -2,10 +2,13 @@
 //! their cubes and that do not, and over every way in which an input may lie in memory.
 
 mod attention;
+mod inner_loop;
 mod pieces;
 mod pointwise;
 mod rowwise;
 mod update;
+
+pub(crate) use inner_loop::inner_loops_are_the_same;
 
 use burn::tensor::{Distribution, Tensor};
 use mwt_tests::assert_close;

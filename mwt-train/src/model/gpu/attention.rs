@@ -13,7 +13,7 @@ use crate::model::operation::primitive;
 use crate::settings::Precision;
 
 /// Threads of a cube.
-const DIM: CubeDim = CubeDim { x: kernels::THREADS, y: 1, z: 1 };
+pub(super) const DIM: CubeDim = CubeDim { x: kernels::THREADS, y: 1, z: 1 };
 
 impl<R, F, I, T> Attention for CubeBackend<R, F, I, T>
 where

@@ -1,9 +1,14 @@
-//! The model on GPUs: [`AdjointInnerLoop`] and [`AdjointTransformer`] with the back end's matrix products, and between them one
-//! kernel where tensor operations would take three to five passes over the activations.
+//! The model on GPUs: [`FusedInnerLoop`], a kernel a step; and [`AdjointTransformer`] on the back end's matrix products, with
+//! own kernels for attention and for what lies between the products.
+//!
+//! The kernels for what lies between the inner loop's products ([`pointwise`]) are those of
+//! [`AdjointInnerLoop`](crate::model::adjoint::AdjointInnerLoop), which the fused ones have yet to be measured against on a
+//! device: an image a cube leaves most of a large card idle where there are few images.
 
 mod attention;
 #[cfg(feature = "fusion")]
 mod fused;
+mod inner_loop;
 mod kernels;
 #[cfg(all(test, feature = "cuda"))]
 mod nvrtc;
@@ -22,9 +27,10 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
 use cubecl::prelude::CubeDim;
+use inner_loop::FusedInnerLoop;
 
 use crate::model::MwtBackend;
-use crate::model::adjoint::{AdjointInnerLoop, AdjointTransformer};
+use crate::model::adjoint::AdjointTransformer;
 use crate::model::inner::Fitted;
 use crate::model::operation::{self, FitInputs, TransformerInputs};
 use crate::model::pieces::Pieces;
@@ -37,7 +43,7 @@ where
     T: BoolElement,
 {
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
-        operation::fit::<AdjointInnerLoop, _>(&inputs)
+        operation::fit::<FusedInnerLoop, _>(&inputs)
     }
 
     fn data(flat: &Tensor<Self, 1>, range: Range<usize>) -> Tensor<Self, 1> {
@@ -58,7 +64,7 @@ where
     C: CheckpointStrategy,
 {
     fn fit(inputs: FitInputs<Self>) -> Fitted<Self> {
-        operation::fit_tracked::<AdjointInnerLoop, _, _>(inputs)
+        operation::fit_tracked::<FusedInnerLoop, _, _>(inputs)
     }
 
     fn data(flat: &Tensor<Self, 1>, range: Range<usize>) -> Tensor<Self, 1> {

@@ -6,7 +6,9 @@ use cubecl::cuda::{CudaCompiler, CudaRuntime};
 use cubecl::prelude::*;
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
-use super::kernels::{attention, columns, pointwise, readout, rowwise, update};
+use super::DIM;
+use super::kernels::work::Sizes;
+use super::kernels::{attention, columns, inner_loop, pointwise, readout, rowwise, update};
 use crate::backend::cuda_compiler;
 
 /// A tensor that is no other's memory.
@@ -37,7 +39,11 @@ impl Parameters {
 
     /// What NVIDIA's compiler is handed.
     fn source(self, name: &str) -> String {
-        let settings = KernelSettings::default().cube_dim(CubeDim::new_1d(64)).kernel_name(name);
+        self.source_of(name, DIM)
+    }
+
+    fn source_of(self, name: &str, threads: CubeDim) -> String {
+        let settings = KernelSettings::default().cube_dim(threads).kernel_name(name);
         let definition = self.0.build(settings);
         let address = AddressType::U32.unsigned_type();
         let options = Default::default();
@@ -49,11 +55,11 @@ impl Parameters {
 
 /// Every kernel, with and without what is optional.
 fn sources() -> Vec<String> {
-    [inner_loop(), heads(), rows(), probs(), attention(), pieces(), optimiser()].concat()
+    [between(), fused(), heads(), rows(), probs(), attention(), pieces(), optimiser()].concat()
 }
 
-/// What lies between the inner loop's products.
-fn inner_loop() -> Vec<String> {
+/// What lies between the inner loop's products, where they are the back end's.
+fn between() -> Vec<String> {
     let mut sources = Vec::new();
     let mut p = Parameters::new();
     let (inputs, outputs) = ([p.input(), p.input()], [p.output(), p.output()]);
@@ -85,6 +91,47 @@ fn inner_loop() -> Vec<String> {
         scope, phi, through, gradient, alpha, sum, theta, rate, bar,
     );
     sources.push(p.source("descend_backward"));
+    sources
+}
+
+/// The inner loop's steps, of `base` in colour.
+fn fused() -> Vec<String> {
+    let mut sources = Vec::new();
+    let sizes = Sizes { axes: 2, dim: 128, hidden_layers: 4, channels: 3 };
+    let threads = super::inner_loop::DIM;
+    let mut p = Parameters::new();
+    let [theta, alpha, head, x, t, offsets] = std::array::from_fn(|_| p.input());
+    let [work, gradient, next] = std::array::from_fn(|_| p.output());
+    let (omega, mean, scope) = (p.scalar(), p.scalar(), &mut p.0.scope);
+    inner_loop::descend::expand(
+        scope, theta, alpha, head, x, t, offsets, work, gradient, next, omega, mean, sizes,
+    );
+    sources.push(p.source_of("descend", threads));
+
+    let mut p = Parameters::new();
+    let [theta, head, x, t, offsets] = std::array::from_fn(|_| p.input());
+    let [work, losses] = std::array::from_fn(|_| p.output());
+    let (omega, mean, scope) = (p.scalar(), p.scalar(), &mut p.0.scope);
+    inner_loop::loss::expand(scope, theta, head, x, t, offsets, work, losses, omega, mean, sizes);
+    sources.push(p.source_of("loss", threads));
+
+    let mut p = Parameters::new();
+    let [theta, head, x, t, offsets, bar] = std::array::from_fn(|_| p.input());
+    let [work, through, head_bar] = std::array::from_fn(|_| p.output());
+    let (omega, mean, scope) = (p.scalar(), p.scalar(), &mut p.0.scope);
+    inner_loop::loss_backward::expand(
+        scope, theta, head, x, t, offsets, bar, work, through, head_bar, omega, mean, sizes,
+    );
+    sources.push(p.source_of("loss_backward", threads));
+
+    let mut p = Parameters::new();
+    let [theta, head, x, t, offsets, bar] = std::array::from_fn(|_| p.input());
+    let [work, through, head_bar] = std::array::from_fn(|_| p.output());
+    let (omega, mean, scope) = (p.scalar(), p.scalar(), &mut p.0.scope);
+    inner_loop::step_backward::expand(
+        scope, theta, head, x, t, offsets, bar, work, through, head_bar, omega, mean, sizes,
+    );
+    sources.push(p.source_of("step_backward", threads));
     sources
 }
 
@@ -172,7 +219,7 @@ fn attention() -> Vec<String> {
     let mut p = Parameters::new();
     let (qkv, [gathered, log_sums], scale) = (p.input(), [p.output(), p.output()], p.scalar());
     attention::attend::expand(&mut p.0.scope, qkv, gathered, log_sums, scale, 64);
-    sources.push(p.source("attend"));
+    sources.push(p.source_of("attend", super::attention::DIM));
 
     let mut p = Parameters::new();
     let [qkv, gathered, bar, log_sums] = std::array::from_fn(|_| p.input());
@@ -181,20 +228,20 @@ fn attention() -> Vec<String> {
     attention::query_backward::expand(
         scope, qkv, gathered, bar, log_sums, bars, along, scale, 2, 64,
     );
-    sources.push(p.source("query_backward"));
+    sources.push(p.source_of("query_backward", super::attention::DIM));
 
     let mut p = Parameters::new();
     let [qkv, bar, log_sums, along] = std::array::from_fn(|_| p.input());
     let (bars, scale) = (p.output(), p.scalar());
     let scope = &mut p.0.scope;
     attention::key_backward::expand(scope, qkv, bar, log_sums, along, bars, scale, 2, 64);
-    sources.push(p.source("key_backward"));
+    sources.push(p.source_of("key_backward", super::attention::DIM));
 
     let mut p = Parameters::new();
     let [qkv, bar, log_sums] = std::array::from_fn(|_| p.input());
     let (bars, scale) = (p.output(), p.scalar());
     attention::value_backward::expand(&mut p.0.scope, qkv, bar, log_sums, bars, scale, 2, 64);
-    sources.push(p.source("value_backward"));
+    sources.push(p.source_of("value_backward", super::attention::DIM));
     sources
 }
 

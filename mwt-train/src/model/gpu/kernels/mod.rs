@@ -5,11 +5,13 @@
 
 pub(super) mod attention;
 pub(super) mod columns;
+pub(super) mod inner_loop;
 pub(super) mod pieces;
 pub(super) mod pointwise;
 pub(super) mod readout;
 pub(super) mod rowwise;
 pub(super) mod update;
+pub(super) mod work;
 
 use cubecl::prelude::*;
 
