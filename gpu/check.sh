@@ -4,18 +4,19 @@
 #
 #   check.sh SECONDS [STAGE…]
 #
-# Stages, in this order: probe, smoke (three steps), golden (the golden vectors), bench-PRESET-BATCH (throughput),
+# Stages, in this order: probe, smoke (three steps), golden (the golden vectors), bench-PRESET-BATCH (throughput in tf32),
+# bench-PRESET-BATCH-f32 (in exact f32, where attention is in own kernels),
 # torch-PRESET-BATCH and compile-PRESET-BATCH (PyTorch's), train (a row of gpu/rows.txt, with checkpoints). Without names
 # all of them. A stage that has ended is not run again by the next call; one that was cut short is. No stage starts in
 # less time than it needs. After each, OUT has everything so far: results.tar.gz, or parts of 15 MiB of it
 # (results.tar.gz.00, …): cat results.tar.gz* | tar -xz
 #
 # Environment: BACKEND (cuda), WORK (where to unpack and work: /tmp/mwt-check), OUT (WORK/out), AGAIN (stages to run
-# again, or "all"), PRESETS (base), BATCHES (64 256 16), TORCH_BATCHES (64 256), COMPILE_BATCHES (64), STEPS (10),
+# again, or "all"), PRESETS (base), BATCHES (64 256 16), F32_BATCHES (64 16), TORCH_BATCHES (64 256), COMPILE_BATCHES (64), STEPS (10),
 # ROW (mnist-base), EXTRA (more options of its training), SMOKE_PRESET (nano), PYTHON (python3),
 # LIMITS (for instance "golden=300 bench-base-64=400": the most seconds of a stage), and what gpu/probe.sh reads.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2; }
 for folder in OUT WORK; do [ -z "${!folder:-}" ] || export "$folder=$(realpath -m "${!folder}")"; done
 cd "$(dirname "$0")"
 
@@ -50,7 +51,7 @@ start=$SECONDS end=$((SECONDS + seconds))
 out=${OUT:-out} results=results
 backend=${BACKEND:-cuda} python=${PYTHON:-python3} steps=${STEPS:-10} row=${ROW:-mnist-base}
 presets=${PRESETS:-base} batches=${BATCHES:-64 256 16}
-torch_batches=${TORCH_BATCHES-64 256} compile_batches=${COMPILE_BATCHES-64}
+f32_batches=${F32_BATCHES-64 16} torch_batches=${TORCH_BATCHES-64 256} compile_batches=${COMPILE_BATCHES-64}
 train=target/release/mwt-train
 mkdir -p "$out" "$results"
 touch "$results/stages.jsonl"
@@ -171,16 +172,18 @@ if ! passed smoke || wanted smoke; then
 fi
 
 if wanted golden; then
-    stage golden 30 100 env MWT_REQUIRE_GPU="$backend" MWT_FIXTURES="$PWD/tests/fixtures" target/golden_gpu "$backend::" || true
+    stage golden 30 140 env MWT_REQUIRE_GPU="$backend" MWT_FIXTURES="$PWD/tests/fixtures" target/golden_gpu "$backend::" || true
 fi
 # The first one tries matrix products out for minutes; what it has found by its end is kept.
+bench() {
+    local name=bench-$1-$2$4
+    if wanted "$name"; then
+        stage "$name" 45 240 "$train" bench --backend "$backend" --precision "$3" --preset "$1" --batch "$2" --steps "$steps" --json || true
+    fi
+}
 for preset in $presets; do
-    for batch in $batches; do
-        if wanted "bench-$preset-$batch"; then
-            stage "bench-$preset-$batch" 45 240 "$train" bench --backend "$backend" --precision tf32 --preset "$preset" --batch "$batch" \
-                --steps "$steps" --json || true
-        fi
-    done
+    for batch in $batches; do bench "$preset" "$batch" tf32 ""; done
+    for batch in $f32_batches; do bench "$preset" "$batch" f32 -f32; done
 done
 # The best that PyTorch can do without a compiler, and with it.
 device=$([ "$backend" = cuda ] && echo cuda || echo cpu)
