@@ -39,11 +39,12 @@ where
         hidden_layers: 3,
         ..ModelConfig::MICRO
     };
-    for (config, n) in [(one_channel, 1), (series, 3), (wide, 2), (volume, 2)] {
-        for lies in Lies::ALL {
-            same::<B>(config, n, lies);
-        }
+    for lies in Lies::ALL {
+        same::<B>(one_channel, 1, lies);
     }
+    same::<B>(series, 3, Lies::Swapped);
+    same::<B>(wide, 2, Lies::Wider);
+    same::<B>(volume, 2, Lies::Whole);
 }
 
 fn same<B: Tested>(config: ModelConfig, n: usize, lies: Lies)
