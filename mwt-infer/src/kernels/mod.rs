@@ -8,9 +8,12 @@
 //! | `portable` | safe Rust for any target |
 //! | `avx2`, `avx512`, `neon`, `simd128` | the operations of one instruction set on one register |
 //! | `fpv4` | products of f32 for a Cortex-M4F, which the portable kernel uses there |
-//! | `dsp` | sums of 16-bit products with the DSP extension of Armv7E-M, and without |
-//! | `panels` | products of 16-bit integers on top of it: those of the portable kernel |
-//! | `simd` | the kernel of these, written once over a trait of such operations |
+//! | `panels` | products of 16-bit integers: those of the portable kernel |
+//! | `pairs` | what they are made of: sums over pairs of integers, and the ways into panels of them |
+//! | `block` | how panels lie in memory |
+//! | `dsp` | what is in `pairs`, with the DSP extension of Armv7E-M |
+//! | `mve` | the same, products of f32 and all that is done to rows with Helium, the vectors of Armv8.1-M |
+//! | `simd` | the kernel of AVX2, AVX-512, NEON and SIMD128, written once over a trait of their operations |
 //! | `int8` | linear layers in int8, written once for AVX2, AVX-VNNI, AVX-512 and NEON's SDOT |
 //! | `packed_i16` | fit and attention in 16-bit integers: their definition, which AVX2 and AVX-512 override |
 //! | `view` | matrices inside slices, whose views reach past nothing |
@@ -23,7 +26,9 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod avx512;
-#[cfg_attr(mwt_dsp, allow(unsafe_code))]
+mod block;
+#[cfg(mwt_dsp)]
+#[allow(unsafe_code)]
 mod dsp;
 #[cfg(mwt_fpv4)]
 #[allow(unsafe_code)]
@@ -35,10 +40,15 @@ mod fpv4;
 #[allow(unsafe_code)]
 mod int8;
 mod isa;
+#[cfg(mwt_mve)]
+#[allow(unsafe_code)]
+mod mve;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 #[allow(unsafe_code)]
 mod neon;
 pub(crate) mod packed_i16;
+#[cfg_attr(any(mwt_dsp, mwt_mve), allow(unsafe_code))]
+mod pairs;
 pub(crate) mod panels;
 mod portable;
 #[cfg(any(
@@ -86,6 +96,9 @@ pub enum Init<'a> {
 
 /// Columns that the scratch panel of [`Kernel::linear`] holds.
 pub const PANEL: usize = 8;
+
+/// Partial sums of the portable kernel's dot product.
+pub(crate) const LANES: usize = 8;
 
 /// The arithmetic of one instruction set. Operands are views, which cannot reach past their slices; where
 /// views disagree on a dimension, the smaller one counts.

@@ -1,24 +1,22 @@
-//! Products of 16-bit integers in panels, for cores without vector registers: what they are, in safe Rust around
-//! [`dsp::block`].
+//! Products of 16-bit integers in panels, for microcontrollers: what they are, in safe Rust around
+//! [`pairs`](super::pairs).
 //!
-//! Two neighbouring integers of a sum share the 32 bits of an f32 in the caller's memory. A panel has `G` rows of A (2) or
-//! columns of B (4), and lies `[pairs][G]`, so that a block of the product walks through both its panels from one end to
-//! the other. Sums are exact: rounded to [`limit`], their terms cannot overflow an i32.
+//! Two neighbouring integers of a sum share the 32 bits of an f32 in the caller's memory. A panel has `G` rows of A
+//! ([`ROWS`]) or columns of B ([`COLUMNS`]), whose pairs lie side by side, so that a block of the product walks through
+//! both its panels from one end to the other. Sums are exact: rounded to [`limit`], their terms cannot overflow an i32.
 
 use core::array;
 
 use mwt_core::quant::{Matrix, Values, Vector};
 
-use super::{Init, Mat, MatMut, PANEL, dsp};
-
-/// Rows of a panel of A.
-pub(crate) const ROWS: usize = 2;
-/// Columns of a panel of B.
-pub(crate) const COLUMNS: usize = 4;
+use super::block::{Block, RUN, TURN};
+pub(crate) use super::block::{COLUMNS, ROWS};
+use super::pairs;
+use super::{Init, Mat, MatMut, PANEL};
 
 /// Pairs of a sum of `terms`, filled up with zeros to whole turns.
 pub(crate) const fn pairs(terms: usize) -> usize {
-    terms.div_ceil(2 * dsp::TURN) * dsp::TURN
+    terms.div_ceil(2 * TURN) * TURN
 }
 
 /// Values that the panels of `sides` rows or columns take.
@@ -63,7 +61,7 @@ impl Step {
 pub(crate) fn largest(x: &[f32]) -> f32 {
     /// The bits of infinity without a sign, above which NaNs lie; magnitudes are in the order of their bits.
     const INFINITY: u32 = f32::INFINITY.to_bits() << 1;
-    let bits = dsp::largest_bits(x);
+    let bits = pairs::largest_bits(x);
     if bits < INFINITY { f32::from_bits(bits >> 1) } else { f32::NAN }
 }
 
@@ -72,21 +70,23 @@ pub(crate) fn pack_rows<const G: usize>(x: Mat<'_>, factor: f32, to: &mut [f32])
     let panels = to.chunks_exact_mut((G * pairs(x.columns())).max(1));
     for (n, panel) in panels.enumerate().take(x.rows().div_ceil(G)) {
         for at in 0..G {
-            pack_row::<G>(x.row(n * G + at), factor, panel.get_mut(at..).unwrap_or_default());
+            pack_row::<G>(x.row(n * G + at), factor, panel.get_mut(at * RUN..).unwrap_or_default());
         }
     }
 }
 
-/// The pairs of a row as the first of each `G` of a panel's values, then zeros.
+/// The pairs of a row into a panel that begins with them, then zeros.
 fn pack_row<const G: usize>(row: &[f32], factor: f32, panel: &mut [f32]) {
-    let done = dsp::pack_row::<G>(row, factor, panel);
-    let rest = panel.get_mut(done / 2 * G..).unwrap_or_default().iter_mut().step_by(G);
+    let done = pairs::pack_row::<G>(row, factor, panel);
     let twos = row.get(done..).unwrap_or_default().chunks(2);
-    let pairs = twos.map(|two| match *two {
-        [low, high] => dsp::pair(low, high, factor),
-        _ => dsp::pair(two[0], 0.0, factor),
+    let rest = twos.map(|two| match *two {
+        [low, high] => pairs::pair(low, high, factor),
+        _ => pairs::pair(two[0], 0.0, factor),
     });
-    rest.zip(pairs.chain(core::iter::repeat(0.0))).for_each(|(to, pair)| *to = pair);
+    for (n, pair) in (done / 2..).zip(rest.chain(core::iter::repeat(0.0))) {
+        let Some(to) = panel.get_mut(pairs::place::<G>(n)) else { break };
+        *to = pair;
+    }
 }
 
 /// Panels of `G` columns of `x` each, whose sums run down the columns.
@@ -94,16 +94,16 @@ pub(crate) fn pack_columns<const G: usize>(x: Mat<'_>, factor: f32, to: &mut [f3
     let panels = to.chunks_exact_mut((G * pairs(x.rows())).max(1));
     let all = x.data().get(..x.rows().saturating_sub(1) * x.stride() + x.columns());
     for (n, panel) in panels.enumerate().take(x.columns().div_ceil(G)) {
-        let (column, panel) = (n * G, panel.as_chunks_mut::<G>().0);
-        let mut done = 0;
+        let (column, mut done) = (n * G, 0);
         if column + G <= x.columns() {
             let from = all.and_then(|all| all.get(column..)).unwrap_or_default();
-            done = dsp::pack_columns(from, x.stride(), factor, panel);
+            done = pairs::pack_columns::<G>(from, x.stride(), factor, panel);
         }
         // What is left at an edge of x, then zeros.
-        for (p, to) in panel.iter_mut().enumerate().skip(done / 2) {
+        for p in done / 2..panel.len() / G {
             let at = |row, g| x.row(row).get(column + g).copied().unwrap_or_default();
-            *to = array::from_fn(|g| dsp::pair(at(2 * p, g), at(2 * p + 1, g), factor));
+            let both = |g| pairs::pair(at(2 * p, g), at(2 * p + 1, g), factor);
+            pairs::put(panel, p, array::from_fn::<_, G, _>(both));
         }
     }
 }
@@ -126,14 +126,14 @@ pub(crate) fn product(
     rows([a, b], terms, &mut c, |_| Ends { sizes: [scale; ROWS], scales: None, bias });
 }
 
-/// What becomes of two rows' sums.
+/// What becomes of a panel's sums.
 struct Ends<'a> {
     sizes: [f32; ROWS],
     scales: Option<&'a [f32]>,
     bias: Option<&'a [f32]>,
 }
 
-/// Goes through C, two rows at a time, of which `ends` gives what belongs to the n-th two.
+/// Goes through C, a panel of rows at a time, of which `ends` gives what belongs to the n-th.
 #[inline(always)]
 fn rows<'e>(
     [a, b]: [&[f32]; 2],
@@ -143,16 +143,12 @@ fn rows<'e>(
 ) {
     let pairs = pairs(terms).max(1);
     let (columns, stride, rows) = (c.columns(), c.stride().max(1), c.rows());
-    let two_rows = c.data_mut().chunks_mut((ROWS * stride).max(1)).take(rows.div_ceil(ROWS));
-    for (n, (left, two)) in a.chunks_exact((ROWS * pairs).max(1)).zip(two_rows).enumerate() {
+    let panels = a.chunks_exact((ROWS * pairs).max(1));
+    let all = c.data_mut().chunks_mut((ROWS * stride).max(1)).take(rows.div_ceil(ROWS));
+    for (n, (left, c)) in panels.zip(all).enumerate() {
         let Ends { sizes, scales, bias } = ends(n);
-        let (first, second) = two.split_at_mut_checked(stride.min(two.len())).unwrap_or_default();
-        let second = if ROWS * n + 1 < rows { second } else { &mut [] };
-        let c = [first, second].map(|row| {
-            let end = columns.min(row.len());
-            row.get_mut(..end).unwrap_or_default()
-        });
-        dsp::TwoRows { left, right: b, pairs, sizes, scales, bias, c }.multiply();
+        let rows = ROWS.min(rows - ROWS * n);
+        Block { left, right: b, pairs, sizes, scales, bias, c, stride, rows, columns }.multiply();
     }
 }
 
@@ -194,7 +190,7 @@ pub(super) fn linear(
             *size = step.size;
             let panel =
                 rounded.chunks_exact_mut((ROWS * pairs).max(1)).nth(r / ROWS).unwrap_or_default();
-            let panel = panel.get_mut(r % ROWS..).unwrap_or_default();
+            let panel = panel.get_mut(r % ROWS * RUN..).unwrap_or_default();
             pack_row::<ROWS>(row, step.factor, panel);
         }
         for column in (0..n).step_by(PANEL) {
@@ -223,15 +219,15 @@ fn eight(from: Vector<'_>) -> [f32; PANEL] {
 fn widen(data: &[u8], [k, n]: [usize; 2], column: usize, to: &mut [f32]) {
     let panels = to.chunks_exact_mut((COLUMNS * pairs(k)).max(1));
     for (panel, column) in panels.zip((column..).step_by(COLUMNS)) {
-        let panel = panel.as_chunks_mut().0;
         let from = data.get(column..k * n).unwrap_or_default();
-        let rows = dsp::widen(from, n, panel);
-        let (_, rest) = panel.split_at_mut_checked(rows / 2).unwrap_or_default();
-        rest.fill([0.0; COLUMNS]);
-        // The last of an odd number of rows.
-        let last = from.get(rows * n..).and_then(|row| row.first_chunk());
-        if let (Some(last), Some(to)) = (last, rest.first_mut()) {
-            *to = dsp::widened(*last, [0; COLUMNS]);
+        let done = pairs::widen(from, n, panel);
+        // What makes no whole run, then zeros.
+        let four = |row: usize| {
+            let row = from.get(row * n..).and_then(|row| row.first_chunk());
+            row.copied().unwrap_or_default()
+        };
+        for p in done / 2..panel.len() / COLUMNS {
+            pairs::put(panel, p, pairs::widened(four(2 * p), four(2 * p + 1)));
         }
     }
 }
