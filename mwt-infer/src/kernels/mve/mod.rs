@@ -8,4 +8,6 @@
 //!
 //! No compiler knows which of an `asm!`'s instructions change the predicate (VPR), so none here does.
 
+pub(super) mod each;
 pub(super) mod pairs;
+pub(super) mod product;

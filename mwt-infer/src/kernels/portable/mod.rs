@@ -3,18 +3,19 @@
 //! Every sum runs in the order of its index and nothing is fused, so the bits of a result depend neither on
 //! the target nor on the shape of the register blocks.
 
+#[cfg(not(mwt_mve))]
+mod each;
 mod product;
 mod rows;
 #[cfg(test)]
 mod tests;
 
-use mwt_core::math::{self, FAR_SCORE};
+use mwt_core::math::FAR_SCORE;
 use mwt_core::quant::{Matrix, Values, Vector};
 
-use self::rows::{Rows, from};
-#[cfg(mwt_fpv4)]
-use super::fpv4;
-use super::{Init, Kernel, Mat, MatMut, PANEL, PackedI16, panels};
+#[cfg(mwt_mve)]
+use super::mve::each;
+use super::{Init, Kernel, LANES, Mat, MatMut, PANEL, PackedI16, panels};
 
 /// The kernel in safe Rust.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,17 +78,11 @@ impl Kernel for Portable {
     }
 
     fn sin_cos(self, x: &mut [f32], cos: &mut [f32]) {
-        #[cfg(mwt_fpv4)]
-        let done = fpv4::sin_cos(x, cos);
-        #[cfg(not(mwt_fpv4))]
-        let done = 0;
-        for (x, cos) in x.iter_mut().zip(cos).skip(done) {
-            (*x, *cos) = math::sin_cos(*x);
-        }
+        each::sin_cos(x, cos);
     }
 
     fn gelu(self, x: &mut [f32]) {
-        x.iter_mut().for_each(|x| *x = math::gelu(*x));
+        each::gelu(x);
     }
 
     fn softmax(
@@ -101,21 +96,19 @@ impl Kernel for Portable {
         // `correction` holds the earlier maximum meanwhile.
         correction.iter_mut().zip(&*max).for_each(|(c, m)| *c = *m);
         for row in 0..scores.rows() {
-            each(max, scores.row_mut(row, 0), |max, score| {
-                *max = if score > *max { score } else { *max };
-            });
+            each::raise(max, scores.row_mut(row, 0));
         }
         // Far from 0 the rounding of a scaled score is felt in its weight: the maximum is taken away before the scaling.
         let far = max.iter().any(|max| (scale * max).abs() >= FAR_SCORE);
         let (near, scaled) = if far { (1.0, 0.0) } else { (0.0, scale) };
         let by = [scale, near, scaled];
         // The earlier maximum first, then the rows.
-        weights(correction, max, by);
+        each::weights(correction, max, by);
         self.multiply(sum, correction);
         for row in 0..scores.rows() {
             let row = scores.row_mut(row, 0);
-            weights(row, max, by);
-            each(sum, row, |sum, weight| *sum += weight);
+            each::weights(row, max, by);
+            each::add(sum, row);
         }
     }
 
@@ -127,36 +120,29 @@ impl Kernel for Portable {
         eps: f32,
         out: &mut [f32],
     ) {
-        let d = weight.len().max(1);
+        let d = weight.len();
+        if d == 0 {
+            return;
+        }
         for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
             let n = d as f32;
             let mean = self.sum(x) / n;
-            each(out, x, |o, x| *o = x - mean);
+            each::subtract(out, x, mean);
             let variance = self.dot(out, out) / n;
             // 1, or NaN where the variance overflows: what is divided by infinity would pass for a row of zeros.
             let one = 1.0 + 0.0 * variance;
             let scale = one / libm::sqrtf(variance + eps);
-            let (weights, biases) = (weight.bytes().as_chunks(), bias.bytes().as_chunks());
-            let (lanes, rest) = out.as_chunks_mut::<LANES>();
-            let weights = weights.0.as_chunks::<LANES>().0.iter();
-            let biases = biases.0.as_chunks::<LANES>().0.iter();
-            for (out, (weights, biases)) in lanes.iter_mut().zip(weights.zip(biases)) {
-                for i in 0..LANES {
-                    let [w, b] = [weights[i], biases[i]].map(f32::from_le_bytes);
-                    out[i] = out[i] * scale * w + b;
-                }
-            }
-            let done = d - rest.len();
-            let affine = weight.from(done).iter().zip(bias.from(done).iter());
-            rest.iter_mut().zip(affine).for_each(|(o, (w, b))| *o = *o * scale * w + b);
+            each::affine(out, scale, weight, bias);
         }
     }
 
     fn add_scaled(self, x: &mut [f32], branch: &[f32], scale: Vector<'_>) {
-        let d = scale.len().max(1);
+        let d = scale.len();
+        if d == 0 {
+            return;
+        }
         for (x, branch) in x.chunks_exact_mut(d).zip(branch.chunks_exact(d)) {
-            let scaled = branch.iter().zip(scale.iter());
-            x.iter_mut().zip(scaled).for_each(|(x, (b, s))| *x += s * b);
+            each::add_scaled(x, scale, branch);
         }
     }
 
@@ -167,22 +153,15 @@ impl Kernel for Portable {
     }
 
     fn add_rows(self, x: Mat<'_>, sums: &mut [f32]) {
-        // Down a few columns at a time, whose sums stay in registers.
-        let (rows, columns) = (Rows::new(x, x.rows()), sums.len().min(x.columns()));
-        let mut column = 0;
-        while column + LANES <= columns {
-            column_sums::<LANES>(&rows, sums, column);
-            column += LANES;
-        }
-        (column..columns).for_each(|column| column_sums::<1>(&rows, sums, column));
+        each::add_rows(x, sums);
     }
 
     fn scale(self, x: &mut [f32], factor: f32) {
-        x.iter_mut().for_each(|x| *x *= factor);
+        each::scale(x, factor);
     }
 
     fn multiply(self, x: &mut [f32], y: &[f32]) {
-        each(x, y, |x, y| *x *= y);
+        each::multiply(x, y);
     }
 
     fn descend(self, phi: &mut [f32], alpha: &Matrix<'_>, gradient: &[f32]) -> bool {
@@ -196,11 +175,7 @@ impl Kernel for Portable {
             for (n, (phi, gradient)) in chunks.enumerate() {
                 let mut rates = [0.0; CHUNK];
                 alpha.read(row, n * CHUNK, rates.get_mut(..phi.len()).unwrap_or_default());
-                for ((value, g), rate) in phi.iter_mut().zip(gradient).zip(rates) {
-                    *value -= rate * g;
-                    // x·0 is 0 for every finite x and NaN for the rest.
-                    check += *value * 0.0;
-                }
+                check = each::descend(phi, &rates, gradient, check);
             }
         }
         check == 0.0
@@ -217,76 +192,23 @@ impl Kernel for Portable {
     fn sum(self, x: &[f32]) -> f32 {
         let (chunks, rest) = x.as_chunks::<LANES>();
         let mut lanes = [0.0; LANES];
-        for x in chunks {
-            add(&mut lanes, x);
-        }
-        add(&mut lanes, rest);
+        each::add_eights(&mut lanes, chunks);
+        lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane += x);
         pairwise(lanes)
     }
 
     fn dot(self, a: &[f32], b: &[f32]) -> f32 {
         let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         let mut lanes = [0.0; LANES];
-        for (a, b) in a.iter().zip(b) {
-            add_products(&mut lanes, a, b);
-        }
-        add_products(&mut lanes, a_rest, b_rest);
+        each::add_products(&mut lanes, a, b);
+        lanes.iter_mut().zip(a_rest.iter().zip(b_rest)).for_each(|(lane, (a, b))| *lane += a * b);
         pairwise(lanes)
     }
 }
 
-/// The weights of scores in place of them: exp(scale·(score - near·max) - scaled·max).
-fn weights(scores: &mut [f32], max: &[f32], [scale, near, scaled]: [f32; 3]) {
-    #[cfg(mwt_fpv4)]
-    let done = fpv4::weights(scores, max, [scale, near, scaled]);
-    #[cfg(not(mwt_fpv4))]
-    let done = 0;
-    for (score, max) in scores.iter_mut().zip(max).skip(done) {
-        *score = math::exp(scale * (*score - near * max) - scaled * max);
-    }
-}
-
-/// Runs over two slices, a few values at a time: less counting.
-#[inline(always)]
-fn each(x: &mut [f32], y: &[f32], run: impl Fn(&mut f32, f32)) {
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks_mut::<LANES>(), y.as_chunks::<LANES>());
-    for (x, y) in x.iter_mut().zip(y) {
-        x.iter_mut().zip(y).for_each(|(x, y)| run(x, *y));
-    }
-    x_rest.iter_mut().zip(y_rest).for_each(|(x, y)| run(x, *y));
-}
-
-/// Partial sums of a dot product.
-const LANES: usize = 8;
-
 /// The sum of the lanes in a fixed order.
 fn pairwise([a, b, c, d, e, f, g, h]: [f32; LANES]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
-}
-
-#[inline(always)]
-fn add(lanes: &mut [f32], x: &[f32]) {
-    lanes.iter_mut().zip(x).for_each(|(lane, x)| *lane += x);
-}
-
-#[inline(always)]
-fn add_products(lanes: &mut [f32], a: &[f32], b: &[f32]) {
-    lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
-}
-
-/// Adds `N` columns up from `column` on.
-#[inline(always)]
-fn column_sums<const N: usize>(x: &Rows<'_>, sums: &mut [f32], column: usize) {
-    let Some(sums) = sums.get_mut(column..).and_then(|s| s.first_chunk_mut::<N>()) else { return };
-    let mut totals = *sums;
-    for row in x.whole.clone() {
-        let Some(row) = from::<N>(row, column) else { break };
-        add(&mut totals, row);
-    }
-    if let Some(row) = from::<N>(x.last, column) {
-        add(&mut totals, row);
-    }
-    *sums = totals;
 }
 
 /// Decodes `columns` columns of a weight into a panel.

@@ -4,24 +4,26 @@ use core::array;
 
 use super::rows::{Rows, from};
 #[cfg(mwt_fpv4)]
-use crate::kernels::fpv4;
+use crate::kernels::fpv4 as asm;
+#[cfg(mwt_mve)]
+use crate::kernels::mve::product as asm;
 use crate::kernels::{Init, Mat, MatMut};
 
 /// Rows of a register block. Four rows by [`COLUMNS`] keep their sums in the registers of M4F and RISC-V (32 singles)
 /// and of SSE2 alike.
 const ROWS: usize = 4;
 
-/// Rows that are left over together; on a Cortex-M4F [`fpv4`](crate::kernels) leaves next to none.
-const LEFT: usize = if cfg!(mwt_fpv4) { 1 } else { ROWS };
+/// Rows that are left over together; where blocks are in assembly, next to none are.
+const LEFT: usize = if cfg!(any(mwt_fpv4, mwt_mve)) { 1 } else { ROWS };
 
 /// Columns of a register block.
 const COLUMNS: usize = if cfg!(any(target_arch = "arm", target_arch = "riscv32")) { 4 } else { 8 };
 
 /// C = init + A·B.
 pub(super) fn gemm(a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
-    #[cfg(mwt_fpv4)]
-    let done = fpv4::gemm(a, b, init, &mut c);
-    #[cfg(not(mwt_fpv4))]
+    #[cfg(any(mwt_fpv4, mwt_mve))]
+    let done = asm::gemm(a, b, init, &mut c);
+    #[cfg(not(any(mwt_fpv4, mwt_mve)))]
     let done = [0; 2];
     let rows = c.rows().min(a.rows());
     let b_rows = Rows::new(b, a.columns());
@@ -35,9 +37,9 @@ pub(super) fn gemm(a: Mat<'_>, b: Mat<'_>, init: Init<'_>, mut c: MatMut<'_>) {
 
 /// C = C + Aᵀ·B.
 pub(super) fn gemm_tn(a: Mat<'_>, b: Mat<'_>, mut c: MatMut<'_>) {
-    #[cfg(mwt_fpv4)]
-    let done = fpv4::gemm_tn(a, b, &mut c);
-    #[cfg(not(mwt_fpv4))]
+    #[cfg(any(mwt_fpv4, mwt_mve))]
+    let done = asm::gemm_tn(a, b, &mut c);
+    #[cfg(not(any(mwt_fpv4, mwt_mve)))]
     let done = [0; 2];
     let rows = c.rows().min(a.columns());
     let (a, b) = Rows::pair(a, b);
