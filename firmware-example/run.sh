@@ -50,6 +50,10 @@ if [ -z "$target" ]; then
 fi
 board=$(basename "$board" .x)
 
+# A program that needs a feature has its name.
+features=
+! grep -q "^$bin = \[" Cargo.toml || features="--features $bin"
+
 # An installed target, or else a rustc that comes with the library's source, from which core is built.
 std= linker=rust-lld
 if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
@@ -68,7 +72,7 @@ export "${variable}_LINKER=$linker" "${variable}_RUSTFLAGS=$flags"
 
 # A folder each: the boards of one target differ in their memory, and switching would build all anew.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/$board"
-cargo build --quiet --profile "$profile" --bin "$bin" --target "$target" $std
+cargo build --quiet --profile "$profile" --bin "$bin" --target "$target" $features $std
 [ "$profile" != dev ] || profile=debug
 program=$CARGO_TARGET_DIR/$target/$profile/$bin
 if [ -n "$build_only" ]; then

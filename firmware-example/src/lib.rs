@@ -3,6 +3,8 @@
 #![no_std]
 
 pub mod board;
+#[cfg(feature = "kernels")]
+pub mod kernels;
 pub mod model;
 pub mod report;
 pub mod window;

@@ -1,6 +1,9 @@
 //! Golden vectors for the tests of the workspace.
 
 pub mod train;
+// What each kernel gives, on a board and on the host.
+#[path = "../../firmware-example/src/kernels.rs"]
+pub mod kernels;
 // The ring of readings that the firmware fills, on the host.
 #[path = "../../firmware-example/src/window.rs"]
 pub mod window;

@@ -9,9 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use mwt_infer::kernels::Portable;
 use mwt_infer::{
     Arithmetic, Bundle, Classifier, Isa, Numbers, Range, SampleSource, Signal, WorkspaceBuf,
 };
+use mwt_tests::kernels::{self, Memory};
 use mwt_tests::window::{Reading, Window};
 use safetensors::SafeTensors;
 
@@ -122,6 +124,30 @@ fn a_board_of_ones_own_is_one_file() {
     same_bits(board.to_str().expect("a path"));
 }
 
+/// Every kernel gives the same bits there as here, whatever the sides of its operands.
+fn same_kernels(board: &str) {
+    let Some(report) = run(&["-b", board, "-p", "kernels"]) else { return };
+    let mut found = report.lines();
+    let mut memory = Box::new(Memory::new());
+    let mut count = 0;
+    kernels::run(Portable, &mut memory, &mut |name, hash| {
+        assert_eq!(found.next(), Some(format!("{name} {hash:016x}").as_str()));
+        count += 1;
+    });
+    assert_eq!(found.next(), None);
+    println!("{board}: {count} kernels with the host's bits");
+}
+
+#[test]
+fn kernels_of_a_cortex_m4f_give_the_bits_of_the_host() {
+    same_kernels("mps2-an386");
+}
+
+#[test]
+fn kernels_of_a_cortex_m55_give_the_bits_of_the_host() {
+    same_kernels("mps3-an547");
+}
+
 /// The bits of some values as the firmware prints them.
 fn bits(values: &[f32]) -> Vec<String> {
     values.iter().map(|value| format!("{:08x}", value.to_bits())).collect()
@@ -129,6 +155,16 @@ fn bits(values: &[f32]) -> Vec<String> {
 
 #[test]
 fn cortex_m4f_gives_the_bits_of_the_host_for_every_bundle_of_the_conformance_set() {
+    same_bits_of_the_conformance_set("mps2-an386");
+}
+
+#[test]
+fn cortex_m55_gives_the_bits_of_the_host_for_every_bundle_of_the_conformance_set() {
+    same_bits_of_the_conformance_set("mps3-an547");
+}
+
+/// Runs every input of the set here and on a board, in both arithmetics, and compares φ and logits bit for bit.
+fn same_bits_of_the_conformance_set(board: &str) {
     let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
     let mut count = 0;
     for entry in fs::read_dir(&set).expect("the set") {
@@ -144,7 +180,9 @@ fn cortex_m4f_gives_the_bits_of_the_host_for_every_bundle_of_the_conformance_set
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), inputs).expect("a file");
         let files = [&path, file.path()].map(|path| path.to_str().expect("a path"));
-        let Some(report) = run(&[&["-p", "any_bundle"][..], &files].concat()) else { return };
+        let Some(report) = run(&[&["-b", board, "-p", "any_bundle"][..], &files].concat()) else {
+            return;
+        };
 
         let config = *bundle.config();
         let mut workspace = WorkspaceBuf::new(&config);
@@ -175,7 +213,7 @@ fn cortex_m4f_gives_the_bits_of_the_host_for_every_bundle_of_the_conformance_set
         assert_eq!(lines.next(), None);
     }
     assert!(count >= 27, "{count} inputs");
-    println!("{count} inputs with the host's bits");
+    println!("{board}: {count} inputs with the host's bits");
 }
 
 /// A slot of the gesture example in milliseconds, and what one of its numbers is in g.
@@ -276,8 +314,8 @@ fn a_window_has_what_fell_into_its_slots() {
     assert_eq!(window.readings(), 1);
 }
 
-/// The static library links without its panic hook, and C prints the same bits on a host and on a Cortex-M4F: both are
-/// the script's to check.
+/// The static library links without its panic hook, and C prints the same bits on a host and on a Cortex-M4F and M55: both
+/// are the script's to check.
 #[test]
 fn the_c_library_cannot_panic_and_agrees_with_the_host() {
     let model = folder().join("model.mwt");
@@ -286,9 +324,12 @@ fn the_c_library_cannot_panic_and_agrees_with_the_host() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), &images).expect("a file");
     let paths = [model.to_str().expect("a path"), file.path().to_str().expect("a path")];
-    let Some(report) = script("../mwt-ffi/check.sh", &paths) else { return };
-    let lines = report.lines().filter(|l| l.starts_with("image ")).count();
-    assert_eq!(lines, images.len() / (28 * 28), "{report}");
+    for target in ["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"] {
+        let arguments = [&["-t", target][..], &paths].concat();
+        let Some(report) = script("../mwt-ffi/check.sh", &arguments) else { return };
+        let lines = report.lines().filter(|l| l.starts_with("image ")).count();
+        assert_eq!(lines, images.len() / (28 * 28), "{report}");
+    }
 }
 
 /// All of the C interface, on a host and on the board, with its FPU and without, gives what Rust does.
@@ -384,6 +425,17 @@ fn cycles_stay_within_the_budget() {
         println!("{phase}: {instructions} instructions");
         assert!(instructions <= cycles && cycles < 3 * instructions, "{line}");
         within(phase, cycles);
+    }
+}
+
+/// Of an M55 nobody models the cycles.
+#[test]
+fn instructions_of_a_cortex_m55_stay_within_the_budget() {
+    let Some(report) = run(&["-b", "mps3-an547"]) else { return };
+    let line = report.lines().find(|l| l.starts_with("golden 0 ")).expect("a golden sample");
+    for phase in ["fit", "transformer", "psnr"] {
+        let count = after(line, phase).next().expect("a count").parse().expect("a number");
+        within(&format!("m55-{phase}"), count);
     }
 }
 
