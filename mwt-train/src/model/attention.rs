@@ -16,13 +16,13 @@ use crate::settings::Precision;
 
 /// The most attention probabilities that are held at once: the functions go over the images in groups of as many as that
 /// allows.
-pub(super) const PROBS_AT_ONCE: usize = 1 << 26;
+const PROBS_AT_ONCE: usize = 1 << 26;
 
 /// A back end's own form of attention, where it has a better one.
 pub trait Attention: Rowwise + Product + Pieces {
     /// As [`attend`].
     fn attend(qkv: &Heads<Self>, precision: Precision) -> Attended<Self> {
-        Attended { gathered: attend(qkv, PROBS_AT_ONCE, precision), log_sums: None }
+        attend_in_groups(qkv, precision)
     }
 
     /// As [`attend_backward`]; `attended` is what [`attend`](Self::attend) gave.
@@ -32,8 +32,25 @@ pub trait Attention: Rowwise + Product + Pieces {
         gathered_bar: Tensor<Self, 3>,
         precision: Precision,
     ) -> Tensor<Self, 3> {
-        attend_backward(qkv, gathered_bar, PROBS_AT_ONCE, precision)
+        attend_in_groups_backward(qkv, gathered_bar, precision)
     }
+}
+
+/// [`attend`] with as many probabilities at once as are allowed.
+pub(super) fn attend_in_groups<B: Rowwise + Product>(
+    qkv: &Heads<B>,
+    precision: Precision,
+) -> Attended<B> {
+    Attended { gathered: attend(qkv, PROBS_AT_ONCE, precision), log_sums: None }
+}
+
+/// [`attend_backward`] with as many probabilities at once as are allowed.
+pub(super) fn attend_in_groups_backward<B: Rowwise + Product + Pieces>(
+    qkv: &Heads<B>,
+    gathered_bar: Tensor<B, 3>,
+    precision: Precision,
+) -> Tensor<B, 3> {
+    attend_backward(qkv, gathered_bar, PROBS_AT_ONCE, precision)
 }
 
 /// What the heads gather, and what the way back needs besides.

@@ -30,7 +30,7 @@ impl<B: Pointwise + Product + Pieces> InnerLoopOp<B> for AdjointInnerLoop {
         for step in 0..fit.config.inner_steps {
             let pass = fit.pass(step, &saved[step]);
             let gradient = fit.gradient(&pass).flat;
-            saved.push(saved[step].clone() - fit.alpha_row(step) * gradient);
+            saved.push(saved[step].clone() - inputs.alpha_row(step) * gradient);
         }
         let offsets = saved[fit.config.inner_steps].clone();
         let error = fit.pass(fit.config.inner_steps, &offsets).error;
@@ -58,7 +58,7 @@ impl<B: Pointwise + Product + Pieces> InnerLoopOp<B> for AdjointInnerLoop {
         for step in (0..k).rev() {
             let pass = fit.pass(step, &saved[step]);
             let gradient = fit.gradient(&pass);
-            let (flat, rate) = (gradient.flat.clone(), fit.alpha_row(step));
+            let (flat, rate) = (gradient.flat.clone(), inputs.alpha_row(step));
             let [bar, theta_bar, alpha_bar, gradient_bar] =
                 B::descend_backward(phi_bar, through, flat, rate);
             phi_bar = bar;
@@ -67,17 +67,8 @@ impl<B: Pointwise + Product + Pieces> InnerLoopOp<B> for AdjointInnerLoop {
             through = fit.step_backward(&pass, &gradient, gradient_bar, &mut head);
         }
         theta.push(through.reshape([n, 1, m]));
-        alpha.reverse();
-        let alpha = if fit.config.shared_alpha {
-            vec![alpha]
-        } else {
-            alpha.into_iter().map(|row| vec![row]).collect()
-        };
-        FitGrads {
-            theta: packed(vec![theta]).reshape([m]),
-            alpha: packed(alpha).reshape([fit.config.alpha_rows(), m]),
-            siren_head: packed(vec![head.weight, head.bias, head.scale]).flatten(0, 1),
-        }
+        let head = vec![head.weight, head.bias, head.scale];
+        FitGrads::packed(&fit.config, theta, alpha, head)
     }
 }
 
@@ -172,12 +163,6 @@ impl<'i, B: Pointwise + Product + Pieces> BatchFit<'i, B> {
     /// ω on the first layer.
     fn omega(&self, layer: usize) -> f64 {
         if layer == 0 { f64::from(self.config.omega) } else { 1.0 }
-    }
-
-    /// α of a step, `[1, |θ|]`.
-    fn alpha_row(&self, step: usize) -> Tensor<B, 2> {
-        let row = if self.config.shared_alpha { 0 } else { step };
-        self.inputs.alpha.clone().slice([row..row + 1, 0..self.config.theta_len()])
     }
 
     /// Takes something of φ's shape `[N, |θ|]` apart: each layer's `[N, inputs, D]` and `[N, 1, D]`.

@@ -8,7 +8,9 @@ use cubecl::prelude::{CubeCount, CubeDim};
 
 use super::kernels::attention as kernels;
 use super::{empty, tensor};
-use crate::model::attention::{self, Attended, Attention, Heads, score_scale};
+use crate::model::attention::{
+    Attended, Attention, Heads, attend_in_groups, attend_in_groups_backward, score_scale,
+};
 use crate::model::operation::primitive;
 use crate::settings::Precision;
 
@@ -24,8 +26,7 @@ where
 {
     fn attend(qkv: &Heads<Self>, precision: Precision) -> Attended<Self> {
         if precision != Precision::F32 {
-            let gathered = attention::attend(qkv, attention::PROBS_AT_ONCE, precision);
-            return Attended { gathered, log_sums: None };
+            return attend_in_groups(qkv, precision);
         }
         let launch = Launch::new(qkv);
         let Launch { batch, dim, t, .. } = launch;
@@ -53,12 +54,7 @@ where
         precision: Precision,
     ) -> Tensor<Self, 3> {
         let Some(log_sums) = &attended.log_sums else {
-            return attention::attend_backward(
-                qkv,
-                gathered_bar,
-                attention::PROBS_AT_ONCE,
-                precision,
-            );
+            return attend_in_groups_backward(qkv, gathered_bar, precision);
         };
         let launch = Launch::new(qkv);
         let Launch { batch, dim, t, .. } = launch;

@@ -9,7 +9,7 @@ use super::kernels::inner_loop as kernels;
 use super::kernels::work::{Sizes, THREADS};
 use super::{empty, tensor};
 use crate::model::operation::{FitGrads, FitInputs, InnerLoopOp, primitive};
-use crate::model::pieces::{Terms, packed};
+use crate::model::pieces::Terms;
 use crate::model::pointwise::{Pointwise, mean_gradient};
 
 /// Threads of a cube.
@@ -55,9 +55,9 @@ where
         let loss_bar = out_bar.slice([0..n, m..m + 1]);
         let [mut through, bar] = fit.loss_backward(&saved.offsets[k], loss_bar);
         let mut head = vec![bar.reshape([n, 1, fit.sizes.head()])];
-        let (mut theta, mut alpha) = (Terms::new(), Vec::new());
+        let (mut theta, mut alpha) = (Terms::new(), Terms::new());
         for step in (0..k).rev() {
-            let (gradient, rate) = (saved.gradients[step].clone(), fit.alpha_row(step));
+            let (gradient, rate) = (saved.gradients[step].clone(), inputs.alpha_row(step));
             let [bar, theta_bar, alpha_bar, gradient_bar] =
                 CubeBackend::descend_backward(phi_bar, through, gradient, rate);
             phi_bar = bar;
@@ -68,17 +68,7 @@ where
             head.push(bar.reshape([n, 1, fit.sizes.head()]));
         }
         theta.push(through.reshape([n, 1, m]));
-        alpha.reverse();
-        let alpha = if inputs.config.shared_alpha {
-            vec![alpha]
-        } else {
-            alpha.into_iter().map(|row| vec![row]).collect()
-        };
-        FitGrads {
-            theta: packed(vec![theta]).reshape([m]),
-            alpha: packed(alpha).reshape([inputs.config.alpha_rows(), m]),
-            siren_head: packed(vec![head]).flatten(0, 1),
-        }
+        FitGrads::packed(&inputs.config, theta, alpha, vec![head])
     }
 }
 
@@ -119,12 +109,6 @@ impl<'i, R: CubeRuntime, F: FloatElement, I: IntElement, T: BoolElement> Fit<'i,
         Self { inputs, sizes, n, m: config.theta_len(), theta, head, work }
     }
 
-    /// α of a step, `[1, |θ|]`.
-    fn alpha_row(&self, step: usize) -> Tensor<CubeBackend<R, F, I, T>, 2> {
-        let row = if self.inputs.config.shared_alpha { 0 } else { step };
-        self.inputs.alpha.clone().slice([row..row + 1, 0..self.m])
-    }
-
     fn draw(&self, draw: usize) -> [CubeTensor<R>; 2] {
         let pixels = &self.inputs.pixels;
         [&pixels.coordinates[draw], &pixels.targets[draw]].map(|of| primitive(of.clone()))
@@ -156,7 +140,7 @@ impl<'i, R: CubeRuntime, F: FloatElement, I: IntElement, T: BoolElement> Fit<'i,
             self.cubes(),
             DIM,
             self.theta.clone().into_tensor_arg(),
-            primitive(self.alpha_row(step)).into_tensor_arg(),
+            primitive(self.inputs.alpha_row(step)).into_tensor_arg(),
             self.head.clone().into_tensor_arg(),
             coordinates.into_tensor_arg(),
             targets.into_tensor_arg(),

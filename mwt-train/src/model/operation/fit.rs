@@ -12,6 +12,7 @@ use mwt_core::ModelConfig;
 
 use super::{BackwardPass, primitive, tracked};
 use crate::model::inner::{Fitted, Pixels};
+use crate::model::pieces::{Pieces, Terms, packed};
 
 /// Inputs of the inner loop.
 #[derive(Clone, Debug)]
@@ -28,6 +29,14 @@ pub struct FitInputs<B: Backend> {
     pub pixels: Pixels<B>,
 }
 
+impl<B: Backend> FitInputs<B> {
+    /// α of a step, `[1, |θ|]`.
+    pub fn alpha_row(&self, step: usize) -> Tensor<B, 2> {
+        let row = if self.config.shared_alpha { 0 } else { step };
+        self.alpha.clone().slice([row..row + 1, 0..self.config.theta_len()])
+    }
+}
+
 /// The gradients of the inputs, in the inputs' shapes.
 #[derive(Clone, Debug)]
 pub struct FitGrads<B: Backend> {
@@ -37,6 +46,30 @@ pub struct FitGrads<B: Backend> {
     pub alpha: Tensor<B, 2>,
     /// Flat, as the SIREN's head.
     pub siren_head: Tensor<B, 1>,
+}
+
+impl<B: Pieces> FitGrads<B> {
+    /// From what they are sums of: θ's, α's of each step from the last to the first, `[1, 1, |θ|]`, and those of the head's
+    /// parts.
+    pub fn packed(
+        config: &ModelConfig,
+        theta: Terms<B>,
+        mut alpha: Terms<B>,
+        head: Vec<Terms<B>>,
+    ) -> Self {
+        alpha.reverse();
+        let alpha = if config.shared_alpha {
+            vec![alpha]
+        } else {
+            alpha.into_iter().map(|row| vec![row]).collect()
+        };
+        let m = config.theta_len();
+        Self {
+            theta: packed(vec![theta]).reshape([m]),
+            alpha: packed(alpha).reshape([config.alpha_rows(), m]),
+            siren_head: packed(head).flatten(0, 1),
+        }
+    }
 }
 
 /// A form of the inner loop: how to fit a batch, and how to go back through it.
